@@ -1,0 +1,17 @@
+//! The API's process: settings, clients, run.
+
+use lambda_http::{Error, tracing};
+use muster_api::router::{Services, router};
+use muster_api::settings::Settings;
+use muster_core::random::Random;
+use muster_core::settings::Variables;
+use muster_core::time::Clock;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    tracing::init_default_subscriber();
+    let settings = Settings::read(Variables::of_process())?;
+    let config = settings.aws.sdk_config();
+    let services = Services::new(&settings, &config, Clock::system(), Random::system());
+    lambda_http::run(router(services)).await
+}

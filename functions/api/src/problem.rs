@@ -1,0 +1,191 @@
+//! What goes out when something is wrong: RFC 9457 problem details.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use muster_core::failure::Failure;
+use muster_core::violation::Violation;
+use serde::Serialize;
+
+/// The kinds of problem: part of the public contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The body is no JSON, or the request makes no sense.
+    Malformed,
+    /// The caller may not do this.
+    Forbidden,
+    /// No such thing.
+    NotFound,
+    /// Not with this method.
+    MethodNotAllowed,
+    /// Somebody was first.
+    Conflict,
+    /// The body is too long.
+    TooLarge,
+    /// The body is of a type that is not read here.
+    UnsupportedMediaType,
+    /// Fields that break a rule.
+    Invalid,
+    /// Ours to mend.
+    Internal,
+    /// Later.
+    Unavailable,
+}
+
+impl Kind {
+    const fn describe(self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::Malformed => (
+                StatusCode::BAD_REQUEST,
+                "malformed-request",
+                "Malformed request",
+            ),
+            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "Forbidden"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "Not found"),
+            Self::MethodNotAllowed => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method-not-allowed",
+                "Method not allowed",
+            ),
+            Self::Conflict => (StatusCode::CONFLICT, "conflict", "Conflict"),
+            Self::TooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too-large",
+                "Request too large",
+            ),
+            Self::UnsupportedMediaType => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported-media-type",
+                "Unsupported media type",
+            ),
+            Self::Invalid => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "invalid-fields",
+                "Invalid fields",
+            ),
+            Self::Internal => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "Internal error",
+            ),
+            Self::Unavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "Unavailable",
+            ),
+        }
+    }
+}
+
+/// One field that breaks a rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// JSON pointer (RFC 6901) into the body, or the name of a query parameter.
+    pub pointer: String,
+    /// Which rule.
+    pub code: &'static str,
+    /// The rule in words.
+    pub detail: String,
+}
+
+impl FieldError {
+    /// A violation, and where it stands.
+    pub fn new(pointer: impl Into<String>, violation: Violation) -> Self {
+        Self {
+            pointer: pointer.into(),
+            code: violation.code,
+            detail: violation.detail,
+        }
+    }
+}
+
+/// An answer that is no success.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    kind: Kind,
+    detail: String,
+    errors: Vec<FieldError>,
+}
+
+impl Problem {
+    /// A problem of that kind; `detail` is for the caller's eyes.
+    pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            detail: detail.into(),
+            errors: Vec::new(),
+        }
+    }
+
+    /// Fields that break rules, all of them.
+    pub fn invalid(errors: Vec<FieldError>) -> Self {
+        Self {
+            kind: Kind::Invalid,
+            detail: "some fields break a rule; errors names each".to_owned(),
+            errors,
+        }
+    }
+
+    /// Which kind.
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What the caller is told.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The fields that break rules.
+    pub fn errors(&self) -> &[FieldError] {
+        &self.errors
+    }
+}
+
+#[derive(Serialize)]
+struct Wire<'a> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
+    errors: &'a [FieldError],
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, slug, title) = self.kind.describe();
+        let body = axum::Json(Wire {
+            r#type: format!("urn:muster:problem:{slug}"),
+            title,
+            status: status.as_u16(),
+            detail: &self.detail,
+            errors: &self.errors,
+        });
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.kind == Kind::Unavailable {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+/// AWS did not do its part. The log gets the cause, the caller does not.
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        tracing::error!(error = %failure, "a request failed");
+        if failure.is_transient() {
+            Self::new(
+                Kind::Unavailable,
+                "the service cannot do this right now; try again",
+            )
+        } else {
+            Self::new(Kind::Internal, "something is wrong on our side")
+        }
+    }
+}

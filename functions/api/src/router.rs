@@ -1,0 +1,200 @@
+//! The routes, and what they share.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::Method;
+use axum::routing::{get, post};
+use muster_core::aws::SdkConfig;
+use muster_core::random::Random;
+use muster_core::table::Table;
+use muster_core::time::Clock;
+
+use crate::confirmations::Confirmations;
+use crate::problem::{Kind, Problem};
+use crate::registry::Registry;
+use crate::settings::Settings;
+use crate::{confirm, imports, profiles, signup};
+
+/// What the handlers work with.
+pub struct Services {
+    /// Reads.
+    pub table: Table,
+    /// Stores new profiles.
+    pub registry: Registry,
+    /// Confirms addresses.
+    pub confirmations: Confirmations,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// What a handler is given.
+pub type Shared = axum::extract::State<Arc<Services>>;
+
+impl Services {
+    /// Services over these clients.
+    pub fn new(settings: &Settings, config: &SdkConfig, clock: Clock, random: Random) -> Self {
+        let table = Table::new(
+            aws_sdk_dynamodb::Client::new(config),
+            settings.table.clone(),
+        );
+        let sqs = aws_sdk_sqs::Client::new(config);
+        Self {
+            registry: Registry::new(
+                table.clone(),
+                sqs,
+                settings.mail_queue_url.clone(),
+                clock.clone(),
+                random.clone(),
+            ),
+            confirmations: Confirmations::new(table.clone(), clock.clone(), random),
+            table,
+            clock,
+        }
+    }
+}
+
+/// All routes. Which of them need a token, and with which scope, is the
+/// gateway's business: `template.yaml` says it.
+pub fn router(services: Services) -> Router {
+    Router::new()
+        .route("/health", get(health))
+        .route("/signup", post(signup::sign_up))
+        .route("/confirm", get(confirm::show).post(confirm::confirm))
+        .route("/profiles", get(profiles::find).post(profiles::create))
+        .route("/profiles/{id}", get(profiles::read))
+        .route("/imports", get(imports::list))
+        .route("/imports/{id}", get(imports::read))
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(not_found)
+        .with_state(Arc::new(services))
+}
+
+async fn health() -> axum::Json<serde_json::Value> {
+    axum::Json(serde_json::json!({ "status": "ok" }))
+}
+
+async fn not_found() -> Problem {
+    Problem::new(Kind::NotFound, "there is nothing at this address")
+}
+
+async fn method_not_allowed(method: Method) -> Problem {
+    Problem::new(
+        Kind::MethodNotAllowed,
+        format!("{method} cannot be done here; the Allow header says what can"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::{Body, to_bytes};
+    use axum::http::{Request, StatusCode, header};
+    use muster_core::aws::AwsSettings;
+    use muster_core::settings::Variables;
+    use muster_core::time::Time;
+    use serde_json::{Value, json};
+    use tower::ServiceExt;
+
+    /// The API over an AWS that nobody runs: whatever answers here was
+    /// decided before anything was asked of it.
+    fn api() -> Router {
+        let variables = Variables::from_fn(|name| {
+            Some(match name {
+                "AWS_ENDPOINT_URL" => "http://127.0.0.1:1".to_owned(),
+                "AWS_REGION" => "eu-central-1".to_owned(),
+                name => name.to_lowercase(),
+            })
+        });
+        let settings = Settings::read(variables).unwrap();
+        let config = settings.aws.sdk_config();
+        let clock = Clock::manual(Time::from_millis(0));
+        router(Services::new(&settings, &config, clock, Random::seeded(1)))
+    }
+
+    async fn ask(
+        method: &str,
+        path: &str,
+        body: Option<&str>,
+    ) -> (StatusCode, Value, Option<String>) {
+        let mut request = Request::builder().method(method).uri(path);
+        if body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let request = request
+            .body(Body::from(body.unwrap_or_default().to_owned()))
+            .unwrap();
+        let response = api().oneshot(request).await.unwrap();
+        let allow = response
+            .headers()
+            .get(header::ALLOW)
+            .map(|v| v.to_str().unwrap().to_owned());
+        let status = response.status();
+        let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (
+            status,
+            serde_json::from_slice(&bytes).unwrap_or_default(),
+            allow,
+        )
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_is_said_as_a_problem() {
+        for (method, path, body, status, kind) in [
+            ("GET", "/nowhere", None, 404, "not-found"),
+            ("GET", "/signup", None, 405, "method-not-allowed"),
+            ("POST", "/signup", None, 415, "unsupported-media-type"),
+            ("POST", "/signup", Some("{"), 400, "malformed-request"),
+            ("POST", "/signup", Some("{}"), 422, "invalid-fields"),
+            ("POST", "/profiles", Some("{}"), 403, "forbidden"),
+            ("GET", "/profiles", None, 403, "forbidden"),
+            ("GET", "/profiles/x", None, 403, "forbidden"),
+            ("GET", "/imports", None, 403, "forbidden"),
+            ("GET", "/imports/x", None, 403, "forbidden"),
+        ] {
+            let (found, problem, _) = ask(method, path, body).await;
+            assert_eq!(found.as_u16(), status, "{method} {path}: {problem}");
+            assert_eq!(
+                problem["type"],
+                format!("urn:muster:problem:{kind}"),
+                "{method} {path}"
+            );
+            assert_eq!(problem["status"], status);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_wrong_method_is_told_the_right_one() {
+        let (_, _, allow) = ask("DELETE", "/signup", None).await;
+        assert_eq!(allow.as_deref(), Some("POST"));
+    }
+
+    #[tokio::test]
+    async fn a_link_that_is_none_gets_a_page() {
+        let (status, _, _) = ask("GET", "/confirm?token=x", None).await;
+        assert_eq!(status, StatusCode::NOT_FOUND);
+    }
+
+    #[tokio::test]
+    async fn an_aws_that_does_not_answer_is_no_secret_and_no_detail() {
+        tokio::time::pause();
+        let body = json!({ "email": "ada@example.com", "name": "Ada" }).to_string();
+        let (status, problem, _) = ask("POST", "/signup", Some(&body)).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(!problem.to_string().contains("127.0.0.1"), "{problem}");
+    }
+
+    #[test]
+    fn a_start_without_settings_names_them() {
+        let error = Settings::read(Variables::from_fn(|_| None))
+            .err()
+            .unwrap()
+            .to_string();
+        for name in ["AWS_REGION", "MUSTER_TABLE", "MUSTER_MAIL_QUEUE_URL"] {
+            assert!(error.contains(name), "{error}");
+        }
+        let mut variables = Variables::from_fn(|_| None);
+        AwsSettings::read(&mut variables);
+        assert!(variables.finish().is_err());
+    }
+}

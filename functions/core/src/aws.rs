@@ -1,0 +1,134 @@
+//! The SDK's configuration, built by hand.
+//!
+//! On Lambda, region and credentials are in the environment. Reading them
+//! there, instead of through the SDK's chain of profile files, single sign-on
+//! and instance metadata, keeps that chain out of the binary and of the cold
+//! start. Every client of a process shares one HTTP client, and with it the
+//! connections.
+
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+pub use aws_types::SdkConfig;
+use aws_types::region::Region;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::settings::Variables;
+
+/// One attempt of a call may take this long. DynamoDB, SQS and SES answer
+/// in milliseconds; what takes seconds will not come.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+/// A call with all its attempts may take this long.
+pub const OPERATION_TIMEOUT: Duration = Duration::from_secs(8);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Where AWS is and who we are there.
+#[derive(Clone)]
+pub struct AwsSettings {
+    region: String,
+    credentials: Credentials,
+    endpoint: Option<String>,
+}
+
+impl AwsSettings {
+    /// Reads `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, and
+    /// where given `AWS_SESSION_TOKEN` and `AWS_ENDPOINT_URL`.
+    pub fn read(variables: &mut Variables<'_>) -> Self {
+        Self {
+            region: variables.required("AWS_REGION"),
+            credentials: Credentials::new(
+                variables.required("AWS_ACCESS_KEY_ID"),
+                variables.required("AWS_SECRET_ACCESS_KEY"),
+                variables.optional("AWS_SESSION_TOKEN"),
+                None,
+                "environment",
+            ),
+            endpoint: variables.optional("AWS_ENDPOINT_URL"),
+        }
+    }
+
+    /// Whether the calls go to an emulator rather than to AWS. S3 must then
+    /// be asked for `/bucket/key`, as no name `bucket.127.0.0.1` resolves.
+    pub fn has_own_endpoint(&self) -> bool {
+        self.endpoint.is_some()
+    }
+
+    /// The configuration that every SDK client of the process starts from.
+    pub fn sdk_config(&self) -> SdkConfig {
+        self.sdk_config_over(http_client())
+    }
+
+    /// The same over another HTTP client: how a test answers the calls itself.
+    pub fn sdk_config_over(&self, http: SharedHttpClient) -> SdkConfig {
+        let mut config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new(self.region.clone()))
+            .credentials_provider(SharedCredentialsProvider::new(self.credentials.clone()))
+            .retry_config(RetryConfig::standard())
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(CONNECT_TIMEOUT)
+                    .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+                    .operation_timeout(OPERATION_TIMEOUT)
+                    .build(),
+            )
+            .http_client(http);
+        config.set_endpoint_url(self.endpoint.clone());
+        config.build()
+    }
+}
+
+/// One HTTP client with built-in roots: reading the certificate directory of
+/// the machine costs a cold start several milliseconds.
+fn http_client() -> SharedHttpClient {
+    let mut roots = TrustStore::empty();
+    for certificate in webpki_root_certs::TLS_SERVER_ROOT_CERTS {
+        roots.add_pem_certificate(pem(certificate));
+    }
+    let context = TlsContext::builder().with_trust_store(roots).build();
+    let builder =
+        aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
+    match context {
+        Ok(context) => builder.tls_context(context).build_https(),
+        Err(_) => builder.build_https(),
+    }
+}
+
+fn pem(der: &[u8]) -> Vec<u8> {
+    let mut pem = b"-----BEGIN CERTIFICATE-----\n".to_vec();
+    for line in STANDARD.encode(der).as_bytes().chunks(64) {
+        pem.extend_from_slice(line);
+        pem.push(b'\n');
+    }
+    pem.extend_from_slice(b"-----END CERTIFICATE-----\n");
+    pem
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_becomes_a_configuration() {
+        let mut variables = Variables::from_fn(|name| match name {
+            "AWS_REGION" => Some("eu-central-1".to_owned()),
+            "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("test".to_owned()),
+            "AWS_ENDPOINT_URL" => Some("http://127.0.0.1:4566".to_owned()),
+            _ => None,
+        });
+        let settings = AwsSettings::read(&mut variables);
+        variables.finish().unwrap();
+        let config = settings.sdk_config();
+        assert!(settings.has_own_endpoint());
+        assert_eq!(config.region().unwrap().as_ref(), "eu-central-1");
+        assert_eq!(config.endpoint_url(), Some("http://127.0.0.1:4566"));
+    }
+}

@@ -1,0 +1,33 @@
+//! The words every Muster function shares.
+//!
+//! There is no HTTP and no Lambda runtime in here, only what two or more
+//! functions must agree on:
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | [`settings`], [`aws`] | the environment, read once; the SDK configuration made from it |
+//! | [`time`], [`random`], [`ids`] | the only sources of time, chance and identity |
+//! | [`email`], [`person`], [`violation`] | what people type, parsed once; what is wrong with it |
+//! | [`profile`], [`mail`], [`import`] | the items of the table and their states |
+//! | [`token`] | the secret behind a confirmation link |
+//! | [`table`], [`failure`] | typed access to the table; what an AWS error means to the caller |
+//! | [`message`], [`batch`] | what travels through the queues, and how a batch of it is answered |
+//! | [`records`] | CSV cut into records at exact byte offsets |
+
+pub mod aws;
+pub mod batch;
+pub mod email;
+pub mod failure;
+pub mod ids;
+pub mod import;
+pub mod mail;
+pub mod message;
+pub mod person;
+pub mod profile;
+pub mod random;
+pub mod records;
+pub mod settings;
+pub mod table;
+pub mod time;
+pub mod token;
+pub mod violation;

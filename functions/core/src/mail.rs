@@ -1,0 +1,197 @@
+//! Mails, as items: outbox entry, idempotency record and delivery status in one.
+//!
+//! ```text
+//!  profile's transaction       mailer claims           SES accepts       SES reports
+//!          │                        │                       │                 │
+//!          ▼                        ▼                       ▼                 ▼
+//!       queued ─────────────────▶ sending ──────────────▶ sent ────────▶ delivered
+//!          ▲    attempt counted,    │ │                                   bounced
+//!          │    lease taken,        │ └── rejected ─────▶ abandoned
+//!          └── secret minted        │
+//!          lease released (not now) ┘
+//! ```
+//!
+//! A mail that is `sending` when its lease is over was being sent by somebody
+//! who died. It is claimed again; if SES had accepted it, it goes twice. SES
+//! offers no idempotency token, so this one window cannot be closed, only
+//! made small and counted.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::ProfileId;
+use crate::profile::NewProfile;
+use crate::table::Key;
+use crate::time::Time;
+use crate::token::TokenHash;
+
+/// How long the link in a mail works, counted from the send.
+pub const LINK_LIFETIME: Duration = Duration::from_secs(3 * 24 * 60 * 60);
+
+/// How many of the newest secrets of one mail are remembered: a mail that was
+/// sent again after a crash has two links in the world, and both must work.
+pub const MAX_TOKEN_HASHES: usize = 5;
+
+/// Shards of the `due` index.
+const DUE_SHARDS: u8 = 16;
+
+/// How long the nudge has to do its work before the mail counts as overdue.
+const NUDGE_GRACE: Duration = Duration::from_secs(60);
+
+/// What a mail says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MailKind {
+    /// Asks the owner of an address to confirm it.
+    Confirm,
+}
+
+/// What a mail is at. The module's documentation draws the way between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MailStatus {
+    /// To be sent.
+    Queued,
+    /// Claimed by a mailer.
+    Sending,
+    /// Accepted by SES.
+    Sent,
+    /// Accepted by the recipient's server.
+    Delivered,
+    /// Came back.
+    Bounced,
+    /// Will not be sent; the reason says why.
+    Abandoned,
+}
+
+impl MailStatus {
+    /// The status as it is stored and shown.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Sending => "sending",
+            Self::Sent => "sent",
+            Self::Delivered => "delivered",
+            Self::Bounced => "bounced",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
+/// A mail as it is stored.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct MailItem {
+    /// Whose it is.
+    pub profile_id: ProfileId,
+    /// Which of the profile's mails.
+    pub number: u32,
+    /// What it says.
+    pub kind: MailKind,
+    /// What it is at.
+    pub status: MailStatus,
+    /// Where it goes: the address as it was typed when the mail was written.
+    pub to: String,
+    /// The lock of that address.
+    pub email_key: String,
+    /// How it greets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Attempts to send it that reached SES.
+    pub attempts: u32,
+    /// Who is sending it, and until when nobody else may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_owner: Option<String>,
+    /// End of the lease.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_until: Option<Time>,
+    /// SHA-256 of the secrets of its links, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub token_hashes: Vec<TokenHash>,
+    /// Those of a mail whose profile is confirmed: they only say so again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub used_token_hashes: Vec<TokenHash>,
+    /// Until when its links work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub links_until: Option<Time>,
+    /// The id SES gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ses_message_id: Option<String>,
+    /// Why it was abandoned, or why the last attempt failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When it was written.
+    pub created_at: Time,
+    /// When SES took it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_at: Option<Time>,
+    /// As the profile's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<i64>,
+    /// Partition of the `due` index, while anything is to be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_shard: Option<String>,
+    /// When somebody should look after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<String>,
+}
+
+impl MailItem {
+    /// A profile's first mail: please confirm your address.
+    pub fn confirmation(profile: &NewProfile) -> Self {
+        Self {
+            profile_id: profile.id,
+            number: 1,
+            kind: MailKind::Confirm,
+            status: MailStatus::Queued,
+            to: profile.email.as_str().to_owned(),
+            email_key: profile.email.key().to_owned(),
+            name: profile.name.as_ref().map(|name| name.as_str().to_owned()),
+            attempts: 0,
+            lease_owner: None,
+            lease_until: None,
+            token_hashes: Vec::new(),
+            used_token_hashes: Vec::new(),
+            links_until: None,
+            ses_message_id: None,
+            reason: None,
+            created_at: profile.now,
+            sent_at: None,
+            expires_at: profile.expires_at(),
+            due_shard: Some(due_shard(profile.id)),
+            due_at: Some(profile.now.after(NUDGE_GRACE).to_string()),
+        }
+    }
+
+    /// Its key.
+    pub fn key(&self) -> Key {
+        mail_key(self.profile_id, self.number)
+    }
+}
+
+/// Personal data: a mail in a log is whose it is and what it is at.
+impl fmt::Debug for MailItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MailItem")
+            .field("profile_id", &self.profile_id)
+            .field("number", &self.number)
+            .field("kind", &self.kind)
+            .field("status", &self.status)
+            .field("attempts", &self.attempts)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The key of a profile's `number`th mail.
+pub fn mail_key(profile: ProfileId, number: u32) -> Key {
+    Key {
+        pk: format!("PROFILE#{profile}"),
+        sk: format!("MAIL#{number}"),
+    }
+}
+
+/// The partition of the `due` index that a profile's mails are in.
+pub fn due_shard(profile: ProfileId) -> String {
+    format!("DUE#{}", profile.shard(DUE_SHARDS))
+}

@@ -1,0 +1,256 @@
+//! Profiles and the locks on their addresses.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use serde::{Deserialize, Serialize};
+
+use crate::email::Email;
+use crate::failure::Failure;
+use crate::ids::{ImportId, ProfileId};
+use crate::mail::MailItem;
+use crate::person::{Attributes, Name};
+use crate::table::{Condition, Key, Table, number, text};
+use crate::time::Time;
+
+/// How long an unconfirmed sign-up is kept. Seven days: long enough for a
+/// holiday, short enough that a mistyped address is soon free again.
+pub const SIGNUP_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// The shards of the `listing` index a status is spread over: one partition
+/// takes 1,000 writes a second, an import brings more.
+const LISTING_SHARDS: u8 = 16;
+
+/// What a profile is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProfileStatus {
+    /// Nobody has shown that the address is theirs.
+    Pending,
+    /// The owner of the address confirmed it.
+    Confirmed,
+    /// Mail to the address came back for good.
+    Undeliverable,
+    /// Being removed.
+    Erasing,
+}
+
+impl ProfileStatus {
+    /// The status as it is stored and shown.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Confirmed => "confirmed",
+            Self::Undeliverable => "undeliverable",
+            Self::Erasing => "erasing",
+        }
+    }
+}
+
+/// How a profile came to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The person signed up.
+    Signup,
+    /// An operator made it through the API.
+    Operator,
+    /// It was a row of an import.
+    Import,
+}
+
+/// A profile as it is stored.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProfileItem {
+    /// Its id.
+    pub id: ProfileId,
+    /// The address as it was typed.
+    pub email: String,
+    /// The address as it is compared: the key of its lock.
+    pub email_key: String,
+    /// The person's name; imports may not know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Whatever else is known.
+    pub attributes: BTreeMap<String, String>,
+    /// What it is at.
+    pub status: ProfileStatus,
+    /// Counts the changes; the ETag.
+    pub version: u64,
+    /// How it came to be.
+    pub source: Source,
+    /// Who changed it last: a client or subject of the token, `signup`, `import`.
+    pub updated_by: String,
+    /// The import that made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub import: Option<ImportId>,
+    /// The line of that import's file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    /// When it was made.
+    pub created_at: Time,
+    /// When it was changed last.
+    pub updated_at: Time,
+    /// From when on it counts as absent (seconds since 1970; DynamoDB's
+    /// time-to-live removes it some time later).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<i64>,
+    /// Partition of the `listing` index.
+    pub list: String,
+    /// Sort key of the `listing` index.
+    pub list_sort: String,
+}
+
+/// Personal data: a profile in a log is its id and status.
+impl fmt::Debug for ProfileItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProfileItem")
+            .field("id", &self.id)
+            .field("status", &self.status)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The lock on an address: whose it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LockItem {
+    /// The profile that has the address.
+    pub profile_id: ProfileId,
+    /// The line of the import that took it, so that a later line with the
+    /// same address can be told which one was first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    /// As the profile's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<i64>,
+}
+
+/// A profile about to be stored.
+#[derive(Debug, Clone)]
+pub struct NewProfile {
+    /// Its id.
+    pub id: ProfileId,
+    /// The address.
+    pub email: Email,
+    /// The person's name.
+    pub name: Option<Name>,
+    /// Whatever else is known.
+    pub attributes: Attributes,
+    /// How it came to be.
+    pub source: Source,
+    /// Who made it.
+    pub created_by: String,
+    /// The import and the line of its file, if it was one's row.
+    pub row: Option<(ImportId, u64)>,
+    /// When.
+    pub now: Time,
+}
+
+impl NewProfile {
+    /// The profile item.
+    pub fn item(&self) -> ProfileItem {
+        ProfileItem {
+            id: self.id,
+            email: self.email.as_str().to_owned(),
+            email_key: self.email.key().to_owned(),
+            name: self.name.as_ref().map(|name| name.as_str().to_owned()),
+            attributes: self.attributes.as_map().clone(),
+            status: ProfileStatus::Pending,
+            version: 1,
+            source: self.source,
+            updated_by: self.created_by.clone(),
+            import: self.row.map(|(import, _)| import),
+            line: self.row.map(|(_, line)| line),
+            created_at: self.now,
+            updated_at: self.now,
+            expires_at: self.expires_at(),
+            list: list(ProfileStatus::Pending, self.id),
+            list_sort: format!("{}#{}", self.now, self.id),
+        }
+    }
+
+    /// The lock that keeps the address its own.
+    pub fn lock(&self) -> LockItem {
+        LockItem {
+            profile_id: self.id,
+            line: self.row.map(|(_, line)| line),
+            expires_at: self.expires_at(),
+        }
+    }
+
+    /// The confirmation mail that belongs to it.
+    pub fn confirmation(&self) -> MailItem {
+        MailItem::confirmation(self)
+    }
+
+    /// Only unconfirmed sign-ups expire: what an operator enters stays.
+    pub fn expires_at(&self) -> Option<i64> {
+        (self.source == Source::Signup).then(|| self.now.after(SIGNUP_LIFETIME).as_seconds())
+    }
+
+    /// The actions that store all of it or nothing: profile, lock, and the
+    /// mail if there is one. [`PROFILE_ACTION`] and [`LOCK_ACTION`] are their
+    /// places in the answer's cancellation reasons.
+    ///
+    /// An expired lock counts as absent: time-to-live removes it late.
+    ///
+    /// # Errors
+    /// When an item cannot be encoded.
+    pub fn actions(
+        &self,
+        table: &Table,
+        mail: Option<&MailItem>,
+    ) -> Result<Vec<TransactWriteItem>, Failure> {
+        let free = Condition::new("attribute_not_exists(pk) OR expires_at <= :now")
+            .with(":now", number(self.now.as_seconds()));
+        let mut actions = vec![
+            table.put(&profile_key(self.id), &self.item(), &Condition::absent())?,
+            table.put(&lock_key(self.email.key()), &self.lock(), &free)?,
+        ];
+        if let Some(mail) = mail {
+            actions.push(table.put(&mail.key(), mail, &Condition::absent())?);
+        }
+        Ok(actions)
+    }
+}
+
+/// Where in [`NewProfile::actions`] the profile is.
+pub const PROFILE_ACTION: usize = 0;
+/// Where in [`NewProfile::actions`] the lock is.
+pub const LOCK_ACTION: usize = 1;
+
+/// The key of a profile.
+pub fn profile_key(id: ProfileId) -> Key {
+    Key {
+        pk: format!("PROFILE#{id}"),
+        sk: "PROFILE".to_owned(),
+    }
+}
+
+/// The key of the lock on a normalised address.
+pub fn lock_key(email_key: &str) -> Key {
+    Key {
+        pk: format!("EMAIL#{email_key}"),
+        sk: "EMAIL".to_owned(),
+    }
+}
+
+/// The partition of the `listing` index that a profile of that status is in.
+pub fn list(status: ProfileStatus, id: ProfileId) -> String {
+    format!("LIST#{}#{}", status.as_str(), id.shard(LISTING_SHARDS))
+}
+
+/// Whether something with this expiry counts as absent.
+pub fn expired(expires_at: Option<i64>, now: Time) -> bool {
+    expires_at.is_some_and(|expires_at| expires_at <= now.as_seconds())
+}
+
+/// The status as an attribute value.
+impl From<ProfileStatus> for aws_sdk_dynamodb::types::AttributeValue {
+    fn from(status: ProfileStatus) -> Self {
+        text(status.as_str())
+    }
+}

@@ -1,0 +1,312 @@
+//! Typed access to the one table.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, CancellationReason, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::failure::Failure;
+
+/// The most actions in one transaction: DynamoDB's own limit.
+pub const MAX_TRANSACTION_ACTIONS: usize = 100;
+
+/// The version of the items' shape. Items of another version are refused, not
+/// guessed at: a function that is too old (or too new) for the table fails
+/// with this number in its log instead of writing half-understood items back.
+const DATA_VERSION: &str = "1";
+
+/// A DynamoDB item, as the SDK has it.
+pub type Item = HashMap<String, AttributeValue>;
+
+/// Where an item lives.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// Partition key.
+    pub pk: String,
+    /// Sort key.
+    pub sk: String,
+}
+
+impl Key {
+    /// The key as the SDK wants it.
+    pub fn to_item(&self) -> Item {
+        HashMap::from([
+            ("pk".to_owned(), text(&self.pk)),
+            ("sk".to_owned(), text(&self.sk)),
+        ])
+    }
+}
+
+/// A string attribute.
+pub fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+/// A number attribute.
+pub fn number(value: impl ToString) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+/// An item ready to be written: its fields, its key, its data version.
+///
+/// # Errors
+/// When the fields have a shape that DynamoDB cannot hold.
+pub fn encode<T: Serialize>(key: &Key, fields: &T) -> Result<Item, Failure> {
+    let mut item: Item =
+        serde_dynamo::to_item(fields).map_err(|error| Failure::unreadable("encode item", error))?;
+    item.extend(key.to_item());
+    item.insert("data_version".to_owned(), number(DATA_VERSION));
+    Ok(item)
+}
+
+/// The fields of an item that was read.
+///
+/// # Errors
+/// When the item is of another data version or does not have the shape of `T`.
+pub fn decode<T: DeserializeOwned>(item: Item) -> Result<T, Failure> {
+    match item.get("data_version") {
+        Some(AttributeValue::N(version)) if version == DATA_VERSION => {}
+        found => {
+            let error = format!("data version {DATA_VERSION} expected, found {found:?}");
+            return Err(Failure::unreadable("decode item", error));
+        }
+    }
+    serde_dynamo::from_item(item).map_err(|error| Failure::unreadable("decode item", error))
+}
+
+/// The table, and who to ask for it.
+#[derive(Debug, Clone)]
+pub struct Table {
+    client: Client,
+    name: String,
+}
+
+/// A transaction that did not commit.
+#[derive(Debug, thiserror::Error)]
+pub enum NotCommitted {
+    /// DynamoDB cancelled it; one reason for each action, in their order.
+    #[error("transaction cancelled: {}", codes(.0))]
+    Cancelled(Vec<CancellationReason>),
+    /// Anything else.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+fn codes(reasons: &[CancellationReason]) -> String {
+    let codes: Vec<_> = reasons
+        .iter()
+        .map(|reason| reason.code().unwrap_or("?"))
+        .collect();
+    codes.join(", ")
+}
+
+/// Whether this action's condition was what cancelled the transaction.
+pub fn condition_failed(reason: &CancellationReason) -> bool {
+    reason.code() == Some("ConditionalCheckFailed")
+}
+
+impl Table {
+    /// The table of that name.
+    pub const fn new(client: Client, name: String) -> Self {
+        Self { client, name }
+    }
+
+    /// The SDK client, for calls that only one function makes.
+    pub const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The table's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Reads one item, as it is now (strongly consistent).
+    ///
+    /// # Errors
+    /// When the table cannot be read, or the item cannot be understood.
+    pub async fn get<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, Failure> {
+        let output = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .set_key(Some(key.to_item()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| Failure::of("GetItem", error))?;
+        output.item.map(decode).transpose()
+    }
+
+    /// Reads every item of one partition whose sort key starts with `prefix`,
+    /// as they are now, in the order of their keys.
+    ///
+    /// # Errors
+    /// When the table cannot be read, or an item cannot be understood.
+    pub async fn list<T: DeserializeOwned>(
+        &self,
+        pk: &str,
+        prefix: &str,
+    ) -> Result<Vec<T>, Failure> {
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", text(pk))
+            .expression_attribute_values(":prefix", text(prefix))
+            .into_paginator()
+            .items()
+            .send();
+        let mut items = Vec::new();
+        while let Some(item) = pages.next().await {
+            items.push(decode(item.map_err(|error| Failure::of("Query", error))?)?);
+        }
+        Ok(items)
+    }
+
+    /// Commits all actions or none.
+    ///
+    /// `token` makes a repeat within ten minutes the same transaction: give
+    /// the same one for identical actions only.
+    ///
+    /// # Errors
+    /// [`NotCommitted::Cancelled`] with DynamoDB's reasons, or the failure.
+    pub async fn transact(
+        &self,
+        actions: Vec<TransactWriteItem>,
+        token: &str,
+    ) -> Result<(), NotCommitted> {
+        self.client
+            .transact_write_items()
+            .set_transact_items(Some(actions))
+            .client_request_token(token)
+            .send()
+            .await
+            .map_err(not_committed)?;
+        Ok(())
+    }
+
+    /// The action that writes an item on a condition; if the condition fails,
+    /// the cancellation reason carries the item that was in the way.
+    ///
+    /// # Errors
+    /// When the fields cannot be encoded.
+    pub fn put<T: Serialize>(
+        &self,
+        key: &Key,
+        fields: &T,
+        condition: &Condition,
+    ) -> Result<TransactWriteItem, Failure> {
+        let put = aws_sdk_dynamodb::types::Put::builder()
+            .table_name(&self.name)
+            .set_item(Some(encode(key, fields)?))
+            .condition_expression(&condition.expression)
+            .set_expression_attribute_values(condition.values())
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(|error| Failure::unreadable("build Put", error))?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+}
+
+/// A condition expression with its values.
+#[derive(Debug, Clone)]
+pub struct Condition {
+    expression: String,
+    values: HashMap<String, AttributeValue>,
+}
+
+impl Condition {
+    /// Nothing is there.
+    pub fn absent() -> Self {
+        Self::new("attribute_not_exists(pk)")
+    }
+
+    /// Any expression.
+    pub fn new(expression: impl Into<String>) -> Self {
+        Self {
+            expression: expression.into(),
+            values: HashMap::new(),
+        }
+    }
+
+    /// Gives a `:name` of the expression its value.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: AttributeValue) -> Self {
+        self.values.insert(name.to_owned(), value);
+        self
+    }
+
+    fn values(&self) -> Option<HashMap<String, AttributeValue>> {
+        // DynamoDB refuses an empty map.
+        (!self.values.is_empty()).then(|| self.values.clone())
+    }
+}
+
+fn not_committed(error: SdkError<TransactWriteItemsError>) -> NotCommitted {
+    let reasons = match error.as_service_error() {
+        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+            cancelled.cancellation_reasons.clone()
+        }
+        _ => None,
+    };
+    match reasons {
+        Some(reasons) => NotCommitted::Cancelled(reasons),
+        None => NotCommitted::Failed(Failure::of("TransactWriteItems", error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Thing {
+        name: String,
+    }
+
+    fn key() -> Key {
+        Key {
+            pk: "THING#1".to_owned(),
+            sk: "THING".to_owned(),
+        }
+    }
+
+    #[test]
+    fn an_item_carries_its_key_and_version() {
+        let thing = Thing {
+            name: "x".to_owned(),
+        };
+        let item = encode(&key(), &thing).unwrap();
+        assert_eq!(item["pk"], text("THING#1"));
+        assert_eq!(item["data_version"], number(1));
+        assert_eq!(decode::<Thing>(item).unwrap(), thing);
+    }
+
+    #[test]
+    fn another_version_is_refused() {
+        let mut item = encode(
+            &key(),
+            &Thing {
+                name: "x".to_owned(),
+            },
+        )
+        .unwrap();
+        item.insert("data_version".to_owned(), number(2));
+        let error = decode::<Thing>(item).unwrap_err();
+        assert!(!error.is_transient());
+        assert!(
+            error.to_string().contains("data version 1 expected"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,11 @@
+//! The mailer: what becomes of a nudge.
+//!
+//! A message says only which mail *may* have to be sent; the mail's item says
+//! whether. [`mailer`] decides, [`mails`] is the item's side of it (claim,
+//! sent, postponed, abandoned), [`ses`] the sending, [`letter`] the words.
+
+pub mod letter;
+pub mod mailer;
+pub mod mails;
+pub mod ses;
+pub mod settings;

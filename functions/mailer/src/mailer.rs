@@ -1,0 +1,186 @@
+//! What becomes of a nudge.
+//!
+//! | found | then |
+//! | --- | --- |
+//! | no mail, message younger than a transaction can take | visible again in 2 s |
+//! | no mail, older | acknowledged, counted |
+//! | sent, abandoned, expired, or another's to send | acknowledged |
+//! | SES not now | postponed, acknowledged |
+//! | SES refuses the mail | abandoned with the reason, acknowledged |
+//! | SES gave no answer | left leased until the lease is over, acknowledged |
+//! | message not readable, table not reachable, panic | left to SQS: retried, dead-lettered in the end |
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use muster_core::aws::{OPERATION_TIMEOUT, SdkConfig};
+use muster_core::batch::{self, Answer, NamelessRecord};
+use muster_core::failure::Failure;
+use muster_core::mail::LINK_LIFETIME;
+use muster_core::message::MailNudge;
+use muster_core::random::Random;
+use muster_core::table::Table;
+use muster_core::time::{Clock, Time};
+
+use crate::letter::{Confirm, Letter};
+use crate::mails::{Claim, Claimed, Mails};
+use crate::ses::{NotSent, Ses};
+use crate::settings::Settings;
+
+/// How soon a nudge that overtook its transaction is tried again.
+const OVERTAKEN_VISIBILITY_SECONDS: i32 = 2;
+
+/// Turns nudges into mails.
+pub struct Mailer {
+    mails: Mails,
+    ses: Ses,
+    sqs: aws_sdk_sqs::Client,
+    settings: Settings,
+    clock: Clock,
+}
+
+/// A nudge that comes back.
+#[derive(Debug, thiserror::Error)]
+enum Unanswered {
+    #[error("the message is not a mail nudge: {0}")]
+    Undecodable(#[from] serde_json::Error),
+    #[error(transparent)]
+    Failed(#[from] Failure),
+    #[error("the letter could not be written: {0}")]
+    Unwritable(#[from] askama::Error),
+    #[error("the nudge overtook its transaction")]
+    Overtaken,
+}
+
+impl Mailer {
+    /// A mailer over these clients.
+    pub fn new(settings: Settings, config: &SdkConfig, clock: Clock, random: Random) -> Self {
+        let table = Table::new(
+            aws_sdk_dynamodb::Client::new(config),
+            settings.table.clone(),
+        );
+        Self {
+            mails: Mails::new(table, clock.clone(), random),
+            ses: Ses::new(config, &settings),
+            sqs: aws_sdk_sqs::Client::new(config),
+            settings,
+            clock,
+        }
+    }
+
+    /// Answers a batch, each record for itself.
+    ///
+    /// # Errors
+    /// When a record has no id.
+    pub async fn answer(&self, event: SqsEvent) -> Result<SqsBatchResponse, NamelessRecord> {
+        batch::answer(event, |record| self.record(record)).await
+    }
+
+    async fn record(&self, record: SqsMessage) -> Answer {
+        match self.nudge(&record).await {
+            Ok(()) => Answer::Done,
+            Err(Unanswered::Overtaken) => {
+                self.hurry(&record).await;
+                Answer::Retry
+            }
+            Err(error) => {
+                let message_id = record.message_id.as_deref();
+                tracing::error!(message_id, %error, "nudge left to the queue");
+                Answer::Retry
+            }
+        }
+    }
+
+    async fn nudge(&self, record: &SqsMessage) -> Result<(), Unanswered> {
+        let nudge: MailNudge = serde_json::from_str(record.body.as_deref().unwrap_or_default())?;
+        let profile_id = nudge.profile_id;
+        match self.mails.claim(nudge).await? {
+            Claim::Claimed(claimed) => self.deliver(&claimed).await,
+            Claim::Settled(status) => {
+                tracing::info!(%profile_id, mail = nudge.mail, status = status.as_str(), "nothing to send");
+                Ok(())
+            }
+            Claim::Absent if self.may_be_early(record) => Err(Unanswered::Overtaken),
+            Claim::Absent => {
+                // A sign-up that was refused after its nudge left, or a mail
+                // that was erased: expected, so counted and not alarmed on.
+                tracing::info!(metric = "nudge_without_mail", %profile_id, mail = nudge.mail, "no such mail");
+                Ok(())
+            }
+        }
+    }
+
+    async fn deliver(&self, claimed: &Claimed) -> Result<(), Unanswered> {
+        let mail = &claimed.mail;
+        let letter = self.letter(claimed)?;
+        let outcome = match self.ses.send(mail, &letter).await {
+            Ok(ses_message_id) => {
+                self.mails.sent(claimed, &ses_message_id).await?;
+                "sent"
+            }
+            Err(NotSent::NotNow(reason)) => {
+                self.mails.postpone(claimed, &reason).await?;
+                "postponed"
+            }
+            Err(NotSent::Rejected(reason)) => {
+                self.mails.abandon(claimed, &reason).await?;
+                "abandoned"
+            }
+            Err(NotSent::Uncertain(reason)) => {
+                tracing::warn!(metric = "send_uncertain", reason, "SES gave no answer");
+                "uncertain"
+            }
+        };
+        tracing::info!(
+            profile_id = %mail.profile_id, mail = mail.number, attempt = mail.attempts, outcome, "mail handled"
+        );
+        Ok(())
+    }
+
+    fn letter(&self, claimed: &Claimed) -> Result<Letter, askama::Error> {
+        let url = format!(
+            "{}/confirm?token={}",
+            self.settings.public_url, claimed.token
+        );
+        Confirm {
+            product: &self.settings.product_name,
+            name: claimed.mail.name.as_deref(),
+            url: &url,
+            days: LINK_LIFETIME.as_secs() / (24 * 60 * 60),
+        }
+        .render()
+    }
+
+    /// Whether the transaction that writes the mail may still be under way:
+    /// the API sends the nudge beside it, not after it.
+    fn may_be_early(&self, record: &SqsMessage) -> bool {
+        record
+            .attributes
+            .get("SentTimestamp")
+            .and_then(|millis| millis.parse().ok())
+            .is_some_and(|sent| self.clock.now() < Time::from_millis(sent).after(OPERATION_TIMEOUT))
+    }
+
+    /// Makes a message visible again soon. If that fails, it is visible again
+    /// after the queue's visibility timeout: later, but not lost.
+    async fn hurry(&self, record: &SqsMessage) {
+        let from_bulk = record.event_source_arn.as_deref().is_some_and(|arn| {
+            arn.rsplit(':').next() == self.settings.bulk_mail_queue_url.rsplit('/').next()
+        });
+        let queue_url = if from_bulk {
+            &self.settings.bulk_mail_queue_url
+        } else {
+            &self.settings.mail_queue_url
+        };
+        let result = self
+            .sqs
+            .change_message_visibility()
+            .queue_url(queue_url)
+            .set_receipt_handle(record.receipt_handle.clone())
+            .visibility_timeout(OVERTAKEN_VISIBILITY_SECONDS)
+            .send()
+            .await;
+        if let Err(error) = result {
+            let error = Failure::of("ChangeMessageVisibility", error);
+            tracing::warn!(%error, "the nudge comes back later than it could");
+        }
+    }
+}
