@@ -68,8 +68,11 @@ impl Confirmations {
         let (Standing::Fresh, Some(mail)) = (standing, mail) else {
             return Ok(Outcome::Refused(standing));
         };
-        let request = uuid(&self.random);
-        match self.table.transact(self.actions(&mail)?, &request).await {
+        match self
+            .table
+            .transact(self.actions(&mail)?, &self.random.name())
+            .await
+        {
             Ok(()) => {
                 tracing::info!(profile_id = %mail.profile_id, "address confirmed");
                 Ok(Outcome::Confirmed)
@@ -171,13 +174,4 @@ impl Confirmations {
             .map_err(|error| Failure::unreadable("build Update", error))?;
         Ok(TransactWriteItem::builder().update(update).build())
     }
-}
-
-/// A name for one transaction, so that the SDK's retries of it are one.
-fn uuid(random: &Random) -> String {
-    random
-        .bytes::<16>()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }

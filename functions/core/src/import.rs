@@ -69,6 +69,32 @@ pub enum Confirm {
     Send,
 }
 
+impl Confirm {
+    /// The option as it is stored and shown.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Skip => "skip",
+            Self::Send => "send",
+        }
+    }
+
+    /// The option as an operator writes it; nothing is the default.
+    ///
+    /// # Errors
+    /// `invalid_option`.
+    pub fn parse(text: Option<&str>) -> Result<Self, FailureReason> {
+        match text {
+            None => Ok(Self::default()),
+            Some("skip") => Ok(Self::Skip),
+            Some("send") => Ok(Self::Send),
+            Some(_) => Err(FailureReason::new(
+                "invalid_option",
+                "the object's metadata says confirm, which must be skip or send",
+            )),
+        }
+    }
+}
+
 /// Rows by what became of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
@@ -115,6 +141,16 @@ pub struct FailureReason {
     pub code: String,
     /// A sentence for people.
     pub detail: String,
+}
+
+impl FailureReason {
+    /// A reason with this code and sentence.
+    pub fn new(code: &str, detail: impl Into<String>) -> Self {
+        Self {
+            code: code.to_owned(),
+            detail: detail.into(),
+        }
+    }
 }
 
 /// An import as it is stored.
@@ -175,6 +211,17 @@ pub struct ImportItem {
     /// When somebody should look after it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_at: Option<String>,
+}
+
+impl ImportItem {
+    /// The file, in the version that was announced.
+    pub fn object(&self) -> crate::object::Object {
+        crate::object::Object {
+            bucket: self.bucket.clone(),
+            key: self.key.clone(),
+            etag: self.etag.clone(),
+        }
+    }
 }
 
 /// A run of whole records of an import's file.

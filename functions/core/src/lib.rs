@@ -12,16 +12,19 @@
 //! | [`token`] | the secret behind a confirmation link |
 //! | [`table`], [`failure`] | typed access to the table; what an AWS error means to the caller |
 //! | [`message`], [`batch`] | what travels through the queues, and how a batch of it is answered |
-//! | [`records`] | CSV cut into records at exact byte offsets |
+//! | [`object`] | an uploaded file, pinned to the version that was announced |
+//! | [`records`], [`header`] | CSV cut into records at exact byte offsets; what its columns mean |
 
 pub mod aws;
 pub mod batch;
 pub mod email;
 pub mod failure;
+pub mod header;
 pub mod ids;
 pub mod import;
 pub mod mail;
 pub mod message;
+pub mod object;
 pub mod person;
 pub mod profile;
 pub mod random;

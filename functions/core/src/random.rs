@@ -50,6 +50,15 @@ impl Random {
         bytes
     }
 
+    /// A name that nobody else has: the owner of a lease, one transaction.
+    /// 32 characters, within the 36 of DynamoDB's `ClientRequestToken`.
+    pub fn name(&self) -> String {
+        self.bytes::<16>()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+
     /// A duration between zero and `limit`: full jitter, so that many who
     /// failed together do not come back together.
     pub fn up_to(&self, limit: Duration) -> Duration {

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
@@ -65,6 +67,15 @@ pub fn encode<T: Serialize>(key: &Key, fields: &T) -> Result<Item, Failure> {
     Ok(item)
 }
 
+/// A value of any shape, as an attribute.
+///
+/// # Errors
+/// When it has a shape that DynamoDB cannot hold.
+pub fn encode_value<T: Serialize>(value: &T) -> Result<AttributeValue, Failure> {
+    serde_dynamo::to_attribute_value(value)
+        .map_err(|error| Failure::unreadable("encode value", error))
+}
+
 /// The fields of an item that was read.
 ///
 /// # Errors
@@ -109,6 +120,31 @@ fn codes(reasons: &[CancellationReason]) -> String {
 /// Whether this action's condition was what cancelled the transaction.
 pub fn condition_failed(reason: &CancellationReason) -> bool {
     reason.code() == Some("ConditionalCheckFailed")
+}
+
+/// What a conditional update came to.
+#[derive(Debug)]
+pub enum Updated {
+    /// The item as it is now, if the update asked for it.
+    Done(Item),
+    /// The condition did not hold; the item as it was found, if there is one.
+    Refused(Option<Item>),
+}
+
+/// Runs an update; that its condition does not hold is an answer, no error.
+///
+/// # Errors
+/// When the table cannot be written.
+pub async fn run(update: UpdateItemFluentBuilder) -> Result<Updated, Failure> {
+    match update.send().await {
+        Ok(output) => Ok(Updated::Done(output.attributes.unwrap_or_default())),
+        Err(error) => match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(found)) => {
+                Ok(Updated::Refused(found.item.clone()))
+            }
+            _ => Err(Failure::of("UpdateItem", error)),
+        },
+    }
 }
 
 impl Table {
@@ -170,6 +206,45 @@ impl Table {
             items.push(decode(item.map_err(|error| Failure::of("Query", error))?)?);
         }
         Ok(items)
+    }
+
+    /// Writes an item unless its key is taken; says whether it did.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn put_if_absent<T: Serialize>(
+        &self,
+        key: &Key,
+        fields: &T,
+    ) -> Result<bool, Failure> {
+        let result = self
+            .client
+            .put_item()
+            .table_name(&self.name)
+            .set_item(Some(encode(key, fields)?))
+            .condition_expression("attribute_not_exists(pk)")
+            .send()
+            .await;
+        match result {
+            Ok(_) => Ok(true),
+            Err(SdkError::ServiceError(context))
+                if context.err().is_conditional_check_failed_exception() =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(Failure::of("PutItem", error)),
+        }
+    }
+
+    /// An update of one item, to be given its expressions. `#status` stands
+    /// for `status`, which is a reserved word.
+    pub fn update(&self, key: &Key) -> UpdateItemFluentBuilder {
+        self.client
+            .update_item()
+            .table_name(&self.name)
+            .set_key(Some(key.to_item()))
+            .expression_attribute_names("#status", "status")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
     }
 
     /// Commits all actions or none.

@@ -1,2 +1,29 @@
-//! TBD
-fn main() {}
+//! The planner's process: settings, clients, run.
+
+use aws_lambda_events::sqs::SqsEvent;
+use lambda_runtime::{Error, LambdaEvent, service_fn, tracing};
+use muster_core::random::Random;
+use muster_core::settings::Variables;
+use muster_core::time::Clock;
+use muster_import_planner::cutter::Limits;
+use muster_import_planner::planner::Planner;
+use muster_import_planner::settings::Settings;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    tracing::init_default_subscriber();
+    let settings = Settings::read(Variables::of_process())?;
+    let config = settings.aws.sdk_config();
+    let planner = Planner::new(
+        &settings,
+        &config,
+        Limits::default(),
+        Clock::system(),
+        Random::system(),
+    );
+    let planner = &planner;
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
+        planner.answer(event.payload).await.map_err(Error::from)
+    }))
+    .await
+}

@@ -10,9 +10,11 @@
 //! | SES gave no answer | left leased until the lease is over, acknowledged |
 //! | message not readable, table not reachable, panic | left to SQS: retried, dead-lettered in the end |
 
+use std::time::Duration;
+
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use muster_core::aws::{OPERATION_TIMEOUT, SdkConfig};
-use muster_core::batch::{self, Answer, NamelessRecord};
+use muster_core::batch::{Answer, NamelessRecord, Queues};
 use muster_core::failure::Failure;
 use muster_core::mail::LINK_LIFETIME;
 use muster_core::message::MailNudge;
@@ -26,13 +28,13 @@ use crate::ses::{NotSent, Ses};
 use crate::settings::Settings;
 
 /// How soon a nudge that overtook its transaction is tried again.
-const OVERTAKEN_VISIBILITY_SECONDS: i32 = 2;
+const OVERTAKEN: Duration = Duration::from_secs(2);
 
 /// Turns nudges into mails.
 pub struct Mailer {
     mails: Mails,
     ses: Ses,
-    sqs: aws_sdk_sqs::Client,
+    queues: Queues,
     settings: Settings,
     clock: Clock,
 }
@@ -57,10 +59,14 @@ impl Mailer {
             aws_sdk_dynamodb::Client::new(config),
             settings.table.clone(),
         );
+        let queue_urls = vec![
+            settings.mail_queue_url.clone(),
+            settings.bulk_mail_queue_url.clone(),
+        ];
         Self {
             mails: Mails::new(table, clock.clone(), random),
             ses: Ses::new(config, &settings),
-            sqs: aws_sdk_sqs::Client::new(config),
+            queues: Queues::new(aws_sdk_sqs::Client::new(config), queue_urls),
             settings,
             clock,
         }
@@ -71,16 +77,15 @@ impl Mailer {
     /// # Errors
     /// When a record has no id.
     pub async fn answer(&self, event: SqsEvent) -> Result<SqsBatchResponse, NamelessRecord> {
-        batch::answer(event, |record| self.record(record)).await
+        self.queues
+            .answer(event, |record| self.record(record))
+            .await
     }
 
     async fn record(&self, record: SqsMessage) -> Answer {
         match self.nudge(&record).await {
             Ok(()) => Answer::Done,
-            Err(Unanswered::Overtaken) => {
-                self.hurry(&record).await;
-                Answer::Retry
-            }
+            Err(Unanswered::Overtaken) => Answer::RetryIn(OVERTAKEN),
             Err(error) => {
                 let message_id = record.message_id.as_deref();
                 tracing::error!(message_id, %error, "nudge left to the queue");
@@ -157,30 +162,5 @@ impl Mailer {
             .get("SentTimestamp")
             .and_then(|millis| millis.parse().ok())
             .is_some_and(|sent| self.clock.now() < Time::from_millis(sent).after(OPERATION_TIMEOUT))
-    }
-
-    /// Makes a message visible again soon. If that fails, it is visible again
-    /// after the queue's visibility timeout: later, but not lost.
-    async fn hurry(&self, record: &SqsMessage) {
-        let from_bulk = record.event_source_arn.as_deref().is_some_and(|arn| {
-            arn.rsplit(':').next() == self.settings.bulk_mail_queue_url.rsplit('/').next()
-        });
-        let queue_url = if from_bulk {
-            &self.settings.bulk_mail_queue_url
-        } else {
-            &self.settings.mail_queue_url
-        };
-        let result = self
-            .sqs
-            .change_message_visibility()
-            .queue_url(queue_url)
-            .set_receipt_handle(record.receipt_handle.clone())
-            .visibility_timeout(OVERTAKEN_VISIBILITY_SECONDS)
-            .send()
-            .await;
-        if let Err(error) = result {
-            let error = Failure::of("ChangeMessageVisibility", error);
-            tracing::warn!(%error, "the nudge comes back later than it could");
-        }
     }
 }

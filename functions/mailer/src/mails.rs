@@ -6,15 +6,13 @@
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use muster_core::failure::Failure;
 use muster_core::mail::{LINK_LIFETIME, MAX_TOKEN_HASHES, MailItem, MailStatus, mail_key};
 use muster_core::message::MailNudge;
 use muster_core::random::Random;
-use muster_core::table::{Table, decode, number, text};
+use muster_core::table::{Table, Updated, decode, number, run, text};
 use muster_core::time::{Clock, Time};
 use muster_core::token::Token;
 
@@ -76,8 +74,8 @@ impl Mails {
         let now = self.clock.now();
         let lease_until = now.after(LEASE);
         let token = Token::mint(nudge.profile_id, nudge.mail, &self.random);
-        let owner = hex(self.random.bytes());
-        let result = self
+        let owner = self.random.name();
+        let update = self
             .update(nudge)
             .condition_expression(
                 "attribute_exists(pk) \
@@ -103,19 +101,14 @@ impl Mails {
                 AttributeValue::L(vec![text(token.hash().as_str())]),
             )
             .expression_attribute_values(":none", AttributeValue::L(Vec::new()))
-            .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        match result {
-            Ok(output) => {
-                let mail = decode(output.attributes.unwrap_or_default())?;
+            .return_values(ReturnValue::AllNew);
+        match run(update).await? {
+            Updated::Done(item) => {
+                let mail = decode(item)?;
                 Ok(Claim::Claimed(Box::new(Claimed { mail, token, owner })))
             }
-            Err(error) => match condition_failure(error)? {
-                None => Ok(Claim::Absent),
-                Some(item) => Ok(Claim::Settled(decode::<MailItem>(item)?.status)),
-            },
+            Updated::Refused(None) => Ok(Claim::Absent),
+            Updated::Refused(Some(item)) => Ok(Claim::Settled(decode::<MailItem>(item)?.status)),
         }
     }
 
@@ -195,12 +188,7 @@ impl Mails {
     }
 
     fn update(&self, nudge: MailNudge) -> UpdateItemFluentBuilder {
-        self.table
-            .client()
-            .update_item()
-            .table_name(self.table.name())
-            .set_key(Some(mail_key(nudge.profile_id, nudge.mail).to_item()))
-            .expression_attribute_names("#status", "status")
+        self.table.update(&mail_key(nudge.profile_id, nudge.mail))
     }
 }
 
@@ -216,33 +204,8 @@ const _: () = assert!(
 /// Runs an update; if its condition fails, the mail is no longer ours and
 /// whoever has it decides.
 async fn settled(update: UpdateItemFluentBuilder) -> Result<(), Failure> {
-    match update.send().await {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            condition_failure(error)?;
-            tracing::warn!("the lease was lost before the mail was settled");
-            Ok(())
-        }
+    if let Updated::Refused(_) = run(update).await? {
+        tracing::warn!("the lease was lost before the mail was settled");
     }
-}
-
-/// The item that a failed condition found; any other error stays one.
-fn condition_failure(
-    error: SdkError<UpdateItemError>,
-) -> Result<Option<muster_core::table::Item>, Failure> {
-    match error {
-        SdkError::ServiceError(context)
-            if context.err().is_conditional_check_failed_exception() =>
-        {
-            match context.into_err() {
-                UpdateItemError::ConditionalCheckFailedException(found) => Ok(found.item),
-                _ => Ok(None),
-            }
-        }
-        error => Err(Failure::of("UpdateItem", error)),
-    }
-}
-
-fn hex(bytes: [u8; 16]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    Ok(())
 }

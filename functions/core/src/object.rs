@@ -1,0 +1,122 @@
+//! An uploaded file, pinned to the version that was announced.
+//!
+//! A key can be overwritten while its import runs. Every read therefore says
+//! which ETag it expects; another one ends the import with a reason instead of
+//! mixing two files.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::time::Duration;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::StalledStreamProtectionConfig;
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::get_object::GetObjectError;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_types::SdkConfig;
+use bytes::Bytes;
+
+use crate::aws::AwsSettings;
+use crate::failure::Failure;
+use crate::import::FailureReason;
+
+/// How long a body may stand still. A reader that waits for throttled writes
+/// takes no bytes meanwhile, which the SDK would mistake for a dead line.
+const STALLED_STREAM_GRACE: Duration = Duration::from_secs(120);
+
+/// An S3 client for reading files that are worked on while they arrive.
+pub fn s3_client(settings: &AwsSettings, config: &SdkConfig) -> Client {
+    let config = aws_sdk_s3::config::Builder::from(config)
+        .force_path_style(settings.has_own_endpoint())
+        .stalled_stream_protection(
+            StalledStreamProtectionConfig::enabled()
+                .grace_period(STALLED_STREAM_GRACE)
+                .build(),
+        )
+        .build();
+    Client::from_conf(config)
+}
+
+/// One version of one object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// In which bucket.
+    pub bucket: String,
+    /// Which object.
+    pub key: String,
+    /// Which version, with or without quotes.
+    pub etag: String,
+}
+
+/// A file that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Unread {
+    /// It is gone or another one: the import cannot go on.
+    #[error("{}: {}", .0.code, .0.detail)]
+    Refused(FailureReason),
+    /// S3 did not do its part.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+impl Object {
+    /// Opens a range of bytes, or the whole file.
+    ///
+    /// # Errors
+    /// See [`Unread`].
+    pub async fn open(&self, s3: &Client, range: Option<Range<u64>>) -> Result<Opened, Unread> {
+        let range = range.map(|range| format!("bytes={}-{}", range.start, range.end - 1));
+        let output = s3
+            .get_object()
+            .bucket(&self.bucket)
+            .key(&self.key)
+            .if_match(&self.etag)
+            .set_range(range)
+            .send()
+            .await
+            .map_err(unread)?;
+        Ok(Opened {
+            metadata: output.metadata.unwrap_or_default(),
+            body: output.body,
+        })
+    }
+}
+
+/// A file that is being read.
+#[derive(Debug)]
+pub struct Opened {
+    /// The object's own metadata (`x-amz-meta-…`).
+    pub metadata: HashMap<String, String>,
+    body: ByteStream,
+}
+
+impl Opened {
+    /// The next bytes as they arrive; `None` at the end.
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        let next = self.body.next().await.transpose();
+        next.map_err(|error| Failure::Unavailable {
+            operation: "GetObject",
+            source: Box::new(error),
+        })
+    }
+}
+
+fn unread(error: SdkError<GetObjectError>) -> Unread {
+    match error
+        .raw_response()
+        .map(|response| response.status().as_u16())
+    {
+        Some(404) => Unread::Refused(FailureReason::new(
+            "object_missing",
+            "the file was removed before it was imported",
+        )),
+        Some(412) => Unread::Refused(FailureReason::new(
+            "object_replaced",
+            "the file was overwritten before it was imported; the new one is an import of its own",
+        )),
+        _ => Unread::Failed(Failure::of("GetObject", error)),
+    }
+}

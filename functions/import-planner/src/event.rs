@@ -1,0 +1,199 @@
+//! What S3 says was uploaded.
+//!
+//! Events come at least once and in any order; their keys are form-encoded;
+//! setting the notification up sends an `s3:TestEvent`, which is none.
+
+use muster_core::object::Object;
+use serde::Deserialize;
+
+/// Sequencers are hexadecimal and of different lengths; two of one key compare
+/// as text once the shorter is padded on the right with zeros (Amazon S3 User
+/// Guide, "Event message structure"). Longer ones than this have not been seen.
+const SEQUENCER_DIGITS: usize = 32;
+
+/// A version of an object that came to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upload {
+    /// Which object, in which version.
+    pub object: Object,
+    /// Its size in bytes.
+    pub size: u64,
+    /// S3's order of the events for this key, padded so that it sorts as text.
+    pub sequencer: String,
+}
+
+/// A message that is no S3 event.
+#[derive(Debug, thiserror::Error)]
+pub enum NotAnEvent {
+    /// Not the JSON of one.
+    #[error("the message is not an S3 event: {0}")]
+    Undecodable(#[from] serde_json::Error),
+    /// The key is not text.
+    #[error("the object's key is not text in UTF-8")]
+    KeyNotText,
+}
+
+/// The uploads that a message announces: none for a test event, a deletion, or
+/// a "folder".
+///
+/// # Errors
+/// When the message is no event of S3's.
+pub fn uploads(body: &str) -> Result<Vec<Upload>, NotAnEvent> {
+    match serde_json::from_str(body)? {
+        Message::Test { .. } => Ok(Vec::new()),
+        Message::Event { records } => records
+            .into_iter()
+            .filter(|record| record.event_name.contains("ObjectCreated:"))
+            .map(Upload::try_from)
+            .filter(|upload| {
+                !upload
+                    .as_ref()
+                    .is_ok_and(|upload| upload.object.key.ends_with('/'))
+            })
+            .collect(),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Message {
+    Event {
+        #[serde(rename = "Records")]
+        records: Vec<Record>,
+    },
+    Test {
+        #[serde(rename = "Event")]
+        _event: TestEvent,
+    },
+}
+
+#[derive(Deserialize)]
+enum TestEvent {
+    #[serde(rename = "s3:TestEvent")]
+    S3,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Record {
+    event_name: String,
+    s3: S3,
+}
+
+#[derive(Deserialize)]
+struct S3 {
+    bucket: S3Bucket,
+    object: S3Object,
+}
+
+#[derive(Deserialize)]
+struct S3Bucket {
+    name: String,
+}
+
+/// Size, tag and sequencer are in every event of an object that came to be.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct S3Object {
+    key: String,
+    #[serde(default)]
+    size: u64,
+    #[serde(default)]
+    e_tag: String,
+    #[serde(default)]
+    sequencer: String,
+}
+
+impl TryFrom<Record> for Upload {
+    type Error = NotAnEvent;
+
+    fn try_from(record: Record) -> Result<Self, NotAnEvent> {
+        let object = record.s3.object;
+        let key = decoded(&object.key)?;
+        Ok(Self {
+            object: Object {
+                bucket: record.s3.bucket.name,
+                key,
+                etag: object.e_tag,
+            },
+            size: object.size,
+            sequencer: format!("{:0<SEQUENCER_DIGITS$}", object.sequencer),
+        })
+    }
+}
+
+/// `a+b%2Fc` is `a b/c`.
+fn decoded(key: &str) -> Result<String, NotAnEvent> {
+    // As the value of a form's only field: `&` and `=` come encoded.
+    let form = format!("key={key}");
+    let value = form_urlencoded::parse(form.as_bytes())
+        .next()
+        .map(|(_, value)| value.into_owned())
+        .unwrap_or_default();
+    // The decoder puts U+FFFD where the bytes were no UTF-8; S3 keys are UTF-8.
+    if value.contains('\u{FFFD}') && !key.to_ascii_uppercase().contains("%EF%BF%BD") {
+        return Err(NotAnEvent::KeyNotText);
+    }
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_real_event_is_read() {
+        let found = uploads(include_str!("../fixtures/object-created.json")).unwrap();
+        assert_eq!(
+            found,
+            [Upload {
+                object: Object {
+                    bucket: "muster-uploads-123456789012-eu-central-1".to_owned(),
+                    key: "uploads/März 2026/people & places+more.csv".to_owned(),
+                    etag: "d41d8cd98f00b204e9800998ecf8427e".to_owned(),
+                },
+                size: 1024,
+                sequencer: "0055AED6DCD902810000000000000000"[..32].to_owned(),
+            }]
+        );
+    }
+
+    #[test]
+    fn a_test_event_announces_nothing() {
+        assert_eq!(
+            uploads(include_str!("../fixtures/test-event.json")).unwrap(),
+            []
+        );
+    }
+
+    #[test]
+    fn deletions_and_folders_are_not_uploads() {
+        let event = include_str!("../fixtures/object-created.json");
+        let removed = event.replace("ObjectCreated:Put", "ObjectRemoved:Delete");
+        assert_eq!(uploads(&removed).unwrap(), []);
+        let folder = event.replace("more.csv", "more/");
+        assert_eq!(uploads(&folder).unwrap(), []);
+    }
+
+    #[test]
+    fn anything_else_is_no_event() {
+        for body in [
+            "",
+            "{}",
+            "[]",
+            "null",
+            r#"{"Records": 1}"#,
+            r#"{"Event": "other"}"#,
+            r#"{"Records": [{}]}"#,
+        ] {
+            assert!(uploads(body).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn sequencers_sort_whatever_their_length() {
+        let padded = |sequencer: &str| format!("{sequencer:0<SEQUENCER_DIGITS$}");
+        assert!(padded("0055AED6DCD90281E5") < padded("0055AED6DCD90281E6"));
+        assert!(padded("0055AED6DCD90281E5") < padded("0055AED6DCD90281E51"));
+    }
+}
