@@ -70,7 +70,7 @@ impl Object {
             .get_object()
             .bucket(&self.bucket)
             .key(&self.key)
-            .if_match(&self.etag)
+            .if_match(quoted(&self.etag))
             .set_range(range)
             .send()
             .await
@@ -102,6 +102,11 @@ impl Opened {
             source: Box::new(error),
         })
     }
+}
+
+/// An entity tag is quoted in HTTP; in S3's events it is not.
+fn quoted(etag: &str) -> String {
+    format!("\"{}\"", etag.trim_matches('"'))
 }
 
 fn unread(error: SdkError<GetObjectError>) -> Unread {

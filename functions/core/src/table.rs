@@ -239,11 +239,17 @@ impl Table {
     /// An update of one item, to be given its expressions. `#status` stands
     /// for `status`, which is a reserved word.
     pub fn update(&self, key: &Key) -> UpdateItemFluentBuilder {
+        self.update_plain(key)
+            .expression_attribute_names("#status", "status")
+    }
+
+    /// The same for an item without a status: DynamoDB refuses a name that
+    /// no expression uses.
+    pub fn update_plain(&self, key: &Key) -> UpdateItemFluentBuilder {
         self.client
             .update_item()
             .table_name(&self.name)
             .set_key(Some(key.to_item()))
-            .expression_attribute_names("#status", "status")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
     }
 

@@ -1,2 +1,26 @@
-//! TBD
-fn main() {}
+//! The worker's process: settings, clients, run.
+
+use aws_lambda_events::sqs::SqsEvent;
+use lambda_runtime::{Error, LambdaEvent, service_fn, tracing};
+use muster_core::random::Random;
+use muster_core::settings::Variables;
+use muster_core::time::{Clock, Time};
+use muster_import_worker::settings::Settings;
+use muster_import_worker::worker::Worker;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    tracing::init_default_subscriber();
+    let settings = Settings::read(Variables::of_process())?;
+    let config = settings.aws.sdk_config();
+    let worker = Worker::new(&settings, &config, Clock::system(), Random::system());
+    let worker = &worker;
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
+        let deadline = Time::from_millis(i64::try_from(event.context.deadline).unwrap_or(i64::MAX));
+        worker
+            .answer(event.payload, deadline)
+            .await
+            .map_err(Error::from)
+    }))
+    .await
+}

@@ -1,0 +1,191 @@
+//! One record to one profile, or to what is wrong with it.
+
+use muster_core::email::Email;
+use muster_core::header::Header;
+use muster_core::ids::{ImportId, ProfileId};
+use muster_core::person::{Attributes, Name};
+use muster_core::profile::{NewProfile, Source};
+use muster_core::records::Record;
+use muster_core::time::Time;
+use muster_core::violation::Violation;
+
+/// A record that was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadRow {
+    /// The line it starts on.
+    pub line: u64,
+    /// The column that breaks the rule; none if the row as a whole does.
+    pub column: Option<String>,
+    /// Which rule.
+    pub violation: Violation,
+    /// The record as it was.
+    pub fields: Vec<Vec<u8>>,
+}
+
+/// Reads records of one import.
+#[derive(Debug, Clone)]
+pub struct RowReader {
+    import: ImportId,
+    header: Header,
+}
+
+impl RowReader {
+    /// A reader of that import's rows.
+    pub const fn new(import: ImportId, header: Header) -> Self {
+        Self { import, header }
+    }
+
+    /// The columns.
+    pub const fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The profile that a record asks for. Empty fields count as missing.
+    ///
+    /// # Errors
+    /// The record, and the first rule that it breaks.
+    pub fn read(&self, record: &Record<'_>, now: Time) -> Result<NewProfile, Box<BadRow>> {
+        self.profile(record, now).map_err(|(column, violation)| {
+            Box::new(BadRow {
+                line: record.line,
+                column: column.map(|index| self.header.names()[index].clone()),
+                violation,
+                fields: record.fields().map(<[u8]>::to_vec).collect(),
+            })
+        })
+    }
+
+    fn profile(&self, record: &Record<'_>, now: Time) -> Result<NewProfile, At> {
+        let fields = self.texts(record)?;
+        let column = self.header.email();
+        let email = Email::parse(fields[column]).map_err(at(column))?;
+        let name = match self.header.name() {
+            Some(column) if !fields[column].trim().is_empty() => {
+                Some(Name::parse(fields[column]).map_err(at(column))?)
+            }
+            _ => None,
+        };
+        Ok(NewProfile {
+            id: ProfileId::imported(self.import, email.key()),
+            attributes: self.attributes(&fields)?,
+            email,
+            name,
+            source: Source::Import,
+            created_by: "import".to_owned(),
+            row: Some((self.import, record.line)),
+            now,
+        })
+    }
+
+    fn texts<'a>(&self, record: &Record<'a>) -> Result<Vec<&'a str>, At> {
+        let (expected, found) = (self.header.names().len(), record.fields().len());
+        if found != expected {
+            let detail = format!("the row has {found} fields, the header has {expected}");
+            return Err((None, Violation::new("wrong_field_count", detail)));
+        }
+        record
+            .fields()
+            .enumerate()
+            .map(|(column, field)| {
+                std::str::from_utf8(field).map_err(|_| {
+                    at(column)(Violation::new("not_utf8", "the field is not text in UTF-8"))
+                })
+            })
+            .collect()
+    }
+
+    fn attributes(&self, fields: &[&str]) -> Result<Attributes, At> {
+        let given = self
+            .header
+            .attributes()
+            .filter(|(column, _)| !fields[*column].is_empty())
+            .map(|(column, name)| (name.to_owned(), fields[column].to_owned()));
+        Attributes::parse(given).map_err(|violations| {
+            let (name, violation) = violations.into_iter().next().unwrap_or_else(|| {
+                (
+                    String::new(),
+                    Violation::new("invalid_attribute", "an attribute is refused"),
+                )
+            });
+            (
+                self.header
+                    .names()
+                    .iter()
+                    .position(|column| *column == name),
+                violation,
+            )
+        })
+    }
+}
+
+/// Where a rule is broken, and which.
+type At = (Option<usize>, Violation);
+
+fn at(column: usize) -> impl FnOnce(Violation) -> At {
+    move |violation| (Some(column), violation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use muster_core::records::Records;
+
+    fn read(row: &[u8]) -> Result<NewProfile, Box<BadRow>> {
+        let header = Header::parse([&b"email"[..], b"name", b"team"]).unwrap();
+        let reader = RowReader::new(ImportId::of_event("b", "k", "1"), header);
+        let mut records = Records::resume(100, 7);
+        let mut input = row;
+        let record = records.next(&mut input).unwrap().unwrap();
+        reader.read(&record, Time::from_millis(0))
+    }
+
+    #[test]
+    fn a_row_becomes_a_profile_of_its_line() {
+        let profile = read(b"Ada@Example.com,Ada Lovelace,\"engines, analytical\"\n").unwrap();
+        assert_eq!(profile.email.as_str(), "Ada@Example.com");
+        assert_eq!(profile.name.unwrap().as_str(), "Ada Lovelace");
+        assert_eq!(profile.attributes.as_map()["team"], "engines, analytical");
+        assert_eq!(profile.row.unwrap().1, 7);
+    }
+
+    #[test]
+    fn empty_fields_are_missing_ones() {
+        let profile = read(b"ada@example.com, ,\n").unwrap();
+        assert!(profile.name.is_none());
+        assert!(profile.attributes.as_map().is_empty());
+    }
+
+    #[test]
+    fn the_same_address_gets_the_same_id() {
+        assert_eq!(
+            read(b"ada@example.com,,\n").unwrap().id,
+            read(b"ADA@example.com,Ada,\n").unwrap().id
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_of_its_column() {
+        let long = format!("ada@example.com,{},\n", "x".repeat(201));
+        let wide = format!("ada@example.com,Ada,{}\n", "x".repeat(1025));
+        for (row, column, code) in [
+            (&b",Ada,\n"[..], Some("email"), "missing_email"),
+            (b"ada,Ada,\n", Some("email"), "invalid_email"),
+            (
+                b"ada@example.com,\"Ada\r\nBcc: all\",\n",
+                Some("name"),
+                "invalid_name",
+            ),
+            (long.as_bytes(), Some("name"), "name_too_long"),
+            (wide.as_bytes(), Some("team"), "attribute_too_long"),
+            (b"ada@example.com,Ada,\xff\n", Some("team"), "not_utf8"),
+            (b"ada@example.com,Ada\n", None, "wrong_field_count"),
+            (b"ada@example.com,Ada,x,y\n", None, "wrong_field_count"),
+        ] {
+            let bad = read(row).unwrap_err();
+            assert_eq!(
+                (bad.column.as_deref(), bad.violation.code, bad.line),
+                (column, code, 7)
+            );
+        }
+    }
+}
