@@ -142,6 +142,11 @@ fn refusal(error: &SendEmailError, server_error: bool) -> NotSent {
         None => code.to_owned(),
     };
     match error {
+        // SES says it of a sender nobody verified, too: that is for an
+        // operator to mend, and no reason to give all mail up.
+        SendEmailError::MessageRejected(_) if reason.contains("not verified") => {
+            NotSent::NotNow(reason)
+        }
         SendEmailError::MessageRejected(_) | SendEmailError::BadRequestException(_) => {
             NotSent::Rejected(reason)
         }
@@ -157,5 +162,67 @@ fn refusal(error: &SendEmailError, server_error: bool) -> NotSent {
             NotSent::NotNow(reason)
         }
         _ => NotSent::Rejected(reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_sesv2::error::ErrorMetadata;
+    use aws_sdk_sesv2::types::error::{
+        AccountSuspendedException, BadRequestException, MessageRejected, SendingPausedException,
+        TooManyRequestsException,
+    };
+
+    fn meta(code: &str, message: &str) -> ErrorMetadata {
+        ErrorMetadata::builder().code(code).message(message).build()
+    }
+
+    fn rejected(message: &str) -> SendEmailError {
+        SendEmailError::MessageRejected(
+            MessageRejected::builder()
+                .message(message)
+                .meta(meta("MessageRejected", message))
+                .build(),
+        )
+    }
+
+    #[test]
+    fn a_bad_mail_is_given_up_and_a_bad_moment_is_not() {
+        let bad_request = BadRequestException::builder()
+            .meta(meta("BadRequestException", "Illegal address"))
+            .build();
+        for error in [
+            rejected("Email contains a virus"),
+            SendEmailError::BadRequestException(bad_request),
+        ] {
+            assert!(
+                matches!(refusal(&error, false), NotSent::Rejected(_)),
+                "{error:?}"
+            );
+        }
+        for error in [
+            rejected("Email address is not verified. The following identities failed the check"),
+            SendEmailError::AccountSuspendedException(AccountSuspendedException::builder().build()),
+            SendEmailError::SendingPausedException(SendingPausedException::builder().build()),
+            SendEmailError::TooManyRequestsException(TooManyRequestsException::builder().build()),
+            SendEmailError::generic(meta("ThrottlingException", "Rate exceeded")),
+            SendEmailError::generic(meta("AccessDeniedException", "no")),
+        ] {
+            assert!(
+                matches!(refusal(&error, false), NotSent::NotNow(_)),
+                "{error:?}"
+            );
+        }
+        let unknown = SendEmailError::generic(meta("InternalFailure", "oops"));
+        assert!(matches!(refusal(&unknown, true), NotSent::NotNow(_)));
+    }
+
+    #[test]
+    fn the_reason_names_the_code_and_what_ses_said() {
+        assert_eq!(
+            refusal(&rejected("Email contains a virus"), false),
+            NotSent::Rejected("MessageRejected: Email contains a virus".to_owned())
+        );
     }
 }

@@ -1,1 +1,25 @@
-//! TBD
+//! The local stack: an AWS emulator that runs our real `template.yaml` and our
+//! real binaries, and what to do with it.
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | [`place`] | where the stack lives: folder, port, repository |
+//! | [`emulator`] | starts the emulator and stops it |
+//! | [`deployment`] | `sam deploy`, and what came of it |
+//! | [`operator`] | a token for the operators' routes |
+//! | [`environment`] | `.local/env`: what others need to know of the stack |
+//! | [`client`] | the API and the inbox, for the demo and the system tests |
+//! | [`up`], [`inbox`], [`demo`] | the verbs |
+//! | [`console`], [`trouble`] | how it speaks |
+
+pub mod client;
+pub mod console;
+pub mod demo;
+pub mod deployment;
+pub mod emulator;
+pub mod environment;
+pub mod inbox;
+pub mod operator;
+pub mod place;
+pub mod trouble;
+pub mod up;

@@ -1,0 +1,35 @@
+# Each target is one command that does the whole of what it says.
+
+export PATH := $(CURDIR)/.venv/sam/bin:$(PATH)
+export SAM_CLI_TELEMETRY := 0
+
+FUNCTIONS := api mailer import-planner import-worker
+LOCAL := cargo run --quiet --package muster-local --
+
+.PHONY: up demo inbox down test test-system audit build tools
+
+up: build ## start the local stack and deploy to it
+	@$(LOCAL) up
+
+demo: build ## run the main job on the local stack
+	@$(LOCAL) demo
+
+inbox: tools ## show the mails that were sent
+	@$(LOCAL) inbox
+
+down: ## stop the local stack
+	@$(LOCAL) down
+
+test: tools ## everything that gates a change
+	@tests/stages.sh
+
+audit: ## licences, bans and sources of every dependency
+	@test -x .venv/cargo/bin/cargo-deny || cargo install --quiet --locked --root .venv/cargo cargo-deny@0.19.0
+	@.venv/cargo/bin/cargo-deny check bans licenses sources
+
+build: tools ## the functions, as they go to AWS
+	@echo "Building the functions (several minutes the first time)"
+	@cargo lambda build --quiet --release $(FUNCTIONS:%=--package muster-%)
+
+tools: ## emulator, SAM and cargo-lambda, into .venv/
+	@infra/local/tools/install.sh

@@ -1,0 +1,51 @@
+//! What went wrong, and what to do about it.
+
+use std::fmt;
+
+/// A failure that a person reads: never without a next step.
+#[derive(Debug, thiserror::Error)]
+pub struct Trouble {
+    /// What happened.
+    pub what: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n{}", self.what, self.remedy)
+    }
+}
+
+impl Trouble {
+    /// Trouble with its remedy.
+    pub fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            remedy: remedy.into(),
+        }
+    }
+}
+
+/// Turns any error into trouble.
+pub trait OrTrouble<T> {
+    /// Says what was tried, and what to do when it fails.
+    ///
+    /// # Errors
+    /// The trouble, with the error behind it.
+    fn or_trouble(self, what: impl fmt::Display, remedy: impl fmt::Display) -> Result<T, Trouble>;
+}
+
+impl<T, E: std::error::Error> OrTrouble<T> for Result<T, E> {
+    fn or_trouble(self, what: impl fmt::Display, remedy: impl fmt::Display) -> Result<T, Trouble> {
+        self.map_err(|error| {
+            let mut what = format!("{what}: {error}");
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                what.push_str(&format!(": {error}"));
+                cause = error.source();
+            }
+            Trouble::new(what, remedy.to_string())
+        })
+    }
+}

@@ -1,0 +1,305 @@
+//! Queues, their dead letters, and who reads them.
+
+use serde_yaml_ng::Value;
+
+use crate::template::{Resource, Template, entries, items, referenced, texts, written};
+use crate::{assert_kept, assert_noticed};
+
+/// What AWS has where the template is silent.
+const DEFAULT_VISIBILITY: u64 = 30;
+const DEFAULT_RETENTION: u64 = 4 * 24 * 3600;
+/// The longest that SQS keeps a message.
+const LONGEST_RETENTION: u64 = 14 * 24 * 3600;
+/// Lambda counts a throttled invocation as a receive: with less than this a
+/// burst alone makes dead letters.
+const LEAST_RECEIVES: u64 = 5;
+/// What Lambda asks for between visibility and time-out.
+const VISIBILITY_PER_TIMEOUT: u64 = 6;
+
+/// One trigger: this function reads that queue.
+pub(crate) struct Trigger<'a> {
+    pub(crate) function: Resource<'a>,
+    event: String,
+    pub(crate) queue: String,
+}
+
+impl Trigger<'_> {
+    fn property<'a>(&self, function: Resource<'a>, path: &str) -> &'a Value {
+        function.property(&format!("Events/{}/Properties/{path}", self.event))
+    }
+}
+
+/// Every queue trigger.
+pub(crate) fn triggers(template: &Template) -> Vec<Trigger<'_>> {
+    let mut triggers = Vec::new();
+    for function in template.of_type("AWS::Serverless::Function") {
+        for (event, body) in entries(function.property("Events")) {
+            if body["Type"] == "SQS" {
+                let arn = function.text(&format!("Events/{event}/Properties/Queue"));
+                triggers.push(Trigger {
+                    function,
+                    event: event.to_owned(),
+                    queue: referenced(&arn).unwrap_or_default().to_owned(),
+                });
+            }
+        }
+    }
+    triggers
+}
+
+fn queues(template: &Template) -> impl Iterator<Item = Resource<'_>> {
+    template.of_type("AWS::SQS::Queue")
+}
+
+fn dead_letter_queue_of(queue: Resource<'_>) -> Option<String> {
+    referenced(&queue.text("RedrivePolicy/deadLetterTargetArn")).map(str::to_owned)
+}
+
+fn retention(queue: Resource<'_>) -> u64 {
+    let seconds = queue.property("MessageRetentionPeriod").as_u64();
+    seconds.unwrap_or(DEFAULT_RETENTION)
+}
+
+/// A queue that somebody reads has a dead-letter queue of its own, which
+/// nobody reads, and tries often enough before it gives up.
+fn failures_are_kept(template: &Template) -> Vec<String> {
+    let read: Vec<String> = triggers(template).into_iter().map(|t| t.queue).collect();
+    let mut taken = Vec::new();
+    let mut findings = Vec::new();
+    for name in &read {
+        let Some(queue) = template.find("AWS::SQS::Queue", name) else {
+            findings.push(format!("{name} is read but is no queue of the template"));
+            continue;
+        };
+        let receives = queue.property("RedrivePolicy/maxReceiveCount").as_u64();
+        if receives.is_none_or(|receives| receives < LEAST_RECEIVES) {
+            findings.push(format!("{name}: maxReceiveCount is below {LEAST_RECEIVES}"));
+        }
+        match dead_letter_queue_of(queue) {
+            None => findings.push(format!("{name} has no dead-letter queue")),
+            Some(dead) if template.find("AWS::SQS::Queue", &dead).is_none() => {
+                findings.push(format!("{name}: {dead} is no queue of the template"));
+            }
+            Some(dead) if read.contains(&dead) => {
+                findings.push(format!("{name}: {dead} is read by a function"));
+            }
+            Some(dead) if taken.contains(&dead) => {
+                findings.push(format!("{name}: {dead} is another queue's too"));
+            }
+            Some(dead) => taken.push(dead),
+        }
+    }
+    findings
+}
+
+/// A message stays out of sight six times as long as its reader may take.
+fn visibility_outlasts_readers(template: &Template) -> Vec<String> {
+    let mut findings = Vec::new();
+    for trigger in triggers(template) {
+        let name = trigger.function.name;
+        let Some(timeout) = trigger.function.property("Timeout").as_u64() else {
+            findings.push(format!("{name} has no Timeout"));
+            continue;
+        };
+        let visibility = template
+            .find("AWS::SQS::Queue", &trigger.queue)
+            .and_then(|queue| queue.property("VisibilityTimeout").as_u64())
+            .unwrap_or(DEFAULT_VISIBILITY);
+        if visibility < VISIBILITY_PER_TIMEOUT * timeout {
+            findings.push(format!(
+                "{}: VisibilityTimeout {visibility} is below {VISIBILITY_PER_TIMEOUT} times the \
+                 {timeout} s of {name}",
+                trigger.queue
+            ));
+        }
+    }
+    findings
+}
+
+/// One bad record fails alone, and a full queue does not take every Lambda
+/// there is.
+fn triggers_are_bounded(template: &Template) -> Vec<String> {
+    let mut findings: Vec<String> = template
+        .of_type("AWS::Lambda::EventSourceMapping")
+        .map(|mapping| {
+            let name = mapping.name;
+            format!("{name}: write it as an event of its function, where these rules look")
+        })
+        .collect();
+    for trigger in triggers(template) {
+        let name = format!("{}.{}", trigger.function.name, trigger.event);
+        let types = trigger.property(trigger.function, "FunctionResponseTypes");
+        if texts(types) != ["ReportBatchItemFailures"] {
+            findings.push(format!("{name} does not report batch item failures"));
+        }
+        let concurrency = trigger.property(trigger.function, "ScalingConfig/MaximumConcurrency");
+        if !concurrency
+            .as_u64()
+            .is_some_and(|n| (2..=1000).contains(&n))
+        {
+            findings.push(format!(
+                "{name}: MaximumConcurrency is not a number of 2 to 1000"
+            ));
+        }
+    }
+    findings
+}
+
+/// A dead letter keeps the age it had, so its queue keeps longer than any
+/// other; and no queue stores messages in the clear.
+fn messages_are_kept_and_encrypted(template: &Template) -> Vec<String> {
+    let mut findings = Vec::new();
+    for queue in queues(template) {
+        let name = queue.name;
+        if queue.property("SqsManagedSseEnabled").as_bool() != Some(true) {
+            findings.push(format!("{name} is not encrypted"));
+        }
+        let Some(dead) = dead_letter_queue_of(queue) else {
+            continue;
+        };
+        let kept = template.find("AWS::SQS::Queue", &dead).map_or(0, retention);
+        if kept < LONGEST_RETENTION {
+            findings.push(format!("{dead} does not keep its messages for 14 days"));
+        }
+        if retention(queue) * 2 > kept {
+            findings.push(format!("{name}: {dead} does not keep twice as long"));
+        }
+    }
+    findings
+}
+
+/// One dead letter is enough to look.
+fn dead_letters_ring(template: &Template) -> Vec<String> {
+    queues(template)
+        .filter_map(dead_letter_queue_of)
+        .filter(|dead| {
+            !template
+                .of_type("AWS::CloudWatch::Alarm")
+                .any(|alarm| rings_for(alarm, dead))
+        })
+        .map(|dead| format!("{dead} has no alarm on its first message"))
+        .collect()
+}
+
+fn rings_for(alarm: Resource<'_>, queue: &str) -> bool {
+    alarm.text("Namespace") == "AWS/SQS"
+        && alarm.text("MetricName") == "ApproximateNumberOfMessagesVisible"
+        && alarm.text("ComparisonOperator") == "GreaterThanThreshold"
+        && alarm.property("Threshold").as_u64() == Some(0)
+        && items(alarm.property("Dimensions")).iter().any(|dimension| {
+            dimension["Name"] == "QueueName"
+                && written(&dimension["Value"]) == format!("${{{queue}.QueueName}}")
+        })
+}
+
+#[test]
+fn every_queue_that_is_read_keeps_its_failures() {
+    assert_kept(failures_are_kept);
+    assert_noticed(
+        failures_are_kept,
+        &[
+            ("Resources/MailQueue/Properties/RedrivePolicy", ""),
+            (
+                "Resources/MailQueue/Properties/RedrivePolicy/maxReceiveCount",
+                "4",
+            ),
+            (
+                "Resources/ChunkQueue/Properties/RedrivePolicy/maxReceiveCount",
+                "",
+            ),
+            ("Resources/ImportDeadLetterQueue", ""),
+            (
+                "Resources/BulkMailQueue/Properties/RedrivePolicy/deadLetterTargetArn",
+                "!GetAtt MailDeadLetterQueue.Arn",
+            ),
+            (
+                "Resources/MailQueue/Properties/RedrivePolicy/deadLetterTargetArn",
+                "!GetAtt ChunkQueue.Arn",
+            ),
+            (
+                "Resources/MailerFunction/Properties/Events/Mail/Properties/Queue",
+                "!GetAtt OtherQueue.Arn",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn visibility_is_six_times_the_time_out_of_each_reader() {
+    assert_kept(visibility_outlasts_readers);
+    assert_noticed(
+        visibility_outlasts_readers,
+        &[
+            ("Resources/MailQueue/Properties/VisibilityTimeout", "179"),
+            ("Resources/ImportQueue/Properties/VisibilityTimeout", ""),
+            ("Resources/ImportWorkerFunction/Properties/Timeout", "301"),
+            ("Resources/MailerFunction/Properties/Timeout", ""),
+        ],
+    );
+}
+
+#[test]
+fn every_trigger_reports_single_failures_and_is_bounded() {
+    assert_kept(triggers_are_bounded);
+    let mail = "Resources/MailerFunction/Properties/Events/Mail/Properties";
+    assert_noticed(
+        triggers_are_bounded,
+        &[
+            (&format!("{mail}/FunctionResponseTypes"), ""),
+            (&format!("{mail}/FunctionResponseTypes"), "[]"),
+            (&format!("{mail}/ScalingConfig"), ""),
+            (&format!("{mail}/ScalingConfig/MaximumConcurrency"), "1"),
+            (&format!("{mail}/ScalingConfig/MaximumConcurrency"), "1001"),
+            (
+                &format!("{mail}/ScalingConfig/MaximumConcurrency"),
+                "!Ref Workers",
+            ),
+            (
+                "Resources/Reader",
+                "{ Type: AWS::Lambda::EventSourceMapping }",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn messages_are_encrypted_and_dead_letters_outlive_the_rest() {
+    assert_kept(messages_are_kept_and_encrypted);
+    assert_noticed(
+        messages_are_kept_and_encrypted,
+        &[
+            (
+                "Resources/MailQueue/Properties/SqsManagedSseEnabled",
+                "false",
+            ),
+            (
+                "Resources/ChunkDeadLetterQueue/Properties/SqsManagedSseEnabled",
+                "",
+            ),
+            (
+                "Resources/ChunkDeadLetterQueue/Properties/MessageRetentionPeriod",
+                "604800",
+            ),
+            (
+                "Resources/ChunkQueue/Properties/MessageRetentionPeriod",
+                "1209600",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn every_dead_letter_queue_has_an_alarm() {
+    assert_kept(dead_letters_ring);
+    assert_noticed(
+        dead_letters_ring,
+        &[
+            ("Resources/MailDeadLetterAlarm", ""),
+            ("Resources/ChunkDeadLetterAlarm/Properties/Threshold", "10"),
+            (
+                "Resources/ImportDeadLetterAlarm/Properties/Dimensions/0/Value",
+                "!GetAtt ImportQueue.QueueName",
+            ),
+        ],
+    );
+}

@@ -1,0 +1,213 @@
+//! The roles: each function may do what it does, to what it does it to.
+
+use std::collections::BTreeSet;
+
+use serde_yaml_ng::Value;
+
+use crate::queues::triggers;
+use crate::template::{Resource, Template, items, referenced, texts, written};
+use crate::{assert_kept, assert_noticed};
+
+fn statements(role: Resource<'_>) -> impl Iterator<Item = &Value> {
+    items(role.property("Policies"))
+        .iter()
+        .flat_map(|policy| items(&policy["PolicyDocument"]["Statement"]))
+}
+
+/// A role of its own for every function, for Lambda only, and nothing beside
+/// it: SAM drops a function's `Policies` when it has a `Role`.
+fn functions_have_their_own_roles(template: &Template) -> Vec<String> {
+    let mut taken = BTreeSet::new();
+    let mut findings = Vec::new();
+    for function in template.of_type("AWS::Serverless::Function") {
+        let name = function.name;
+        let text = function.text("Role");
+        let role = referenced(&text).and_then(|role| template.find("AWS::IAM::Role", role));
+        let Some(role) = role else {
+            findings.push(format!("{name} has no role of the template"));
+            continue;
+        };
+        if !taken.insert(role.name) {
+            findings.push(format!("{name}: {} is another function's too", role.name));
+        }
+        if !function.property("Policies").is_null() {
+            findings.push(format!("{name}: its Policies belong to {}", role.name));
+        }
+        if !role.property("ManagedPolicyArns").is_null() {
+            findings.push(format!(
+                "{}: managed policies allow more than is used",
+                role.name
+            ));
+        }
+        for trusted in items(role.property("AssumeRolePolicyDocument/Statement")) {
+            if written(&trusted["Principal"]["Service"]) != "lambda.amazonaws.com" {
+                findings.push(format!("{} trusts more than Lambda", role.name));
+            }
+        }
+    }
+    findings
+}
+
+/// Every action is named, and so is what it is done to.
+fn permissions_name_what_they_are_for(template: &Template) -> Vec<String> {
+    let mut findings = Vec::new();
+    for role in template.of_type("AWS::IAM::Role") {
+        if statements(role).next().is_none() {
+            findings.push(format!("{} allows nothing", role.name));
+        }
+        for statement in statements(role) {
+            let actions = texts(&statement["Action"]);
+            let resources = texts(&statement["Resource"]);
+            if actions.is_empty() || actions.iter().any(|action| action.contains('*')) {
+                findings.push(format!("{}: {actions:?} are not named actions", role.name));
+            }
+            if resources.is_empty() {
+                findings.push(format!("{}: {actions:?} have no resource", role.name));
+            }
+            for resource in resources {
+                if !is_narrow(&resource, !statement["Condition"].is_null()) {
+                    findings.push(format!("{}: {actions:?} on {resource}", role.name));
+                }
+            }
+        }
+    }
+    findings
+}
+
+/// Whether a resource is one of the template's or something below it. What is
+/// not the template's (an SES identity) may be a pattern under a condition.
+fn is_narrow(resource: &str, under_condition: bool) -> bool {
+    let ours = resource
+        .split("${")
+        .skip(1)
+        .any(|rest| !rest.starts_with("AWS::"));
+    let (_, below) = resource.rsplit_once('}').unwrap_or(("", resource));
+    match below.strip_suffix('*') {
+        None => ours || under_condition,
+        Some(prefix) => {
+            prefix.ends_with('/')
+                && prefix.len() > 1
+                && !prefix.contains('*')
+                && (ours || (under_condition && resource.starts_with("arn:")))
+        }
+    }
+}
+
+/// A function may receive from the queues that trigger it, and from no other.
+fn queues_are_read_by_their_readers(template: &Template) -> Vec<String> {
+    let mut findings = Vec::new();
+    for function in template.of_type("AWS::Serverless::Function") {
+        let read: BTreeSet<String> = triggers(template)
+            .into_iter()
+            .filter(|trigger| trigger.function.name == function.name)
+            .map(|trigger| trigger.queue)
+            .collect();
+        let text = function.text("Role");
+        let role = referenced(&text).and_then(|role| template.find("AWS::IAM::Role", role));
+        for action in [
+            "sqs:ReceiveMessage",
+            "sqs:DeleteMessage",
+            "sqs:GetQueueAttributes",
+        ] {
+            let allowed: BTreeSet<String> = role
+                .into_iter()
+                .flat_map(statements)
+                .filter(|statement| {
+                    texts(&statement["Action"])
+                        .iter()
+                        .any(|named| named == action)
+                })
+                .flat_map(|statement| texts(&statement["Resource"]))
+                .map(|arn| referenced(&arn).unwrap_or(&arn).to_owned())
+                .collect();
+            if allowed != read {
+                findings.push(format!(
+                    "{} reads {read:?} and has {action} on {allowed:?}",
+                    function.name
+                ));
+            }
+        }
+    }
+    findings
+}
+
+#[test]
+fn each_function_has_a_role_of_its_own() {
+    assert_kept(functions_have_their_own_roles);
+    assert_noticed(
+        functions_have_their_own_roles,
+        &[
+            ("Resources/ApiFunction/Properties/Role", ""),
+            (
+                "Resources/ApiFunction/Properties/Role",
+                "!GetAtt MailerRole.Arn",
+            ),
+            (
+                "Resources/ApiFunction/Properties/Policies",
+                "[AmazonSQSFullAccess]",
+            ),
+            (
+                "Resources/MailerRole/Properties/ManagedPolicyArns",
+                "[arn:aws:iam::aws:policy/AmazonSESFullAccess]",
+            ),
+            (
+                "Resources/ApiRole/Properties/AssumeRolePolicyDocument/Statement/0/Principal",
+                "{ AWS: '*' }",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn permissions_name_their_actions_and_resources() {
+    assert_kept(permissions_name_what_they_are_for);
+    let api = "Resources/ApiRole/Properties/Policies/0/PolicyDocument/Statement/1";
+    assert_noticed(
+        permissions_name_what_they_are_for,
+        &[
+            (&format!("{api}/Resource"), "'*'"),
+            (&format!("{api}/Resource"), "['*']"),
+            (&format!("{api}/Resource"), ""),
+            (&format!("{api}/Resource"), "!Sub '${Table.Arn}*'"),
+            (&format!("{api}/Resource"), "!Sub '${UploadsBucket.Arn}/*'"),
+            (
+                &format!("{api}/Resource"),
+                "arn:aws:dynamodb:*:*:table/profiles",
+            ),
+            (
+                &format!("{api}/Resource"),
+                "!Sub 'arn:aws:dynamodb:${AWS::Region}:${AWS::AccountId}:table/*'",
+            ),
+            (&format!("{api}/Action"), "dynamodb:*"),
+            (&format!("{api}/Action"), ""),
+            ("Resources/ApiRole/Properties/Policies", ""),
+            // The pattern of SES identities stands on its condition.
+            (
+                "Resources/MailerRole/Properties/Policies/0/PolicyDocument/Statement/3/Condition",
+                "",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn queues_are_received_from_by_those_they_trigger() {
+    assert_kept(queues_are_read_by_their_readers);
+    assert_noticed(
+        queues_are_read_by_their_readers,
+        &[
+            (
+                "Resources/MailerRole/Properties/Policies/0/PolicyDocument/Statement/1/Resource",
+                "!GetAtt MailQueue.Arn",
+            ),
+            (
+                "Resources/ImportWorkerRole/Properties/Policies/0/PolicyDocument/Statement/1/Resource",
+                "[!GetAtt ChunkQueue.Arn, !GetAtt MailQueue.Arn]",
+            ),
+            (
+                "Resources/ApiRole/Properties/Policies/0/PolicyDocument/Statement/3/Action",
+                "[sqs:SendMessage, sqs:ReceiveMessage]",
+            ),
+        ],
+    );
+}

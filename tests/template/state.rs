@@ -1,0 +1,276 @@
+//! What holds data: the table, the bucket, the user pool.
+
+use crate::template::{Resource, Template, items, texts, written};
+use crate::{assert_kept, assert_noticed};
+
+const STATEFUL: [&str; 3] = [
+    "AWS::DynamoDB::Table",
+    "AWS::S3::Bucket",
+    "AWS::Cognito::UserPool",
+];
+
+/// Data outlives the stack, and a change that would replace what holds it.
+fn data_outlives_the_stack(template: &Template) -> Vec<String> {
+    let mut findings = Vec::new();
+    for kind in STATEFUL {
+        if template.of_type(kind).next().is_none() {
+            findings.push(format!("there is no {kind}"));
+        }
+        for resource in template.of_type(kind) {
+            let name = resource.name;
+            let on_deletion = resource.attribute("DeletionPolicy");
+            if !["Retain", "RetainExceptOnCreate"].contains(&on_deletion) {
+                findings.push(format!("{name} goes with the stack"));
+            }
+            if resource.attribute("UpdateReplacePolicy") != "Retain" {
+                findings.push(format!("{name} goes when it is replaced"));
+            }
+            // A name that is taken by what was retained stops the next stack.
+            for property in ["TableName", "BucketName"] {
+                if !resource.property(property).is_null() {
+                    findings.push(format!("{name} has a fixed name"));
+                }
+            }
+        }
+    }
+    findings
+}
+
+/// Nothing public, nothing unencrypted, nothing without TLS.
+fn buckets_are_private(template: &Template) -> Vec<String> {
+    let mut findings = Vec::new();
+    for bucket in template.of_type("AWS::S3::Bucket") {
+        let name = bucket.name;
+        for switch in [
+            "BlockPublicAcls",
+            "BlockPublicPolicy",
+            "IgnorePublicAcls",
+            "RestrictPublicBuckets",
+        ] {
+            let path = format!("PublicAccessBlockConfiguration/{switch}");
+            if bucket.property(&path).as_bool() != Some(true) {
+                findings.push(format!("{name}: {switch} is not on"));
+            }
+        }
+        if bucket.property("BucketEncryption").is_null() {
+            findings.push(format!("{name} is not encrypted"));
+        }
+        if !bucket.property("AccessControl").is_null() {
+            findings.push(format!("{name} has an ACL"));
+        }
+        if !template
+            .of_type("AWS::S3::BucketPolicy")
+            .any(|policy| demands_tls(policy, name))
+        {
+            findings.push(format!("{name} does not demand TLS"));
+        }
+    }
+    for policy in template.of_type("AWS::S3::BucketPolicy") {
+        for statement in items(policy.property("PolicyDocument/Statement")) {
+            if statement["Effect"] != "Deny" {
+                findings.push(format!("{} allows; roles are for that", policy.name));
+            }
+        }
+    }
+    findings
+}
+
+fn demands_tls(policy: Resource<'_>, bucket: &str) -> bool {
+    let everything = [format!("${{{bucket}.Arn}}"), format!("${{{bucket}.Arn}}/*")];
+    policy.text("Bucket") == format!("${{{bucket}}}")
+        && items(policy.property("PolicyDocument/Statement"))
+            .iter()
+            .any(|statement| {
+                statement["Effect"] == "Deny"
+                    && written(&statement["Principal"]) == "*"
+                    && written(&statement["Action"]) == "s3:*"
+                    && texts(&statement["Resource"]) == everything
+                    && written(&statement["Condition"]["Bool"]["aws:SecureTransport"]) == "false"
+            })
+}
+
+/// Uploads and reports hold personal data and go after a while; so does what
+/// an interrupted upload leaves.
+fn files_go_after_a_while(template: &Template) -> Vec<String> {
+    let mut findings = Vec::new();
+    for bucket in template.of_type("AWS::S3::Bucket") {
+        let rules = items(bucket.property("LifecycleConfiguration/Rules"));
+        let enabled = || rules.iter().filter(|rule| rule["Status"] == "Enabled");
+        for prefix in ["uploads/", "reports/"] {
+            if !enabled()
+                .any(|rule| rule["Prefix"] == prefix && !rule["ExpirationInDays"].is_null())
+            {
+                findings.push(format!("{}: {prefix} is kept for ever", bucket.name));
+            }
+        }
+        if !enabled().any(|rule| {
+            !rule["AbortIncompleteMultipartUpload"].is_null() && rule["Prefix"].is_null()
+        }) {
+            findings.push(format!("{} keeps unfinished uploads", bucket.name));
+        }
+    }
+    findings
+}
+
+/// S3, and only for our bucket in our account, may put into the import queue.
+fn only_our_bucket_announces_uploads(template: &Template) -> Vec<String> {
+    let mut findings = Vec::new();
+    for policy in template.of_type("AWS::SQS::QueuePolicy") {
+        for statement in items(policy.property("PolicyDocument/Statement")) {
+            let condition = &statement["Condition"];
+            let account = written(&condition["StringEquals"]["aws:SourceAccount"]);
+            let source = written(&condition["ArnLike"]["aws:SourceArn"]);
+            if written(&statement["Principal"]["Service"]) != "s3.amazonaws.com"
+                || account != "${AWS::AccountId}"
+                || !source.contains("${AWS::StackName}-uploadsbucket-")
+            {
+                findings.push(format!("{} lets others in", policy.name));
+            }
+        }
+    }
+    let announced = template
+        .find("AWS::S3::Bucket", "UploadsBucket")
+        .into_iter()
+        .flat_map(|bucket| items(bucket.property("NotificationConfiguration/QueueConfigurations")))
+        .any(|target| {
+            target["Event"] == "s3:ObjectCreated:*"
+                && written(&target["Queue"]) == "${ImportQueue.Arn}"
+                && target["Filter"]["S3Key"]["Rules"][0]["Value"] == "uploads/"
+        });
+    if !announced {
+        findings.push("uploads are not announced to ImportQueue".to_owned());
+    }
+    findings
+}
+
+/// On demand, recoverable, expiring, and with both indexes.
+fn table_is_as_designed(template: &Template) -> Vec<String> {
+    let mut findings = Vec::new();
+    for table in template.of_type("AWS::DynamoDB::Table") {
+        let name = table.name;
+        let recovery = "PointInTimeRecoverySpecification/PointInTimeRecoveryEnabled";
+        if table.text("BillingMode") != "PAY_PER_REQUEST" {
+            findings.push(format!("{name} is not on demand"));
+        }
+        if table.property(recovery).as_bool() != Some(true) {
+            findings.push(format!("{name} cannot be restored"));
+        }
+        if table.text("TimeToLiveSpecification/AttributeName") != "expires_at"
+            || table.property("TimeToLiveSpecification/Enabled").as_bool() != Some(true)
+        {
+            findings.push(format!("{name} does not expire its items"));
+        }
+        let indexes: Vec<(String, String)> = items(table.property("GlobalSecondaryIndexes"))
+            .iter()
+            .map(|index| {
+                let projection = written(&index["Projection"]["ProjectionType"]);
+                (written(&index["IndexName"]), projection)
+            })
+            .collect();
+        for (index, projection) in [("due", "KEYS_ONLY"), ("listing", "ALL")] {
+            if !indexes.contains(&(index.to_owned(), projection.to_owned())) {
+                findings.push(format!("{name} has no index {index} with {projection}"));
+            }
+        }
+    }
+    findings
+}
+
+#[test]
+fn data_is_retained() {
+    assert_kept(data_outlives_the_stack);
+    assert_noticed(
+        data_outlives_the_stack,
+        &[
+            ("Resources/Table/DeletionPolicy", ""),
+            ("Resources/UploadsBucket/DeletionPolicy", "Delete"),
+            ("Resources/UserPool/UpdateReplacePolicy", ""),
+            ("Resources/Table/Properties/TableName", "profiles"),
+            ("Resources/UserPool", ""),
+        ],
+    );
+}
+
+#[test]
+fn the_bucket_is_private() {
+    assert_kept(buckets_are_private);
+    let block = "Resources/UploadsBucket/Properties/PublicAccessBlockConfiguration";
+    let statement = "Resources/UploadsBucketPolicy/Properties/PolicyDocument/Statement/0";
+    assert_noticed(
+        buckets_are_private,
+        &[
+            (block, ""),
+            (&format!("{block}/BlockPublicAcls"), "false"),
+            (&format!("{block}/BlockPublicPolicy"), "false"),
+            (&format!("{block}/IgnorePublicAcls"), ""),
+            (&format!("{block}/RestrictPublicBuckets"), ""),
+            ("Resources/UploadsBucket/Properties/BucketEncryption", ""),
+            (
+                "Resources/UploadsBucket/Properties/AccessControl",
+                "PublicRead",
+            ),
+            ("Resources/UploadsBucketPolicy", ""),
+            (&format!("{statement}/Effect"), "Allow"),
+            (
+                &format!("{statement}/Resource"),
+                "[!GetAtt UploadsBucket.Arn]",
+            ),
+            (&format!("{statement}/Condition"), ""),
+        ],
+    );
+}
+
+#[test]
+fn files_are_not_kept_for_ever() {
+    assert_kept(files_go_after_a_while);
+    let rules = "Resources/UploadsBucket/Properties/LifecycleConfiguration/Rules";
+    assert_noticed(
+        files_go_after_a_while,
+        &[
+            (&format!("{rules}/0/Status"), "Disabled"),
+            (&format!("{rules}/1/ExpirationInDays"), ""),
+            (&format!("{rules}/2/AbortIncompleteMultipartUpload"), ""),
+            (&format!("{rules}/2/Prefix"), "reports/"),
+        ],
+    );
+}
+
+#[test]
+fn uploads_are_announced_by_our_bucket_alone() {
+    assert_kept(only_our_bucket_announces_uploads);
+    let condition = "Resources/ImportQueuePolicy/Properties/PolicyDocument/Statement/0/Condition";
+    let target =
+        "Resources/UploadsBucket/Properties/NotificationConfiguration/QueueConfigurations/0";
+    assert_noticed(
+        only_our_bucket_announces_uploads,
+        &[
+            (condition, ""),
+            (&format!("{condition}/StringEquals"), ""),
+            (&format!("{condition}/ArnLike"), ""),
+            (target, "{ Event: 's3:ObjectCreated:Put' }"),
+            (&format!("{target}/Filter"), ""),
+        ],
+    );
+}
+
+#[test]
+fn the_table_is_as_designed() {
+    assert_kept(table_is_as_designed);
+    let table = "Resources/Table/Properties";
+    assert_noticed(
+        table_is_as_designed,
+        &[
+            (&format!("{table}/BillingMode"), "PROVISIONED"),
+            (&format!("{table}/PointInTimeRecoverySpecification"), ""),
+            (&format!("{table}/TimeToLiveSpecification/Enabled"), "false"),
+            (
+                &format!("{table}/GlobalSecondaryIndexes/0/IndexName"),
+                "late",
+            ),
+            (
+                &format!("{table}/GlobalSecondaryIndexes/1/Projection/ProjectionType"),
+                "KEYS_ONLY",
+            ),
+        ],
+    );
+}
