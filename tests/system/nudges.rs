@@ -1,0 +1,96 @@
+//! A queue delivers at least once, sometimes too early, sometimes nonsense.
+
+use muster_core::email::Email;
+use muster_core::ids::ProfileId;
+use muster_core::mail::mail_key;
+use muster_core::person::{Attributes, Name};
+use muster_core::profile::{NewProfile, Source};
+use muster_core::random::Random;
+use serde_json::json;
+
+use crate::stack::{Stack, eventually, text};
+
+/// Stores a profile with its mail, and nudges nobody.
+async fn store(stack: &Stack, address: &str) -> ProfileId {
+    let random = Random::system();
+    let now = stack.now();
+    let profile = NewProfile {
+        id: ProfileId::new(now, &random),
+        email: Email::parse(address).unwrap(),
+        name: Some(Name::parse("Ada").unwrap()),
+        attributes: Attributes::default(),
+        source: Source::Signup,
+        created_by: "signup".to_owned(),
+        row: None,
+        now,
+    };
+    let mail = profile.confirmation();
+    let actions = profile.actions(&stack.table, Some(&mail)).unwrap();
+    stack.table.transact(actions, &random.name()).await.unwrap();
+    profile.id
+}
+
+fn nudge(id: impl ToString) -> String {
+    json!({ "profile_id": id.to_string(), "mail": 1 }).to_string()
+}
+
+async fn status(stack: &Stack, id: ProfileId) -> String {
+    text(&stack.item(&mail_key(id, 1)).await.unwrap(), "status")
+}
+
+#[tokio::test]
+async fn a_nudge_delivered_five_times_sends_one_mail() {
+    let stack = Stack::find();
+    let address = stack.address("five");
+    let id = store(&stack, &address).await;
+    // All five in one batch: they meet in one process, at the same time.
+    let records: Vec<_> = (0..5)
+        .map(|n| json!({ "messageId": format!("m{n}"), "body": nudge(id), "eventSource": "aws:sqs" }))
+        .collect();
+    let answer = stack
+        .invoke("MUSTER_MAILER_FUNCTION", &json!({ "Records": records }))
+        .await;
+    assert_eq!(answer, json!({ "batchItemFailures": [] }));
+    // And five more, through the queue.
+    for _ in 0..5 {
+        stack.send("MUSTER_MAIL_QUEUE_URL", &nudge(id)).await;
+    }
+    eventually("the queue is empty", async || {
+        (stack.depth("MUSTER_MAIL_QUEUE_URL").await == 0).then_some(())
+    })
+    .await;
+    assert_eq!(stack.client.mails_to(&address).await.unwrap().len(), 1);
+    assert_eq!(status(&stack, id).await, "sent");
+}
+
+#[tokio::test]
+async fn a_nudge_for_nothing_is_acknowledged() {
+    let stack = Stack::find();
+    let nobody = ProfileId::new(stack.now(), &Random::system());
+    stack.send("MUSTER_MAIL_QUEUE_URL", &nudge(nobody)).await;
+    eventually("the queue is empty", async || {
+        (stack.depth("MUSTER_MAIL_QUEUE_URL").await == 0).then_some(())
+    })
+    .await;
+    assert_eq!(stack.depth("MUSTER_MAIL_DLQ_URL").await, 0);
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_parsed_fails_alone() {
+    let stack = Stack::find();
+    let address = stack.address("alone");
+    let id = store(&stack, &address).await;
+    let bodies = ["{", "{\"profile_id\": \"x\", \"mail\": 1}", &nudge(id), ""];
+    let records: Vec<_> = bodies
+        .iter()
+        .enumerate()
+        .map(|(n, body)| json!({ "messageId": format!("m{n}"), "body": body, "eventSource": "aws:sqs" }))
+        .collect();
+    let answer = stack
+        .invoke("MUSTER_MAILER_FUNCTION", &json!({ "Records": records }))
+        .await;
+    let failures = ["m0", "m1", "m3"].map(|id| json!({ "itemIdentifier": id }));
+    assert_eq!(answer, json!({ "batchItemFailures": failures }));
+    assert_eq!(status(&stack, id).await, "sent");
+    assert_eq!(stack.client.mails_to(&address).await.unwrap().len(), 1);
+}

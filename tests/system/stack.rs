@@ -1,0 +1,212 @@
+//! The stack under test.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_sqs::types::QueueAttributeName;
+use muster_core::object::s3_client;
+use muster_core::random::Random;
+use muster_core::table::{Key, Table};
+use muster_core::time::Clock;
+use muster_local::client::Client;
+use muster_local::environment::Environment;
+use muster_local::up::aws_settings;
+use reqwest::{Method, Response};
+use serde_json::Value;
+
+/// Long enough for a machine that does other things besides; a condition that
+/// holds is seen within [`POLL`].
+const LIMIT: Duration = Duration::from_secs(90);
+const POLL: Duration = Duration::from_millis(100);
+
+/// Everything a test needs to know of it.
+pub struct Stack {
+    pub environment: Environment,
+    pub client: Client,
+    pub table: Table,
+    pub s3: aws_sdk_s3::Client,
+    pub sqs: aws_sdk_sqs::Client,
+    /// No two tests have the same, so none sees another's people.
+    name: String,
+}
+
+impl Stack {
+    pub fn find() -> Self {
+        let file = std::env::var("MUSTER_ENV_FILE")
+            .expect("MUSTER_ENV_FILE names the env of a running stack; make test sets it");
+        let environment = Environment::load(Path::new(&file)).unwrap();
+        let settings = aws_settings(environment.get("AWS_ENDPOINT_URL").unwrap()).unwrap();
+        let config = settings.sdk_config();
+        let table = environment.get("MUSTER_TABLE").unwrap().to_owned();
+        Self {
+            client: Client::new(&environment).unwrap(),
+            table: Table::new(aws_sdk_dynamodb::Client::new(&config), table),
+            s3: s3_client(&settings, &config),
+            sqs: aws_sdk_sqs::Client::new(&config),
+            environment,
+            name: Random::system().name(),
+        }
+    }
+
+    pub fn variable(&self, name: &str) -> &str {
+        self.environment.get(name).unwrap()
+    }
+
+    /// An address of this test's own.
+    pub fn address(&self, who: &str) -> String {
+        format!("{who}.{}@example.com", self.name)
+    }
+
+    /// A key under `uploads/` of this test's own.
+    pub fn key(&self, what: &str) -> String {
+        format!("uploads/{}/{what}.csv", self.name)
+    }
+
+    pub fn now(&self) -> muster_core::time::Time {
+        Clock::system().now()
+    }
+
+    pub async fn token(&self, scopes: &str) -> String {
+        self.environment
+            .machine()
+            .unwrap()
+            .token(scopes)
+            .await
+            .unwrap()
+    }
+
+    /// Asks the API as an operator with every scope.
+    pub async fn get(&self, path: &str) -> Value {
+        let token = self.variable("MUSTER_TOKEN");
+        let request = self.client.request(Method::GET, path).bearer_auth(token);
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 200, "GET {path}");
+        response.json().await.unwrap()
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Response {
+        self.client
+            .request(Method::POST, path)
+            .json(body)
+            .send()
+            .await
+            .unwrap()
+    }
+
+    /// The profile with that address, if there is one.
+    pub async fn profile(&self, address: &str) -> Option<Value> {
+        let mut found = self.get(&format!("/profiles?email={address}")).await;
+        found["items"].as_array_mut().unwrap().pop()
+    }
+
+    pub async fn item(&self, key: &Key) -> Option<muster_core::table::Item> {
+        let output = self
+            .table
+            .client()
+            .get_item()
+            .table_name(self.table.name())
+            .set_key(Some(key.to_item()))
+            .consistent_read(true)
+            .send()
+            .await
+            .unwrap();
+        output.item
+    }
+
+    pub async fn send(&self, queue: &str, body: &str) {
+        let url = self.variable(queue);
+        self.sqs
+            .send_message()
+            .queue_url(url)
+            .message_body(body)
+            .send()
+            .await
+            .unwrap();
+    }
+
+    /// Messages in a queue, waiting, delayed or being handled.
+    pub async fn depth(&self, queue: &str) -> u32 {
+        let names = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+            QueueAttributeName::ApproximateNumberOfMessagesDelayed,
+        ];
+        let output = self
+            .sqs
+            .get_queue_attributes()
+            .queue_url(self.variable(queue))
+            .set_attribute_names(Some(names.to_vec()))
+            .send()
+            .await
+            .unwrap();
+        let attributes = output.attributes.unwrap();
+        names
+            .iter()
+            .map(|name| attributes[name].parse::<u32>().unwrap())
+            .sum()
+    }
+
+    /// Calls a function as Lambda would, with an event.
+    pub async fn invoke(&self, function: &str, event: &Value) -> Value {
+        let path = format!(
+            "/2015-03-31/functions/{}/invocations",
+            self.variable(function)
+        );
+        let request = self.client.emulator(Method::POST, &path).json(event);
+        request.send().await.unwrap().json().await.unwrap()
+    }
+
+    pub async fn upload(&self, key: &str, bytes: impl Into<Vec<u8>>, metadata: &[(&str, &str)]) {
+        let mut request = self
+            .s3
+            .put_object()
+            .bucket(self.variable("MUSTER_UPLOADS_BUCKET"))
+            .key(key)
+            .body(bytes.into().into());
+        for (name, value) in metadata {
+            request = request.metadata(*name, *value);
+        }
+        request.send().await.unwrap();
+    }
+
+    /// The imports of a key, newest first.
+    pub async fn imports_of(&self, key: &str) -> Vec<Value> {
+        let found = self.get("/imports?limit=100").await;
+        let items = found["items"].as_array().unwrap().iter();
+        items
+            .filter(|import| import["object"]["key"] == key)
+            .cloned()
+            .collect()
+    }
+
+    /// The import of a key, once it is over.
+    pub async fn finished_import(&self, key: &str) -> Value {
+        eventually(&format!("{key} is imported"), async || {
+            let import = self.imports_of(key).await.into_iter().next()?;
+            let over = ["completed", "completed_with_errors", "failed"];
+            over.contains(&import["status"].as_str()?).then_some(import)
+        })
+        .await
+    }
+}
+
+/// Waits until there is an answer.
+pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(start.elapsed() < LIMIT, "not within {LIMIT:?}: {what}");
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// A text attribute of an item.
+pub fn text(item: &muster_core::table::Item, name: &str) -> String {
+    match item.get(name) {
+        Some(AttributeValue::S(text)) => text.clone(),
+        other => panic!("{name} is {other:?}"),
+    }
+}
