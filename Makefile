@@ -3,10 +3,10 @@
 export PATH := $(CURDIR)/.venv/sam/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-FUNCTIONS := api mailer import-planner import-worker
+FUNCTIONS := api mailer import-planner import-worker sweeper
 LOCAL := cargo run --quiet --package muster-local --
 
-.PHONY: up demo inbox down test test-system audit build tools
+.PHONY: up demo inbox down test audit build tools
 
 up: build ## start the local stack and deploy to it
 	@$(LOCAL) up

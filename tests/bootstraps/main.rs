@@ -12,7 +12,13 @@ use object::Endianness;
 use object::elf::FileHeader64;
 use object::read::elf::FileHeader;
 
-const FUNCTIONS: [&str; 4] = ["api", "mailer", "import-planner", "import-worker"];
+const FUNCTIONS: [&str; 5] = [
+    "api",
+    "mailer",
+    "import-planner",
+    "import-worker",
+    "sweeper",
+];
 /// The glibc of `provided.al2023`.
 const GLIBC: (u32, u32) = (2, 34);
 

@@ -6,14 +6,14 @@ use muster_core::mail::mail_key;
 use muster_core::person::{Attributes, Name};
 use muster_core::profile::{NewProfile, Source};
 use muster_core::random::Random;
+use muster_core::time::Time;
 use serde_json::json;
 
 use crate::stack::{Stack, eventually, text};
 
 /// Stores a profile with its mail, and nudges nobody.
-async fn store(stack: &Stack, address: &str) -> ProfileId {
+async fn store(stack: &Stack, address: &str, now: Time) -> ProfileId {
     let random = Random::system();
-    let now = stack.now();
     let profile = NewProfile {
         id: ProfileId::new(now, &random),
         email: Email::parse(address).unwrap(),
@@ -42,7 +42,7 @@ async fn status(stack: &Stack, id: ProfileId) -> String {
 async fn a_nudge_delivered_five_times_sends_one_mail() {
     let stack = Stack::find();
     let address = stack.address("five");
-    let id = store(&stack, &address).await;
+    let id = store(&stack, &address, stack.now()).await;
     // All five in one batch: they meet in one process, at the same time.
     let records: Vec<_> = (0..5)
         .map(|n| json!({ "messageId": format!("m{n}"), "body": nudge(id), "eventSource": "aws:sqs" }))
@@ -79,7 +79,7 @@ async fn a_nudge_for_nothing_is_acknowledged() {
 async fn a_record_that_cannot_be_parsed_fails_alone() {
     let stack = Stack::find();
     let address = stack.address("alone");
-    let id = store(&stack, &address).await;
+    let id = store(&stack, &address, stack.now()).await;
     let bodies = ["{", "{\"profile_id\": \"x\", \"mail\": 1}", &nudge(id), ""];
     let records: Vec<_> = bodies
         .iter()
@@ -93,4 +93,30 @@ async fn a_record_that_cannot_be_parsed_fails_alone() {
     assert_eq!(answer, json!({ "batchItemFailures": failures }));
     assert_eq!(status(&stack, id).await, "sent");
     assert_eq!(stack.client.mails_to(&address).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_mail_whose_nudge_was_lost_is_found_by_the_sweeper() {
+    let stack = Stack::find();
+    let lost = stack.address("lost");
+    let fresh = stack.address("fresh");
+    let two_minutes_ago = Time::from_millis(stack.now().as_millis() - 120_000);
+    store(&stack, &lost, two_minutes_ago).await;
+    let waiting = store(&stack, &fresh, stack.now()).await;
+    // Two at once: of each mail one nudge is sent, or two that meet.
+    tokio::join!(stack.sweep(), stack.sweep());
+    eventually("the mail is sent", async || {
+        stack.client.mails_to(&lost).await.unwrap().pop()
+    })
+    .await;
+    eventually("the queue is empty", async || {
+        (stack.depth("MUSTER_BULK_MAIL_QUEUE_URL").await == 0).then_some(())
+    })
+    .await;
+    assert_eq!(stack.client.mails_to(&lost).await.unwrap().len(), 1);
+    assert_eq!(
+        status(&stack, waiting).await,
+        "queued",
+        "its nudge may still come"
+    );
 }

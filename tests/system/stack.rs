@@ -157,6 +157,15 @@ impl Stack {
         request.send().await.unwrap().json().await.unwrap()
     }
 
+    /// What the schedule does every minute.
+    pub async fn sweep(&self) {
+        assert_eq!(
+            self.invoke("MUSTER_SWEEPER_FUNCTION", &serde_json::json!({}))
+                .await,
+            Value::Null
+        );
+    }
+
     pub async fn upload(&self, key: &str, bytes: impl Into<Vec<u8>>, metadata: &[(&str, &str)]) {
         let mut request = self
             .s3

@@ -51,6 +51,18 @@ const FUNCTIONS: &[Function] = &[
         environment: &["MUSTER_TABLE", "MUSTER_CHUNK_QUEUE_URL"],
         settings: include_str!("../../functions/import-worker/src/settings.rs"),
     },
+    Function {
+        name: "SweeperFunction",
+        binary: "sweeper",
+        environment: &[
+            "MUSTER_TABLE",
+            "MUSTER_BULK_MAIL_QUEUE_URL",
+            "MUSTER_IMPORT_QUEUE_URL",
+            "MUSTER_CHUNK_QUEUE_URL",
+            "MUSTER_MAILS_PER_MINUTE",
+        ],
+        settings: include_str!("../../functions/sweeper/src/settings.rs"),
+    },
 ];
 
 fn functions(template: &Template) -> impl Iterator<Item = Resource<'_>> {

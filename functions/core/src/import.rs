@@ -320,5 +320,6 @@ pub fn due_shard(import: ImportId) -> String {
     format!("DUE#{}", import.shard(DUE_SHARDS))
 }
 
-/// How long past its expected end something of an import counts as overdue.
-pub const OVERDUE_AFTER: Duration = Duration::from_secs(60);
+/// How long the nudge for a chunk, or the end of an import that runs, is waited
+/// for before somebody looks. A chunk may stand in the queue behind others.
+pub const OVERDUE_AFTER: Duration = Duration::from_secs(15 * 60);

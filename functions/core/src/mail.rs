@@ -22,7 +22,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::ProfileId;
-use crate::profile::NewProfile;
+use crate::profile::{NewProfile, Source};
 use crate::table::Key;
 use crate::time::Time;
 use crate::token::TokenHash;
@@ -160,13 +160,22 @@ impl MailItem {
             sent_at: None,
             expires_at: profile.expires_at(),
             due_shard: Some(due_shard(profile.id)),
-            due_at: Some(profile.now.after(NUDGE_GRACE).to_string()),
+            due_at: Some(due_at(profile).to_string()),
         }
     }
 
     /// Its key.
     pub fn key(&self) -> Key {
         mail_key(self.profile_id, self.number)
+    }
+}
+
+/// A nudge is on its way to the mailer, except for imported people: the
+/// sweeper feeds those as fast as SES allows.
+fn due_at(profile: &NewProfile) -> Time {
+    match profile.source {
+        Source::Import => profile.now,
+        Source::Signup | Source::Operator => profile.now.after(NUDGE_GRACE),
     }
 }
 

@@ -25,6 +25,14 @@ pub struct ChunkNudge {
     pub chunk: u32,
 }
 
+/// "There may be an import to plan." Goes to the queue that S3's events go to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanNudge {
+    /// Which import.
+    pub import_id: ImportId,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,8 +1,11 @@
-//! What S3 says was uploaded.
+//! What the import queue asks for: what S3 says was uploaded, or what the
+//! sweeper found unplanned.
 //!
 //! Events come at least once and in any order; their keys are form-encoded;
 //! setting the notification up sends an `s3:TestEvent`, which is none.
 
+use muster_core::ids::ImportId;
+use muster_core::message::PlanNudge;
 use muster_core::object::Object;
 use serde::Deserialize;
 
@@ -33,14 +36,23 @@ pub enum NotAnEvent {
     KeyNotText,
 }
 
-/// The uploads that a message announces: none for a test event, a deletion, or
-/// a "folder".
+/// What a message asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// To import these: none for a test event, a deletion, or a "folder".
+    Uploads(Vec<Upload>),
+    /// To go on with an import that is recorded already.
+    Plan(ImportId),
+}
+
+/// Reads a message of the import queue.
 ///
 /// # Errors
-/// When the message is no event of S3's.
-pub fn uploads(body: &str) -> Result<Vec<Upload>, NotAnEvent> {
+/// When the message is no event of S3's, nor a nudge of ours.
+pub fn read(body: &str) -> Result<Asked, NotAnEvent> {
     match serde_json::from_str(body)? {
-        Message::Test { .. } => Ok(Vec::new()),
+        Message::Nudge(nudge) => Ok(Asked::Plan(nudge.import_id)),
+        Message::Test { .. } => Ok(Asked::Uploads(Vec::new())),
         Message::Event { records } => records
             .into_iter()
             .filter(|record| record.event_name.contains("ObjectCreated:"))
@@ -50,13 +62,15 @@ pub fn uploads(body: &str) -> Result<Vec<Upload>, NotAnEvent> {
                     .as_ref()
                     .is_ok_and(|upload| upload.object.key.ends_with('/'))
             })
-            .collect(),
+            .collect::<Result<_, _>>()
+            .map(Asked::Uploads),
     }
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Message {
+    Nudge(PlanNudge),
     Event {
         #[serde(rename = "Records")]
         records: Vec<Record>,
@@ -141,6 +155,20 @@ fn decoded(key: &str) -> Result<String, NotAnEvent> {
 mod tests {
     use super::*;
 
+    fn uploads(body: &str) -> Result<Vec<Upload>, NotAnEvent> {
+        match read(body)? {
+            Asked::Uploads(uploads) => Ok(uploads),
+            Asked::Plan(id) => panic!("a nudge for {id}"),
+        }
+    }
+
+    #[test]
+    fn a_nudge_of_ours_names_its_import() {
+        let import_id = ImportId::of_event("b", "k", "1");
+        let body = serde_json::to_string(&PlanNudge { import_id }).unwrap();
+        assert_eq!(read(&body).unwrap(), Asked::Plan(import_id));
+    }
+
     #[test]
     fn a_real_event_is_read() {
         let found = uploads(include_str!("../fixtures/object-created.json")).unwrap();
@@ -186,7 +214,7 @@ mod tests {
             r#"{"Event": "other"}"#,
             r#"{"Records": [{}]}"#,
         ] {
-            assert!(uploads(body).is_err(), "{body}");
+            assert!(read(body).is_err(), "{body}");
         }
     }
 

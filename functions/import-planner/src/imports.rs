@@ -10,7 +10,7 @@ use muster_core::header::Header;
 use muster_core::ids::ImportId;
 use muster_core::import::{
     CHUNK_PREFIX, ChunkItem, Confirm, Counts, FailureReason, IMPORT_LIST, ImportItem, ImportStatus,
-    ObjectItem, chunk_key, due_shard, import_key, object_key,
+    OVERDUE_AFTER, ObjectItem, chunk_key, due_shard, import_key, object_key,
 };
 use muster_core::random::Random;
 use muster_core::table::{
@@ -101,8 +101,8 @@ impl Imports {
             self.table
                 .put(&import_key(new.id), &new, &Condition::absent())?,
         ];
-        // The id names the event, and so this transaction.
-        match self.table.transact(actions, &new.id.to_string()).await {
+        // A copy of the event is another transaction: it has another time.
+        match self.table.transact(actions, &self.random.name()).await {
             Ok(()) => Ok(Recorded::Import(new.id)),
             Err(NotCommitted::Failed(failure)) => Err(failure),
             Err(NotCommitted::Cancelled(reasons)) => match reasons.first() {
@@ -210,8 +210,9 @@ impl Imports {
         let update = if totals.chunks > 0 {
             update
                 .update_expression(
-                    "SET #status = :next, chunks = :chunks, #rows = :rows REMOVE lease_owner, lease_until",
+                    "SET #status = :next, chunks = :chunks, #rows = :rows, due_at = :due REMOVE lease_owner, lease_until",
                 )
+                .expression_attribute_values(":due", text(now.after(OVERDUE_AFTER).to_string()))
                 .expression_attribute_values(":next", text(ImportStatus::Running.as_str()))
         } else {
             update
@@ -332,7 +333,7 @@ fn chunk_item(import_id: ImportId, cut: &Cut, now: Time) -> ChunkItem {
         lease_owner: None,
         lease_until: None,
         due_shard: Some(due_shard(import_id)),
-        due_at: Some(now.after(LEASE).to_string()),
+        due_at: Some(now.after(OVERDUE_AFTER).to_string()),
     }
 }
 

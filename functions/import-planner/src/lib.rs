@@ -2,7 +2,7 @@
 //!
 //! | module | what it holds |
 //! | --- | --- |
-//! | [`event`] | what S3 says was uploaded |
+//! | [`event`] | what the import queue asks for |
 //! | [`planner`] | what becomes of an event |
 //! | [`imports`] | the import's item: recorded once, leased, planned or failed |
 //! | [`cutter`] | where a file can be cut |

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | a test event, a deletion, a version that was overtaken | acknowledged |
 //! | an upload | recorded, planned, acknowledged |
-//! | a copy of an event | its import is planned, if it is not yet |
+//! | a copy of an event, a nudge of the sweeper's | its import is planned, if it is not yet |
 //! | an import that somebody else plans | back when that lease must be over |
 //! | a file that cannot be imported | the import fails with the reason, acknowledged |
 //! | AWS not available | lease given back, back after a while |
@@ -27,7 +27,7 @@ use muster_core::table::Table;
 use muster_core::time::Clock;
 
 use crate::cutter::{Cut, Cutter, Limits, Totals};
-use crate::event::{NotAnEvent, Upload, uploads};
+use crate::event::{self, Asked, NotAnEvent, Upload};
 use crate::imports::{Claim, Imports, LEASE, NotPlanned, Plan, Recorded, new_import};
 use crate::settings::Settings;
 
@@ -138,10 +138,15 @@ impl Planner {
     }
 
     async fn event(&self, body: &str) -> Result<(), Unanswered> {
-        for upload in uploads(body)? {
-            self.upload(&upload).await?;
+        match event::read(body)? {
+            Asked::Plan(id) => self.plan_if_ours(id).await,
+            Asked::Uploads(uploads) => {
+                for upload in uploads {
+                    self.upload(&upload).await?;
+                }
+                Ok(())
+            }
         }
-        Ok(())
     }
 
     async fn upload(&self, upload: &Upload) -> Result<(), Unanswered> {
@@ -150,6 +155,10 @@ impl Planner {
             tracing::info!("an event was overtaken by a newer one of its object");
             return Ok(());
         };
+        self.plan_if_ours(id).await
+    }
+
+    async fn plan_if_ours(&self, id: ImportId) -> Result<(), Unanswered> {
         match self.imports.claim(id).await? {
             Claim::Claimed(plan) => self.settle(&plan).await,
             Claim::Leased => Err(Unanswered::Leased),

@@ -12,7 +12,7 @@ use crate::place::{CREDENTIAL, Place, REGION};
 use crate::trouble::{OrTrouble, Trouble};
 
 /// Which variable has which output of the template.
-const FROM_OUTPUTS: [(&str, &str); 15] = [
+const FROM_OUTPUTS: [(&str, &str); 16] = [
     ("MUSTER_API_URL", "ApiUrl"),
     ("MUSTER_TABLE", "TableName"),
     ("MUSTER_UPLOADS_BUCKET", "UploadsBucketName"),
@@ -31,6 +31,7 @@ const FROM_OUTPUTS: [(&str, &str); 15] = [
         "ImportPlannerFunctionName",
     ),
     ("MUSTER_IMPORT_WORKER_FUNCTION", "ImportWorkerFunctionName"),
+    ("MUSTER_SWEEPER_FUNCTION", "SweeperFunctionName"),
 ];
 
 /// The variables, in the order they are written.

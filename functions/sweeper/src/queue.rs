@@ -1,0 +1,58 @@
+//! Nudges, ten at a time: the most that `SendMessageBatch` takes.
+
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use muster_core::failure::Failure;
+use serde::Serialize;
+
+const BATCH: usize = 10;
+
+/// A queue that nudges go to.
+pub struct Queue {
+    sqs: aws_sdk_sqs::Client,
+    url: String,
+}
+
+impl Queue {
+    /// The queue at that URL.
+    pub const fn new(sqs: aws_sdk_sqs::Client, url: String) -> Self {
+        Self { sqs, url }
+    }
+
+    /// Sends nudges; says how many the queue took. One that it did not take
+    /// is due again later.
+    ///
+    /// # Errors
+    /// When the queue cannot be reached.
+    pub async fn send<T: Serialize>(&self, nudges: &[T]) -> Result<usize, Failure> {
+        let mut taken = 0;
+        for batch in nudges.chunks(BATCH) {
+            let entries = batch
+                .iter()
+                .enumerate()
+                .map(entry)
+                .collect::<Result<_, _>>()?;
+            let output = self
+                .sqs
+                .send_message_batch()
+                .queue_url(&self.url)
+                .set_entries(Some(entries))
+                .send()
+                .await
+                .map_err(|error| Failure::of("SendMessageBatch", error))?;
+            taken += output.successful.len();
+        }
+        Ok(taken)
+    }
+}
+
+fn entry<T: Serialize>(
+    (index, nudge): (usize, &T),
+) -> Result<SendMessageBatchRequestEntry, Failure> {
+    let body =
+        serde_json::to_string(nudge).map_err(|error| Failure::unreadable("encode nudge", error))?;
+    SendMessageBatchRequestEntry::builder()
+        .id(index.to_string())
+        .message_body(body)
+        .build()
+        .map_err(|error| Failure::unreadable("build entry", error))
+}
