@@ -24,7 +24,7 @@ test: tools ## everything that gates a change
 	@tests/stages.sh
 
 audit: ## licences, bans and sources of every dependency
-	@test -x .venv/cargo/bin/cargo-deny || cargo install --quiet --locked --root .venv/cargo cargo-deny@0.19.0
+	@test -x .venv/cargo/bin/cargo-deny || cargo install --quiet --locked --root .venv/cargo cargo-deny@0.20.2
 	@.venv/cargo/bin/cargo-deny check bans licenses sources
 
 build: tools ## the functions, as they go to AWS

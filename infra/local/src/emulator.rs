@@ -7,6 +7,7 @@
 
 use std::fs::File;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -179,16 +180,29 @@ fn ours(place: &Place) -> Option<u32> {
 }
 
 fn is_emulator(pid: u32) -> bool {
-    Command::new("ps")
-        .args(["-o", "command=", "-p", &pid.to_string()])
-        .output()
-        .is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("ministack"))
+    command_line(pid).is_some_and(|command| command.contains("ministack"))
+}
+
+/// From /proc where there is one; `ps` is everywhere else.
+fn command_line(pid: u32) -> Option<String> {
+    let command = if Path::new("/proc/self/cmdline").exists() {
+        std::fs::read(format!("/proc/{pid}/cmdline")).ok()?
+    } else {
+        let pid = pid.to_string();
+        Command::new("ps")
+            .args(["-o", "command=", "-p", &pid])
+            .output()
+            .ok()?
+            .stdout
+    };
+    Some(String::from_utf8_lossy(&command).into_owned())
 }
 
 /// Sends a signal to every process of a group; says whether there was one.
+/// Every shell has `kill`, not every machine has the program.
 fn signal(name: &str, group: u32) -> bool {
-    Command::new("kill")
-        .args([&format!("-{name}"), "--", &format!("-{group}")])
+    Command::new("sh")
+        .args(["-c", &format!("kill -{name} -- -{group}")])
         .stderr(Stdio::null())
         .status()
         .is_ok_and(|status| status.success())
