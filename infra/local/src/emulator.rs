@@ -67,20 +67,26 @@ pub async fn stop(place: &Place, console: &Console) -> Result<(), Trouble> {
     Ok(())
 }
 
+/// Asks a process group to end, and makes it if it does not.
 async fn end(group: u32) -> Result<(), Trouble> {
-    signal("TERM", group);
     let start = Instant::now();
-    while signal("0", group) {
-        if start.elapsed() > STOP_LIMIT {
-            signal("KILL", group);
-        }
+    let mut asked = "TERM";
+    while signal(asked, group) {
+        asked = if start.elapsed() > STOP_LIMIT {
+            "KILL"
+        } else {
+            "0"
+        };
         if start.elapsed() > 2 * STOP_LIMIT {
-            return Err(Trouble::new(
-                format!("process group {group} does not stop"),
-                format!("kill -KILL -- -{group}"),
-            ));
+            break;
         }
         sleep(POLL).await;
+    }
+    if is_emulator(group) {
+        return Err(Trouble::new(
+            format!("process group {group} does not stop"),
+            format!("kill -s KILL -- -{group}"),
+        ));
     }
     Ok(())
 }
@@ -202,7 +208,7 @@ fn command_line(pid: u32) -> Option<String> {
 /// Every shell has `kill`, not every machine has the program.
 fn signal(name: &str, group: u32) -> bool {
     Command::new("sh")
-        .args(["-c", &format!("kill -{name} -- -{group}")])
+        .args(["-c", &format!("kill -s {name} -- -{group}")])
         .stderr(Stdio::null())
         .status()
         .is_ok_and(|status| status.success())
@@ -216,5 +222,20 @@ mod tests {
     fn only_an_emulator_is_taken_for_one() {
         assert!(!is_emulator(std::process::id()));
         assert!(!is_emulator(u32::MAX));
+    }
+
+    #[tokio::test]
+    async fn a_group_that_is_ended_leaves_nobody_behind() {
+        let mut leader = Command::new("sh")
+            .args(["-c", "sleep 600 & sleep 600"])
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let group = leader.id();
+        assert!(signal("0", group));
+        let reaper = std::thread::spawn(move || leader.wait());
+        end(group).await.unwrap();
+        assert!(!signal("0", group));
+        reaper.join().unwrap().unwrap();
     }
 }
