@@ -36,14 +36,18 @@ impl Answer {
     /// Back soon at first, and later each time: with five receives allowed,
     /// an outage of three quarters of an hour dead-letters nothing.
     pub fn retry_with_back_off(record: &SqsMessage) -> Self {
-        let receives: u32 = record
-            .attributes
-            .get("ApproximateReceiveCount")
-            .and_then(|count| count.parse().ok())
-            .unwrap_or(1);
-        let factor = 4_u64.pow(receives.saturating_sub(1).min(3));
+        let factor = 4_u64.pow(receives(record).saturating_sub(1).min(3));
         Self::RetryIn(Duration::from_secs(30 * factor))
     }
+}
+
+/// How often a record has been received, this time included.
+pub fn receives(record: &SqsMessage) -> u32 {
+    record
+        .attributes
+        .get("ApproximateReceiveCount")
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(1)
 }
 
 /// The queues that a function reads: where a record's visibility is changed.

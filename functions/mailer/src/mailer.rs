@@ -2,7 +2,7 @@
 //!
 //! | found | then |
 //! | --- | --- |
-//! | no mail, message younger than a transaction can take | visible again in 2 s |
+//! | no mail, message younger than a transaction can take | visible again in 2 s, then when it is older |
 //! | no mail, older | acknowledged, counted |
 //! | sent, abandoned, expired, or another's to send | acknowledged |
 //! | SES not now | postponed, acknowledged |
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use muster_core::aws::{OPERATION_TIMEOUT, SdkConfig};
-use muster_core::batch::{Answer, NamelessRecord, Queues};
+use muster_core::batch::{Answer, NamelessRecord, Queues, receives};
 use muster_core::failure::Failure;
 use muster_core::mail::LINK_LIFETIME;
 use muster_core::message::MailNudge;
@@ -49,7 +49,7 @@ enum Unanswered {
     #[error("the letter could not be written: {0}")]
     Unwritable(#[from] askama::Error),
     #[error("the nudge overtook its transaction")]
-    Overtaken,
+    Overtaken(Duration),
 }
 
 impl Mailer {
@@ -85,7 +85,7 @@ impl Mailer {
     async fn record(&self, record: SqsMessage) -> Answer {
         match self.nudge(&record).await {
             Ok(()) => Answer::Done,
-            Err(Unanswered::Overtaken) => Answer::RetryIn(OVERTAKEN),
+            Err(Unanswered::Overtaken(wait)) => Answer::RetryIn(wait),
             Err(error) => {
                 let message_id = record.message_id.as_deref();
                 tracing::error!(message_id, %error, "nudge left to the queue");
@@ -103,13 +103,16 @@ impl Mailer {
                 tracing::info!(%profile_id, mail = nudge.mail, status = status.as_str(), "nothing to send");
                 Ok(())
             }
-            Claim::Absent if self.may_be_early(record) => Err(Unanswered::Overtaken),
-            Claim::Absent => {
-                // A sign-up that was refused after its nudge left, or a mail
-                // that was erased: expected, so counted and not alarmed on.
-                tracing::info!(metric = "nudge_without_mail", %profile_id, mail = nudge.mail, "no such mail");
-                Ok(())
-            }
+            Claim::Absent => match self.wait_for_transaction(record) {
+                Some(wait) => Err(Unanswered::Overtaken(wait)),
+                None => {
+                    // A sign-up that was refused after its nudge left, or a
+                    // mail that was erased: expected, so counted and not
+                    // alarmed on.
+                    tracing::info!(metric = "nudge_without_mail", %profile_id, mail = nudge.mail, "no such mail");
+                    Ok(())
+                }
+            },
         }
     }
 
@@ -154,13 +157,18 @@ impl Mailer {
         .render()
     }
 
-    /// Whether the transaction that writes the mail may still be under way:
-    /// the API sends the nudge beside it, not after it.
-    fn may_be_early(&self, record: &SqsMessage) -> bool {
-        record
-            .attributes
-            .get("SentTimestamp")
-            .and_then(|millis| millis.parse().ok())
-            .is_some_and(|sent| self.clock.now() < Time::from_millis(sent).after(OPERATION_TIMEOUT))
+    /// How long the transaction that writes the mail may still be under way:
+    /// the API sends the nudge beside it, not after it. Looked at again soon,
+    /// and then once more when it must be over: a nudge has five receives
+    /// before it is a dead letter, and one for nothing must not use them up.
+    fn wait_for_transaction(&self, record: &SqsMessage) -> Option<Duration> {
+        let sent: i64 = record.attributes.get("SentTimestamp")?.parse().ok()?;
+        let over = Time::from_millis(sent).after(OPERATION_TIMEOUT);
+        let left = u64::try_from(over.as_millis() - self.clock.now().as_millis()).ok()?;
+        match (receives(record), Duration::from_millis(left)) {
+            (_, Duration::ZERO) => None,
+            (1, left) => Some(left.min(OVERTAKEN)),
+            (_, left) => Some(left + OVERTAKEN),
+        }
     }
 }

@@ -1,0 +1,73 @@
+//! Bugs planted on purpose. Each is one that somebody could well make; an
+//! instrument that does not find them finds nothing.
+//!
+//! They are planted from outside, in what the functions say to AWS, so that
+//! no function carries a switch for being wrong.
+
+use serde_json::{Value, json};
+
+/// A planted bug.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bug {
+    /// A mail is marked sent before it is sent.
+    MarkedSentBeforeSending,
+    /// A mail is claimed whoever has its lease.
+    NoLeaseCheck,
+    /// A checkpoint's counts are written before its position, not with it.
+    CountOutsideTransaction,
+    /// A batch is answered as if all had gone well.
+    WrongBatchAnswer,
+}
+
+/// Every kind.
+pub const BUGS: [Bug; 4] = [
+    Bug::MarkedSentBeforeSending,
+    Bug::NoLeaseCheck,
+    Bug::CountOutsideTransaction,
+    Bug::WrongBatchAnswer,
+];
+
+impl Bug {
+    /// What a function with this bug would have asked DynamoDB.
+    pub fn rewrite(self, operation: &str, request: &mut Value) {
+        let expression = request["UpdateExpression"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        let claims_mail =
+            operation == "UpdateItem" && expression.contains("token_hashes = list_append");
+        match self {
+            Self::MarkedSentBeforeSending if claims_mail => {
+                // Sent it is, says the item, and due no more.
+                request["UpdateExpression"] =
+                    json!(expression.replace("#status = :sending", "#status = :sent"));
+                request["UpdateExpression"] = json!(
+                    request["UpdateExpression"]
+                        .as_str()
+                        .unwrap_or_default()
+                        .replace("due_at = :due, ", "")
+                        + " REMOVE due_at, due_shard"
+                );
+                let values = &mut request["ExpressionAttributeValues"];
+                values[":sent"] = json!({ "S": "sent" });
+                if let Some(values) = values.as_object_mut() {
+                    values.remove(":due");
+                }
+            }
+            Self::NoLeaseCheck if claims_mail => {
+                request["ConditionExpression"] =
+                    json!("attribute_exists(pk) AND (#status = :queued OR #status = :sending)");
+                if let Some(values) = request["ExpressionAttributeValues"].as_object_mut() {
+                    values.remove(":now");
+                    values.remove(":seconds");
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether a refused checkpoint leaves its counts behind all the same.
+    pub const fn splits_checkpoints(self) -> bool {
+        matches!(self, Self::CountOutsideTransaction)
+    }
+}

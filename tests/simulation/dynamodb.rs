@@ -1,0 +1,131 @@
+//! DynamoDB: the wire protocol in front of dynoxide.
+
+use dynoxide::Database;
+use dynoxide::errors::DynoxideError;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+/// The table's name in every run.
+pub const TABLE: &str = "muster";
+
+/// One table, in memory.
+pub struct DynamoDb {
+    database: Database,
+}
+
+impl DynamoDb {
+    /// An empty table with the keys and indexes of `template.yaml`.
+    pub fn new(table: &Value) -> Self {
+        let database = Database::memory().expect("a database in memory");
+        let dynamodb = Self { database };
+        let (status, answer) = dynamodb.call("CreateTable", &table.to_string());
+        assert_eq!(status, 200, "CreateTable: {answer}");
+        dynamodb
+    }
+
+    /// Answers one call as DynamoDB would: status and JSON.
+    pub fn call(&self, operation: &str, body: &str) -> (u16, String) {
+        let db = &self.database;
+        let result = match operation {
+            "CreateTable" => run(body, |request| db.create_table(request)),
+            "GetItem" => run(body, |request| db.get_item(request)),
+            "PutItem" => run(body, |request| db.put_item(request)),
+            "UpdateItem" => run(body, |request| db.update_item(request)),
+            "Query" => run(body, |request| db.query(request)),
+            "Scan" => run(body, |request| db.scan(request)),
+            "TransactWriteItems" => run(body, |request| db.transact_write_items(request)),
+            other => panic!("the functions make no {other} calls"),
+        };
+        match result {
+            Ok(json) => (200, json),
+            Err(error) => (error.status_code(), error.to_json()),
+        }
+    }
+
+    /// Every item, for the invariants to look at.
+    pub fn items(&self) -> Vec<muster_core::table::Item> {
+        self.scan(&json!({ "TableName": TABLE }))
+    }
+
+    /// The due times of whatever is due some day.
+    pub fn due(&self) -> Vec<muster_core::table::Item> {
+        self.scan(
+            &json!({ "TableName": TABLE, "IndexName": "due", "ProjectionExpression": "due_at" }),
+        )
+    }
+
+    /// The profile that has an address.
+    pub fn owner(&self, address: &str) -> Option<String> {
+        let key = json!({ "pk": { "S": format!("EMAIL#{address}") }, "sk": { "S": "EMAIL" } });
+        let (_, answer) = self.call(
+            "GetItem",
+            &json!({ "TableName": TABLE, "Key": key }).to_string(),
+        );
+        let answer: Value = serde_json::from_str(&answer).expect("JSON");
+        answer["Item"]["profile_id"]["S"]
+            .as_str()
+            .map(str::to_owned)
+    }
+
+    fn scan(&self, request: &Value) -> Vec<muster_core::table::Item> {
+        let (status, answer) = self.call("Scan", &request.to_string());
+        assert_eq!(status, 200, "Scan: {answer}");
+        let answer: Value = serde_json::from_str(&answer).expect("JSON");
+        answer["Items"]
+            .as_array()
+            .expect("items")
+            .iter()
+            .map(item)
+            .collect()
+    }
+}
+
+fn run<Request, Response>(
+    body: &str,
+    call: impl FnOnce(Request) -> Result<Response, DynoxideError>,
+) -> Result<String, DynoxideError>
+where
+    Request: DeserializeOwned,
+    Response: Serialize,
+{
+    let request = serde_json::from_str(body)
+        .map_err(|error| DynoxideError::SerializationException(error.to_string()))?;
+    let response = call(request)?;
+    serde_json::to_string(&response)
+        .map_err(|error| DynoxideError::SerializationException(error.to_string()))
+}
+
+fn item(value: &Value) -> muster_core::table::Item {
+    let fields = value.as_object().expect("an item");
+    fields
+        .iter()
+        .map(|(name, value)| (name.clone(), attribute(value)))
+        .collect()
+}
+
+/// DynamoDB's JSON for one value.
+fn attribute(value: &Value) -> aws_sdk_dynamodb::types::AttributeValue {
+    use aws_sdk_dynamodb::types::AttributeValue;
+    let (kind, value) = value
+        .as_object()
+        .and_then(|value| value.iter().next())
+        .expect("a typed value");
+    let text = || value.as_str().unwrap_or_default().to_owned();
+    match kind.as_str() {
+        "S" => AttributeValue::S(text()),
+        "N" => AttributeValue::N(text()),
+        "BOOL" => AttributeValue::Bool(value.as_bool().unwrap_or_default()),
+        "NULL" => AttributeValue::Null(true),
+        "L" => AttributeValue::L(
+            value
+                .as_array()
+                .expect("a list")
+                .iter()
+                .map(attribute)
+                .collect(),
+        ),
+        "M" => AttributeValue::M(item(value)),
+        other => panic!("no item of ours holds a {other}"),
+    }
+}

@@ -1,0 +1,504 @@
+//! The connector: every call of every function comes by here, is written down,
+//! and may go wrong.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
+use muster_core::random::Random;
+use muster_core::time::{Clock, Time};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::bug::Bug;
+use crate::dynamodb::DynamoDb;
+use crate::faults::{Fault, Schedule};
+use crate::log::{Call, Log};
+use crate::queues::Queues;
+use crate::s3::S3;
+use crate::ses::Ses;
+
+/// What all processes of a run share.
+pub struct Shared {
+    /// The table.
+    pub dynamodb: DynamoDb,
+    /// The bucket.
+    pub s3: S3,
+    /// The mails.
+    pub ses: Ses,
+    /// The queues.
+    pub queues: Queues,
+    /// The calls.
+    pub log: Log,
+    /// What goes wrong.
+    pub schedule: Schedule,
+    /// The bug that was planted.
+    pub bug: Option<Bug>,
+    clock: Clock,
+    epoch: Time,
+    started: Instant,
+    random: Random,
+}
+
+impl Shared {
+    /// A world before its first call.
+    pub fn new(
+        dynamodb: DynamoDb,
+        queues: Queues,
+        schedule: Schedule,
+        bug: Option<Bug>,
+        clock: Clock,
+        random: Random,
+    ) -> Self {
+        Self {
+            dynamodb,
+            s3: S3::new(),
+            ses: Ses::default(),
+            queues,
+            log: Log::default(),
+            schedule,
+            bug,
+            epoch: clock.now(),
+            clock,
+            started: Instant::now(),
+            random,
+        }
+    }
+
+    /// Sets the functions' clock to the simulated time, and tells it.
+    pub fn now(&self) -> Time {
+        let now = self.epoch.after(self.started.elapsed());
+        let behind = now.as_millis() - self.clock.now().as_millis();
+        self.clock
+            .advance(Duration::from_millis(u64::try_from(behind).unwrap_or(0)));
+        now
+    }
+
+    /// When a moment comes, as tokio counts.
+    pub fn instant(&self, time: Time) -> Instant {
+        let millis = time.as_millis() - self.epoch.as_millis();
+        self.started + Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+    }
+}
+
+/// The world, to be looked at and changed by one at a time.
+#[derive(Clone)]
+pub struct State(Arc<Mutex<Shared>>);
+
+impl State {
+    /// Shares a world.
+    pub fn new(shared: Shared) -> Self {
+        Self(Arc::new(Mutex::new(shared)))
+    }
+
+    /// The world, for a moment.
+    pub fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Who calls.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Which process.
+    pub id: u64,
+    /// Of which function.
+    pub function: &'static str,
+    /// How it is killed.
+    pub killed: Arc<Notify>,
+}
+
+/// The HTTP client of one process.
+pub fn http_client(state: &State, caller: &Caller) -> SharedHttpClient {
+    let connector = SharedHttpConnector::new(Connector {
+        state: state.clone(),
+        caller: caller.clone(),
+    });
+    http_client_fn(move |_, _| connector.clone())
+}
+
+struct Connector {
+    state: State,
+    caller: Caller,
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Connector({:?})", self.caller)
+    }
+}
+
+impl HttpConnector for Connector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let (state, caller) = (self.state.clone(), self.caller.clone());
+        HttpConnectorFuture::new(async move { serve(state, caller, Asked::read(&request)).await })
+    }
+}
+
+/// A call, as far as it matters here.
+#[derive(Debug, Clone)]
+struct Asked {
+    service: Service,
+    operation: String,
+    method: http::Method,
+    uri: String,
+    headers: http::HeaderMap,
+    body: Bytes,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Service {
+    DynamoDb,
+    Sqs,
+    Ses,
+    S3,
+}
+
+impl Asked {
+    fn read(request: &HttpRequest) -> Self {
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let uri = request.uri().to_owned();
+        let method: http::Method = request.method().parse().expect("a method");
+        let (service, operation) = match target.split_once('.') {
+            Some((prefix, operation)) if prefix.starts_with("DynamoDB") => {
+                (Service::DynamoDb, operation)
+            }
+            Some((_, operation)) => (Service::Sqs, operation),
+            None if uri.contains("/v2/email/") => (Service::Ses, "SendEmail"),
+            None => (Service::S3, s3_operation(&method, &uri)),
+        };
+        let mut headers = http::HeaderMap::new();
+        for (name, value) in request.headers() {
+            let name: http::HeaderName = name.parse().expect("a header");
+            headers.append(name, value.parse().expect("a value"));
+        }
+        Self {
+            service,
+            operation: operation.to_owned(),
+            method,
+            uri,
+            headers,
+            body: Bytes::copy_from_slice(request.body().bytes().unwrap_or_default()),
+        }
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// What the call is about, for people.
+    fn subject(&self) -> String {
+        let json = self.json();
+        match self.service {
+            Service::DynamoDb => subject_of_item(&json),
+            Service::Sqs => {
+                let queue = json["QueueUrl"].as_str().unwrap_or_default();
+                queue.rsplit('/').next().unwrap_or_default().to_owned()
+            }
+            Service::Ses => json["EmailTags"][0]["Value"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+            Service::S3 => {
+                self.uri
+                    .split('?')
+                    .next()
+                    .unwrap_or_default()
+                    .replacen("http://aws.local", "", 1)
+            }
+        }
+    }
+
+    fn writes(&self) -> usize {
+        match self.operation.as_str() {
+            "TransactWriteItems" => self.json()["TransactItems"].as_array().map_or(0, Vec::len),
+            "PutItem" | "UpdateItem" => 1,
+            _ => 0,
+        }
+    }
+}
+
+fn s3_operation(method: &http::Method, uri: &str) -> &'static str {
+    match (method, uri.contains("list-type=2")) {
+        (&http::Method::GET, true) => "ListObjectsV2",
+        (&http::Method::GET, false) => "GetObject",
+        (&http::Method::PUT, _) => "PutObject",
+        _ => "Other",
+    }
+}
+
+fn subject_of_item(json: &Value) -> String {
+    let key = |item: &Value| {
+        let part = |name: &str| item[name]["S"].as_str().unwrap_or_default().to_owned();
+        format!("{} {}", part("pk"), part("sk"))
+    };
+    if let Some(actions) = json["TransactItems"].as_array() {
+        let first = &actions[0];
+        let item = first
+            .get("Put")
+            .map_or(&first["Update"]["Key"], |put| &put["Item"]);
+        return format!("{} and {} more", key(item), actions.len() - 1);
+    }
+    match (&json["Key"], &json["Item"], &json["IndexName"]) {
+        (Value::Object(_), _, _) => key(&json["Key"]),
+        (_, Value::Object(_), _) => key(&json["Item"]),
+        (_, _, Value::String(index)) => {
+            let values = &json["ExpressionAttributeValues"];
+            let shard = values[":shard"]["S"]
+                .as_str()
+                .or(values[":list"]["S"].as_str());
+            format!("index {index} {}", shard.unwrap_or_default())
+        }
+        _ => json["ExpressionAttributeValues"][":pk"]["S"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned(),
+    }
+}
+
+struct Answer {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: Bytes,
+}
+
+impl Answer {
+    fn json(status: u16, body: impl Into<Bytes>) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            body: body.into(),
+        }
+    }
+
+    fn response(self) -> HttpResponse {
+        let status = self.status.try_into().expect("a status");
+        let mut response = HttpResponse::new(status, SdkBody::from(self.body));
+        for (name, value) in self.headers {
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
+}
+
+async fn serve(state: State, caller: Caller, asked: Asked) -> Result<HttpResponse, ConnectorError> {
+    let there = state.lock().latency();
+    tokio::time::sleep(there).await;
+    let (fault, answer) = state.lock().answer(&caller, &asked);
+    if fault.is_some_and(Fault::kills) {
+        caller.killed.notify_one();
+    }
+    match fault {
+        Some(Fault::KillBefore | Fault::KillAfter | Fault::TimeoutBefore | Fault::TimeoutAfter) => {
+            return std::future::pending().await;
+        }
+        // A body that is cut short is noticed by its length: the connection broke.
+        Some(Fault::MalformedReply) if asked.service == Service::S3 => {
+            return Err(ConnectorError::io("the body was cut short".into()));
+        }
+        Some(Fault::DroppedReply) => return Err(ConnectorError::io("the connection broke".into())),
+        _ => {}
+    }
+    let back = state.lock().latency();
+    tokio::time::sleep(back).await;
+    state.lock().now();
+    Ok(answer.response())
+}
+
+impl Shared {
+    fn latency(&self) -> Duration {
+        Duration::from_millis(1 + u64::from(self.random.bytes::<1>()[0]) / 32)
+    }
+
+    /// Does what a call asks for, as far as its fault lets it.
+    fn answer(&mut self, caller: &Caller, asked: &Asked) -> (Option<Fault>, Answer) {
+        let now = self.now();
+        let number = self.log.calls.len() as u64;
+        let fault = self.schedule.at(number);
+        if fault.is_some() {
+            self.ses.went_wrong(caller.id);
+        }
+        let works = fault.is_none_or(Fault::is_after);
+        let answer = if works {
+            self.work(caller, asked, number, now)
+        } else {
+            refusal(asked, fault.unwrap_or(Fault::ServerError))
+        };
+        if fault.is_some_and(Fault::is_after) {
+            self.ses.went_wrong(caller.id);
+        }
+        let silent = matches!(
+            fault,
+            Some(
+                Fault::KillBefore
+                    | Fault::KillAfter
+                    | Fault::TimeoutBefore
+                    | Fault::TimeoutAfter
+                    | Fault::DroppedReply
+            )
+        );
+        self.log.calls.push(Call {
+            number,
+            at: self
+                .started
+                .elapsed()
+                .as_millis()
+                .try_into()
+                .unwrap_or(u64::MAX),
+            process: format!("{}#{}", caller.function, caller.id),
+            operation: format!("{:?}.{}", asked.service, asked.operation),
+            subject: asked.subject(),
+            writes: if works && answer.status == 200 {
+                asked.writes()
+            } else {
+                0
+            },
+            fault,
+            status: if silent { 0 } else { answer.status },
+        });
+        if fault == Some(Fault::MalformedReply) {
+            return (fault, Answer::json(200, "{\"not"));
+        }
+        (fault, answer)
+    }
+
+    fn work(&mut self, caller: &Caller, asked: &Asked, number: u64, now: Time) -> Answer {
+        match asked.service {
+            Service::DynamoDb => self.work_on_table(caller, asked),
+            Service::Sqs => {
+                let body = String::from_utf8_lossy(&asked.body);
+                Answer::json(200, self.queues.call(&asked.operation, &body, now))
+            }
+            Service::Ses => {
+                let body = String::from_utf8_lossy(&asked.body);
+                Answer::json(200, self.ses.accept(&body, number, caller.id))
+            }
+            Service::S3 => self.work_on_bucket(asked),
+        }
+    }
+
+    fn work_on_table(&mut self, caller: &Caller, asked: &Asked) -> Answer {
+        let mut request = asked.json();
+        if let Some(bug) = self.bug {
+            bug.rewrite(&asked.operation, &mut request);
+            if bug.splits_checkpoints() && is_checkpoint(&request) {
+                self.dynamodb
+                    .call("UpdateItem", &counts_only(&request).to_string());
+                if self.random.bytes::<1>()[0] < 128 {
+                    return refusal(asked, Fault::ServerError);
+                }
+            }
+        }
+        let (status, body) = self.dynamodb.call(&asked.operation, &request.to_string());
+        let marks_sent = request["UpdateExpression"]
+            .as_str()
+            .is_some_and(|text| text.contains("ses_message_id"));
+        if status == 200 && marks_sent {
+            let profile = request["Key"]["pk"]["S"].as_str().unwrap_or_default();
+            self.ses
+                .recorded(caller.id, profile.trim_start_matches("PROFILE#"));
+        }
+        Answer::json(status, body)
+    }
+
+    fn work_on_bucket(&self, asked: &Asked) -> Answer {
+        let mut request = http::Request::new(asked.body.clone());
+        *request.method_mut() = asked.method.clone();
+        *request.uri_mut() = asked.uri.parse().expect("an address");
+        *request.headers_mut() = asked.headers.clone();
+        request
+            .headers_mut()
+            .insert("host", http::HeaderValue::from_static("aws.local"));
+        // The bucket is nobody's: s3s would want to know the secret.
+        request.headers_mut().remove("authorization");
+        let (parts, body) = self.s3.call(request).into_parts();
+        let headers = parts.headers.iter().filter_map(|(name, value)| {
+            Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+        });
+        Answer {
+            status: parts.status.as_u16(),
+            headers: headers.collect(),
+            body,
+        }
+    }
+}
+
+fn is_checkpoint(request: &Value) -> bool {
+    request["UpdateExpression"]
+        .as_str()
+        .is_some_and(|text| text.contains("checkpoints = :after"))
+}
+
+/// The part of a checkpoint that a worker with
+/// [`Bug::CountOutsideTransaction`] writes first: the counts, added up.
+fn counts_only(request: &Value) -> Value {
+    json!({
+        "TableName": request["TableName"],
+        "Key": request["Key"],
+        "UpdateExpression": "SET #counts = :counts",
+        "ExpressionAttributeNames": { "#counts": "counts" },
+        "ExpressionAttributeValues": { ":counts": request["ExpressionAttributeValues"][":counts"] },
+    })
+}
+
+/// What a service says that does not do what it was asked.
+fn refusal(asked: &Asked, fault: Fault) -> Answer {
+    match (asked.service, fault) {
+        (Service::DynamoDb, Fault::Conflict) if asked.operation == "TransactWriteItems" => {
+            let count = asked.writes();
+            let mut reasons = vec![json!({ "Code": "None" }); count];
+            reasons[count / 2] = json!({ "Code": "TransactionConflict", "Message": "conflict" });
+            let message =
+                "Transaction cancelled, please refer cancellation reasons for specific reasons";
+            let kind = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException";
+            let body =
+                json!({ "__type": kind, "Message": message, "CancellationReasons": reasons });
+            Answer::json(400, body.to_string())
+        }
+        (Service::DynamoDb, Fault::Conflict) if asked.writes() > 0 => error(
+            400,
+            "com.amazonaws.dynamodb.v20120810#TransactionConflictException",
+        ),
+        (Service::DynamoDb, Fault::ServerError) => {
+            error(500, "com.amazonaws.dynamodb.v20120810#InternalServerError")
+        }
+        (Service::DynamoDb, _) => {
+            error(400, "com.amazonaws.dynamodb.v20120810#ThrottlingException")
+        }
+        (Service::Sqs, Fault::ServerError) => error(500, "com.amazonaws.sqs#InternalError"),
+        (Service::Sqs, _) => error(400, "com.amazonaws.sqs#RequestThrottled"),
+        (Service::Ses, Fault::ServerError) => ses_error(500, "InternalServiceErrorException"),
+        (Service::Ses, _) => ses_error(429, "TooManyRequestsException"),
+        (Service::S3, Fault::ServerError) => s3_error(500, "InternalError"),
+        (Service::S3, _) => s3_error(503, "SlowDown"),
+    }
+}
+
+fn error(status: u16, kind: &str) -> Answer {
+    Answer::json(
+        status,
+        json!({ "__type": kind, "message": "on purpose" }).to_string(),
+    )
+}
+
+fn ses_error(status: u16, kind: &str) -> Answer {
+    Answer {
+        headers: vec![("x-amzn-errortype".to_owned(), kind.to_owned())],
+        ..Answer::json(status, json!({ "message": "on purpose" }).to_string())
+    }
+}
+
+fn s3_error(status: u16, code: &str) -> Answer {
+    Answer::json(
+        status,
+        format!("<Error><Code>{code}</Code><Message>on purpose</Message></Error>"),
+    )
+}

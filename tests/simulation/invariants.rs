@@ -1,0 +1,257 @@
+//! What must hold when a run has come to rest, whatever went wrong in it.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use muster_core::table::Item;
+use muster_core::time::Time;
+
+use crate::endpoint::Shared;
+use crate::story::FILE;
+
+/// A rule over the final state: its findings, one line each.
+pub type Invariant = fn(&Shared, &[Item]) -> Vec<String>;
+
+/// Every rule, by name.
+pub const INVARIANTS: [(&str, Invariant); 8] = [
+    ("no profile without lock and mail", profiles_are_whole),
+    ("no lock without profile", locks_have_profiles),
+    (
+        "every mail sent, or abandoned with a reason",
+        mails_are_settled,
+    ),
+    ("what is marked sent was sent", sent_is_sent),
+    ("no mail twice outside the window", mails_go_once),
+    ("the counts of an import are its rows", counts_are_rows),
+    ("nothing left leased or due", nothing_is_left),
+    ("no dead letters", no_dead_letters),
+];
+
+/// A text attribute; empty if there is none.
+pub fn text(item: &Item, name: &str) -> String {
+    item.get(name)
+        .and_then(|value| value.as_s().ok())
+        .cloned()
+        .unwrap_or_default()
+}
+
+fn number(item: &Item, name: &str) -> u64 {
+    item.get(name)
+        .and_then(|value| value.as_n().ok())
+        .and_then(|n| n.parse().ok())
+        .unwrap_or_default()
+}
+
+/// When an item is due.
+pub fn due_at(item: &Item) -> Option<Time> {
+    let text = text(item, "due_at");
+    // RFC 3339 with three decimals, as `Time` shows itself.
+    parse_time(&text)
+}
+
+fn parse_time(text: &str) -> Option<Time> {
+    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let mut date = date.split('-').map(|part| part.parse::<i64>().ok());
+    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
+    let (hms, millis) = time.split_once('.')?;
+    let mut hms = hms.split(':').map(|part| part.parse::<i64>().ok());
+    let seconds = hms.next()?? * 3600 + hms.next()?? * 60 + hms.next()??;
+    // Days since 1970 by Howard Hinnant's civil-from-days, the other way round.
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let of_era = year.rem_euclid(400);
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
+    Some(Time::from_millis(
+        (days * 86_400 + seconds) * 1000 + millis.parse::<i64>().ok()?,
+    ))
+}
+
+fn of_kind<'a>(items: &'a [Item], pk: &'a str, sk: &'a str) -> impl Iterator<Item = &'a Item> {
+    items
+        .iter()
+        .filter(move |item| text(item, "pk").starts_with(pk) && text(item, "sk").starts_with(sk))
+}
+
+fn find<'a>(items: &'a [Item], pk: &str, sk: &str) -> Option<&'a Item> {
+    items
+        .iter()
+        .find(|item| text(item, "pk") == pk && text(item, "sk") == sk)
+}
+
+fn profiles_are_whole(_: &Shared, items: &[Item]) -> Vec<String> {
+    let mut findings = Vec::new();
+    for profile in of_kind(items, "PROFILE#", "PROFILE") {
+        let id = text(profile, "id");
+        let lock = find(
+            items,
+            &format!("EMAIL#{}", text(profile, "email_key")),
+            "EMAIL",
+        );
+        if lock.is_none_or(|lock| text(lock, "profile_id") != id) {
+            findings.push(format!("profile {id} has no lock of its own"));
+        }
+        let has_mail = find(items, &format!("PROFILE#{id}"), "MAIL#1").is_some();
+        if !has_mail && text(profile, "source") != "import" {
+            findings.push(format!("profile {id} has no mail"));
+        }
+    }
+    findings
+}
+
+fn locks_have_profiles(_: &Shared, items: &[Item]) -> Vec<String> {
+    of_kind(items, "EMAIL#", "EMAIL")
+        .map(|lock| text(lock, "profile_id"))
+        .filter(|id| find(items, &format!("PROFILE#{id}"), "PROFILE").is_none())
+        .map(|id| format!("a lock is held by {id}, which is not there"))
+        .collect()
+}
+
+fn mails_are_settled(_: &Shared, items: &[Item]) -> Vec<String> {
+    of_kind(items, "PROFILE#", "MAIL#")
+        .filter(|mail| match text(mail, "status").as_str() {
+            "sent" => false,
+            "abandoned" => text(mail, "reason").is_empty(),
+            _ => true,
+        })
+        .map(|mail| {
+            format!(
+                "mail {} {} is {}",
+                text(mail, "pk"),
+                text(mail, "sk"),
+                text(mail, "status")
+            )
+        })
+        .collect()
+}
+
+fn sent_is_sent(shared: &Shared, items: &[Item]) -> Vec<String> {
+    of_kind(items, "PROFILE#", "MAIL#")
+        .filter(|mail| text(mail, "status") == "sent")
+        .map(|mail| text(mail, "profile_id"))
+        .filter(|id| {
+            !shared
+                .ses
+                .accepted
+                .iter()
+                .any(|mail| mail.profile_id == *id)
+        })
+        .map(|id| format!("the mail of {id} is marked sent, and SES never saw it"))
+        .collect()
+}
+
+fn mails_go_once(shared: &Shared, _: &[Item]) -> Vec<String> {
+    let mut sent = BTreeMap::<_, Vec<_>>::new();
+    for mail in &shared.ses.accepted {
+        sent.entry((&mail.profile_id, &mail.mail))
+            .or_default()
+            .push(mail);
+    }
+    sent.into_iter()
+        .filter(|(_, times)| times[..times.len() - 1].iter().any(|mail| !mail.in_window))
+        .map(|((profile, mail), times)| {
+            format!("mail {mail} of {profile} went {} times", times.len())
+        })
+        .collect()
+}
+
+fn counts_are_rows(_: &Shared, items: &[Item]) -> Vec<String> {
+    let imports: Vec<_> = of_kind(items, "IMPORT#", "IMPORT").collect();
+    let mut findings = Vec::new();
+    if imports.len() != 1 {
+        findings.push(format!(
+            "one file was dropped, {} imports are there",
+            imports.len()
+        ));
+    }
+    for import in imports {
+        let pk = text(import, "pk");
+        if text(import, "status") != "completed_with_errors" {
+            findings.push(format!("{pk} is {}", text(import, "status")));
+        }
+        let counts = import
+            .get("counts")
+            .and_then(|value| value.as_m().ok())
+            .cloned()
+            .unwrap_or_default();
+        let found = ["created", "skipped", "failed"].map(|kind| number(&counts, kind));
+        let expected = [
+            FILE.total - FILE.bad - FILE.repeated,
+            FILE.repeated,
+            FILE.bad,
+        ];
+        if found != expected {
+            findings.push(format!(
+                "{pk}: created, skipped, failed are {found:?}, not {expected:?}"
+            ));
+        }
+        let profiles = of_kind(items, "PROFILE#", "PROFILE")
+            .filter(|profile| text(profile, "source") == "import");
+        if profiles.count() as u64 != found[0] {
+            findings.push(format!("{pk} counts other profiles than there are"));
+        }
+    }
+    findings
+}
+
+fn nothing_is_left(_: &Shared, items: &[Item]) -> Vec<String> {
+    items
+        .iter()
+        .filter(|item| {
+            ["lease_owner", "lease_until", "due_at", "due_shard"]
+                .iter()
+                .any(|name| item.contains_key(*name))
+        })
+        .map(|item| {
+            format!(
+                "{} {} is left leased or due",
+                text(item, "pk"),
+                text(item, "sk")
+            )
+        })
+        .collect()
+}
+
+fn no_dead_letters(shared: &Shared, _: &[Item]) -> Vec<String> {
+    shared
+        .queues
+        .dead_letters()
+        .map(|(queue, message)| format!("{queue} has a dead letter: {}", message.body))
+        .collect()
+}
+
+/// The value of an attribute as a sorted text: for comparing final states.
+pub fn canonical(value: &AttributeValue) -> String {
+    match value {
+        AttributeValue::M(fields) => {
+            let fields: BTreeMap<_, _> = fields
+                .iter()
+                .map(|(name, value)| (name, canonical(value)))
+                .collect();
+            format!("{fields:?}")
+        }
+        AttributeValue::L(values) => {
+            format!("{:?}", values.iter().map(canonical).collect::<Vec<_>>())
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_read_back_as_they_are_shown() {
+        for millis in [
+            0,
+            1_500,
+            951_782_400_123,
+            1_795_513_219_958,
+            4_102_444_799_999,
+        ] {
+            let time = Time::from_millis(millis);
+            assert_eq!(parse_time(&time.to_string()), Some(time));
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The simulation: every fault, on demand, from a seed.
+//!
+//! The functions' own handlers run in one process, over SDK clients whose HTTP
+//! connector is ours. Time is tokio's paused clock, chance is seeded, so a run
+//! is a function of its seed: the same seed gives the same calls in the same
+//! order, and no real time passes.
+//!
+//! Nothing here imitates AWS where somebody else does it well: DynamoDB is
+//! [`dynoxide`], S3 is [`s3s`] on a folder. SQS and SES are recorders, and the
+//! queues deliver as badly as SQS is allowed to.
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | [`endpoint`] | the connector: every call of every function comes by here |
+//! | [`dynamodb`], [`s3`], [`ses`], [`queues`] | who answers it |
+//! | [`faults`] | what goes wrong, at which call |
+//! | [`log`] | the calls, in order |
+//! | [`process`] | the functions, each in processes that can be killed |
+//! | [`world`] | who runs when: deliveries, the schedule, what people do |
+//! | [`story`] | what people do in a run |
+//! | [`invariants`] | what must hold afterwards |
+//! | [`bug`] | bugs planted on purpose: the instrument must find them |
+
+pub mod bug;
+pub mod dynamodb;
+pub mod endpoint;
+pub mod faults;
+pub mod invariants;
+pub mod log;
+pub mod process;
+pub mod queues;
+pub mod run;
+pub mod s3;
+pub mod ses;
+pub mod story;
+pub mod world;

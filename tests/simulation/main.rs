@@ -1,0 +1,69 @@
+//! `make simulate FROM=<seed> COUNT=<n>`: runs seeds and says what they broke.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use muster_simulation::run::run_all;
+
+/// Runs the simulation.
+#[derive(Parser)]
+struct Arguments {
+    /// The first seed.
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+    /// How many seeds.
+    #[arg(long, default_value_t = 300)]
+    count: u64,
+    /// Shows every call of every run.
+    #[arg(long)]
+    timeline: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let mut out = std::io::stdout().lock();
+    let (mut calls, mut doubled, mut failed) = (0, 0, 0);
+    let mut faults = BTreeMap::new();
+    run_all(
+        arguments.from..arguments.from + arguments.count,
+        None,
+        |seed, run| {
+            calls += run.log.calls.len();
+            doubled += run.doubled;
+            for fault in run.log.calls.iter().filter_map(|call| call.fault) {
+                *faults.entry(fault).or_insert(0) += 1;
+            }
+            if arguments.timeline {
+                let _ = writeln!(out, "{}", run.log.timeline());
+            }
+            if !run.broken.is_empty() {
+                failed += 1;
+                let _ = writeln!(
+                    out,
+                    "seed {seed}: make simulate FROM={seed} COUNT=1 TIMELINE=1"
+                );
+                for (invariant, findings) in run.broken {
+                    let _ = writeln!(out, "  broken: {invariant}");
+                    for finding in findings.iter().take(5) {
+                        let _ = writeln!(out, "    {finding}");
+                    }
+                }
+            }
+        },
+    );
+    let _ = writeln!(out, "schedules {}, calls {calls}", arguments.count);
+    for (fault, times) in faults {
+        let _ = writeln!(out, "  {fault:<22} {times}");
+    }
+    let _ = writeln!(
+        out,
+        "mails doubled in the window {doubled}, schedules that broke something {failed}"
+    );
+    if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}

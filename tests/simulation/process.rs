@@ -1,0 +1,246 @@
+//! The functions, each in processes that can be killed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lambda_events::sqs::SqsEvent;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use http::{Request, header};
+use lambda_http::request::RequestContext;
+use muster_core::random::Random;
+use muster_core::settings::Variables;
+use muster_core::time::Clock;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use tower::ServiceExt;
+
+use crate::dynamodb::TABLE;
+use crate::endpoint::{Caller, State, http_client};
+use crate::queues::{BULK_MAIL, CHUNK, IMPORT, MAIL, url};
+
+/// A function of `template.yaml`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Function {
+    /// HTTP API.
+    Api,
+    /// Mail queues to SES.
+    Mailer,
+    /// S3 events to chunks.
+    Planner,
+    /// Chunks to profiles.
+    Worker,
+    /// What is due.
+    Sweeper,
+}
+
+impl Function {
+    /// Its name in the log.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Mailer => "mailer",
+            Self::Planner => "import-planner",
+            Self::Worker => "import-worker",
+            Self::Sweeper => "sweeper",
+        }
+    }
+
+    /// Its time-out in `template.yaml`.
+    pub const fn timeout(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Api => 10,
+            Self::Mailer => 30,
+            Self::Planner => 900,
+            Self::Worker => 300,
+            Self::Sweeper => 50,
+        })
+    }
+}
+
+enum Handler {
+    Api(Router),
+    Mailer(Box<muster_mailer::mailer::Mailer>),
+    Planner(Box<muster_import_planner::planner::Planner>),
+    Worker(Box<muster_import_worker::worker::Worker>),
+    Sweeper(Box<muster_sweeper::sweeper::Sweeper>),
+}
+
+/// One environment of a function: handles one event at a time, until it is
+/// killed.
+pub struct Process {
+    caller: Caller,
+    handler: Handler,
+    function: Function,
+    state: State,
+}
+
+/// How an invocation ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The function answered.
+    Answered(Value),
+    /// It answered with an error, or ran out of time.
+    Failed,
+    /// It was killed.
+    Killed,
+}
+
+fn setting(name: &str) -> Option<String> {
+    let value = match name {
+        "AWS_SESSION_TOKEN" => return None,
+        "AWS_ENDPOINT_URL" => "http://aws.local".to_owned(),
+        "MUSTER_TABLE" => TABLE.to_owned(),
+        "MUSTER_MAIL_QUEUE_URL" => url(MAIL),
+        "MUSTER_BULK_MAIL_QUEUE_URL" => url(BULK_MAIL),
+        "MUSTER_IMPORT_QUEUE_URL" => url(IMPORT),
+        "MUSTER_CHUNK_QUEUE_URL" => url(CHUNK),
+        "MUSTER_MAILS_PER_MINUTE" => "600".to_owned(),
+        "MUSTER_PUBLIC_URL" => "https://muster.example".to_owned(),
+        "MUSTER_SENDER" => "muster@example.com".to_owned(),
+        _ => "local".to_owned(),
+    };
+    Some(value)
+}
+
+impl Process {
+    /// Starts a process of a function, as its `main.rs` does.
+    pub fn start(
+        id: u64,
+        function: Function,
+        state: &State,
+        clock: &Clock,
+        random: &Random,
+    ) -> Self {
+        let caller = Caller {
+            id,
+            function: function.name(),
+            killed: Arc::new(Notify::new()),
+        };
+        let http = http_client(state, &caller);
+        let variables = || Variables::from_fn(setting);
+        let (clock, random) = (clock.clone(), random.clone());
+        let handler = match function {
+            Function::Api => {
+                let settings = muster_api::settings::Settings::read(variables()).expect("settings");
+                let config = settings.aws.sdk_config_over(http);
+                let services = muster_api::router::Services::new(&settings, &config, clock, random);
+                Handler::Api(muster_api::router::router(services))
+            }
+            Function::Mailer => {
+                let settings =
+                    muster_mailer::settings::Settings::read(variables()).expect("settings");
+                let config = settings.aws.sdk_config_over(http);
+                let mailer = muster_mailer::mailer::Mailer::new(settings, &config, clock, random);
+                Handler::Mailer(Box::new(mailer))
+            }
+            Function::Planner => {
+                let settings =
+                    muster_import_planner::settings::Settings::read(variables()).expect("settings");
+                let config = settings.aws.sdk_config_over(http);
+                // Small chunks, so that a small file has several.
+                let limits = muster_import_planner::cutter::Limits {
+                    bytes: 100_000,
+                    rows: 40,
+                };
+                let planner = muster_import_planner::planner::Planner::new(
+                    &settings, &config, limits, clock, random,
+                );
+                Handler::Planner(Box::new(planner))
+            }
+            Function::Worker => {
+                let settings =
+                    muster_import_worker::settings::Settings::read(variables()).expect("settings");
+                let config = settings.aws.sdk_config_over(http);
+                let worker =
+                    muster_import_worker::worker::Worker::new(&settings, &config, clock, random);
+                Handler::Worker(Box::new(worker))
+            }
+            Function::Sweeper => {
+                let settings =
+                    muster_sweeper::settings::Settings::read(variables()).expect("settings");
+                let config = settings.aws.sdk_config_over(http);
+                Handler::Sweeper(Box::new(muster_sweeper::sweeper::Sweeper::new(
+                    &settings, &config, clock,
+                )))
+            }
+        };
+        Self {
+            caller,
+            handler,
+            function,
+            state: state.clone(),
+        }
+    }
+
+    /// Which function it is one of.
+    pub const fn function(&self) -> Function {
+        self.function
+    }
+
+    /// Has the process handle one event; a process that was killed or ran out
+    /// of time does not come back.
+    pub async fn invoke(self, event: Value) -> (Option<Self>, Outcome) {
+        let killed = self.caller.killed.clone();
+        let work = tokio::time::timeout(self.function.timeout(), self.handle(event));
+        let outcome = tokio::select! {
+            biased;
+            () = killed.notified() => Outcome::Killed,
+            answer = work => match answer {
+                Ok(Some(answer)) => Outcome::Answered(answer),
+                Ok(None) | Err(_) => Outcome::Failed,
+            },
+        };
+        match outcome {
+            Outcome::Killed => (None, outcome),
+            _ => (Some(self), outcome),
+        }
+    }
+
+    async fn handle(&self, event: Value) -> Option<Value> {
+        let batch = || serde_json::from_value::<SqsEvent>(event.clone()).expect("an SQS event");
+        match &self.handler {
+            Handler::Api(router) => Some(ask(router.clone(), &event).await),
+            Handler::Mailer(mailer) => to_json(mailer.answer(batch()).await.ok()?),
+            Handler::Planner(planner) => to_json(planner.answer(batch()).await.ok()?),
+            Handler::Worker(worker) => {
+                let deadline = self.state.lock().now().after(self.function.timeout());
+                to_json(worker.answer(batch(), deadline).await.ok()?)
+            }
+            Handler::Sweeper(sweeper) => sweeper.sweep().await.ok().map(|()| Value::Null),
+        }
+    }
+}
+
+fn to_json(response: impl serde::Serialize) -> Option<Value> {
+    serde_json::to_value(response).ok()
+}
+
+/// `{"method", "path", "body"}` to `{"status", "body"}`, with an operator's
+/// token where the path needs one.
+async fn ask(router: Router, event: &Value) -> Value {
+    let text = |name: &str| event[name].as_str().unwrap_or_default();
+    let mut request = Request::builder()
+        .method(text("method"))
+        .uri(text("path"))
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Body::from(event["body"].to_string()))
+        .expect("a request");
+    request.extensions_mut().insert(operator());
+    let response = router.oneshot(request).await.expect("an answer");
+    let status = response.status().as_u16();
+    let body = to_bytes(response.into_body(), usize::MAX)
+        .await
+        .expect("a body");
+    json!({ "status": status, "body": serde_json::from_slice::<Value>(&body).unwrap_or_default() })
+}
+
+/// What the gateway says of an operator.
+fn operator() -> RequestContext {
+    let context = json!({
+        "timeEpoch": 0,
+        "http": { "method": "GET" },
+        "authorizer": { "jwt": { "claims": { "client_id": "operator" } } },
+    });
+    RequestContext::ApiGatewayV2(serde_json::from_value(context).expect("a context"))
+}

@@ -1,0 +1,183 @@
+//! One run, from its seed.
+
+use std::ops::Range;
+use std::sync::LazyLock;
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+use muster_core::random::Random;
+use muster_core::time::{Clock, Time};
+use serde_json::{Value, json};
+
+use crate::bug::Bug;
+use crate::dynamodb::{DynamoDb, TABLE};
+use crate::endpoint::{Shared, State};
+use crate::faults::{FAULTS, Schedule};
+use crate::invariants::INVARIANTS;
+use crate::log::Log;
+use crate::queues::{BULK_MAIL, CHUNK, IMPORT, MAIL, Queues};
+use crate::story::Story;
+use crate::world::World;
+
+/// When every run begins: 2026-01-01T00:00:00Z.
+const EPOCH: Time = Time::from_millis(1_767_225_600_000);
+
+/// What a run was, and what it broke.
+#[derive(Debug)]
+pub struct Run {
+    /// Its calls.
+    pub log: Log,
+    /// Invariants that do not hold, with their findings.
+    pub broken: Vec<(&'static str, Vec<String>)>,
+    /// Mails that went again in the window.
+    pub doubled: usize,
+}
+
+/// The run of a seed: of each three, one has a single fault at a call of the
+/// clean run, one has some faults, one has many.
+pub fn run(seed: u64, bug: Option<Bug>) -> Run {
+    let random = Random::seeded(seed);
+    let schedule = match seed % 3 {
+        0 => {
+            // About as many calls as the clean run has.
+            let call = u64::from_le_bytes(random.bytes()) % 150;
+            let fault = FAULTS[(seed / 3) as usize % FAULTS.len()];
+            Schedule::Single { call, fault }
+        }
+        kind => Schedule::Rate {
+            per_mille: if kind == 1 { 30 } else { 150 },
+            left: if kind == 1 { 8 } else { 25 },
+            random: random.clone(),
+        },
+    };
+    run_with(seed, schedule, bug)
+}
+
+/// Runs many seeds, as many at once as there are processors, and hands each
+/// run over in the order of the seeds.
+pub fn run_all(seeds: Range<u64>, bug: Option<Bug>, mut each: impl FnMut(u64, Run)) {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+    std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..threads)
+            .map(|first| {
+                let (give, take) = sync_channel(1);
+                let seeds = seeds.clone().skip(first as usize).step_by(threads as usize);
+                scope.spawn(move || {
+                    for seed in seeds {
+                        // Whoever takes the runs may have seen enough.
+                        if give.send(run(seed, bug)).is_err() {
+                            return;
+                        }
+                    }
+                });
+                take
+            })
+            .collect();
+        for (seed, take) in seeds.zip(runs.iter().cycle()) {
+            match take.recv() {
+                Ok(run) => each(seed, run),
+                Err(_) => panic!("the run of seed {seed} panicked"),
+            }
+        }
+    });
+}
+
+/// A run with these faults.
+pub fn run_with(seed: u64, schedule: Schedule, bug: Option<Bug>) -> Run {
+    // The SDK's jitter and invocation ids come from here, on this thread.
+    fastrand::seed(seed);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
+    runtime.block_on(happen(seed, schedule, bug))
+}
+
+async fn happen(seed: u64, schedule: Schedule, bug: Option<Bug>) -> Run {
+    let random = Random::seeded(seed ^ 0x6d75_7374_6572);
+    let clock = Clock::manual(EPOCH);
+    let story = Story::of(&random);
+    let dynamodb = DynamoDb::new(&table());
+    let queues = Queues::new(visibility_timeouts(), random.clone());
+    let shared = Shared::new(
+        dynamodb,
+        queues,
+        schedule,
+        bug,
+        clock.clone(),
+        random.clone(),
+    );
+    let state = State::new(shared);
+    let mut world = World::new(state.clone(), clock, random, story);
+    world.run().await;
+    let mut shared = state.lock();
+    let items = shared.dynamodb.items();
+    let mut broken: Vec<_> = INVARIANTS
+        .iter()
+        .map(|(name, invariant)| (*name, invariant(&shared, &items)))
+        .filter(|(_, findings)| !findings.is_empty())
+        .collect();
+    if !world.at_rest {
+        broken.push((
+            "everything comes to rest",
+            vec!["a day later, something still goes on".to_owned()],
+        ));
+    }
+    let mut mails: Vec<_> = shared
+        .ses
+        .accepted
+        .iter()
+        .map(|mail| (&mail.profile_id, &mail.mail))
+        .collect();
+    let all = mails.len();
+    mails.sort();
+    mails.dedup();
+    let doubled = all - mails.len();
+    Run {
+        log: std::mem::take(&mut shared.log),
+        broken,
+        doubled,
+    }
+}
+
+/// `template.yaml`, as far as DynamoDB wants to know.
+fn table() -> Value {
+    let template = template();
+    let properties = &template["Resources"]["Table"]["Properties"];
+    let part = |name: &str| serde_json::to_value(&properties[name]).expect("JSON");
+    json!({
+        "TableName": TABLE,
+        "BillingMode": part("BillingMode"),
+        "AttributeDefinitions": part("AttributeDefinitions"),
+        "KeySchema": part("KeySchema"),
+        "GlobalSecondaryIndexes": part("GlobalSecondaryIndexes"),
+    })
+}
+
+fn visibility_timeouts() -> Vec<(&'static str, Duration)> {
+    let template = template();
+    [
+        (MAIL, "MailQueue"),
+        (BULK_MAIL, "BulkMailQueue"),
+        (IMPORT, "ImportQueue"),
+        (CHUNK, "ChunkQueue"),
+    ]
+    .into_iter()
+    .map(|(name, resource)| {
+        let seconds = template["Resources"][resource]["Properties"]["VisibilityTimeout"].as_u64();
+        (
+            name,
+            Duration::from_secs(seconds.expect("a visibility timeout")),
+        )
+    })
+    .collect()
+}
+
+fn template() -> &'static serde_yaml_ng::Value {
+    static TEMPLATE: LazyLock<serde_yaml_ng::Value> = LazyLock::new(|| {
+        let text = include_str!("../../template.yaml");
+        serde_yaml_ng::from_str(text).expect("template.yaml is YAML")
+    });
+    &TEMPLATE
+}

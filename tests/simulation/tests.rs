@@ -1,0 +1,53 @@
+//! The instrument, and what it finds.
+
+// In a test a panic is an answer, in its helpers too.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::collections::BTreeSet;
+
+use muster_simulation::bug::BUGS;
+use muster_simulation::faults::{FAULTS, Schedule};
+use muster_simulation::run::{run, run_all, run_with};
+
+#[test]
+fn a_clean_run_breaks_nothing() {
+    let clean = run_with(1, Schedule::Clean, None);
+    assert!(
+        clean.broken.is_empty(),
+        "{:#?}\n{}",
+        clean.broken,
+        clean.log.timeline()
+    );
+    assert_eq!(clean.doubled, 0);
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    for seed in 0..6 {
+        let first = run(seed, None).log.timeline();
+        let again = run(seed, None).log.timeline();
+        assert_eq!(first, again, "seed {seed}");
+    }
+}
+
+#[test]
+fn three_hundred_schedules_break_nothing() {
+    let mut faults = BTreeSet::new();
+    run_all(0..300, None, |seed, run| {
+        assert!(
+            run.broken.is_empty(),
+            "make simulate FROM={seed} COUNT=1 TIMELINE=1: {:#?}",
+            run.broken
+        );
+        faults.extend(run.log.calls.iter().filter_map(|call| call.fault));
+    });
+    assert_eq!(faults.len(), FAULTS.len(), "every kind of fault was met");
+}
+
+#[test]
+fn every_planted_bug_is_found() {
+    for bug in BUGS {
+        let found = (0..300).find(|seed| !run(*seed, Some(bug)).broken.is_empty());
+        assert!(found.is_some(), "{bug:?} goes unnoticed");
+    }
+}

@@ -1,0 +1,370 @@
+//! Who runs when: deliveries, the schedule, what people do.
+//!
+//! The world does what Lambda, SQS and EventBridge do around the functions. A
+//! queue's messages go to an idle process of its function, or to a new one, up
+//! to the function's concurrency; a batch is taken at its word as Lambda takes
+//! it; what is not answered comes back when its visibility timeout is over.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use muster_core::random::Random;
+use muster_core::time::{Clock, Time};
+use serde_json::{Value, json};
+use tokio::time::sleep_until;
+
+use crate::bug::Bug;
+use crate::endpoint::State;
+use crate::process::{Function, Outcome, Process};
+use crate::queues::{BULK_MAIL, CHUNK, IMPORT, MAIL, Message};
+use crate::s3::BUCKET;
+use crate::story::{Act, Story};
+
+/// Which function reads a queue, in batches of how many.
+const TRIGGERS: [(&str, Function, usize); 4] = [
+    (MAIL, Function::Mailer, 10),
+    (BULK_MAIL, Function::Mailer, 10),
+    (IMPORT, Function::Planner, 1),
+    (CHUNK, Function::Worker, 1),
+];
+/// Processes of one function at once.
+const CONCURRENCY: usize = 2;
+/// The schedule of the sweeper.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// How long people wait before they try again.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Nothing takes longer than this, whatever goes wrong: the longest visibility
+/// timeout (90 minutes) a few times over.
+const END: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A run under way.
+pub struct World {
+    state: State,
+    clock: Clock,
+    random: Random,
+    idle: BTreeMap<Function, Vec<Process>>,
+    busy: BTreeMap<Function, usize>,
+    acts: Vec<(Time, Act)>,
+    next_sweep: Time,
+    processes: u64,
+    uploads: u64,
+    /// The earliest due time, as of how many calls.
+    due: Option<(usize, Option<Time>)>,
+    /// Whether all came to rest before the end of time.
+    pub at_rest: bool,
+}
+
+/// What an invocation was for.
+enum Purpose {
+    Batch {
+        queue: &'static str,
+        messages: Vec<Message>,
+    },
+    Act(Act),
+    Sweep,
+}
+
+type Running = Pin<Box<dyn Future<Output = (Function, Option<Process>, Outcome, Purpose)>>>;
+
+impl World {
+    /// A world in which a story is about to happen.
+    pub fn new(state: State, clock: Clock, random: Random, story: Story) -> Self {
+        let start = clock.now();
+        let mut acts: Vec<_> = story
+            .acts
+            .into_iter()
+            .map(|(at, act)| (start.after(at), act))
+            .collect();
+        acts.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+        Self {
+            state,
+            clock,
+            random,
+            idle: BTreeMap::new(),
+            busy: BTreeMap::new(),
+            acts,
+            next_sweep: start.after(SWEEP_EVERY),
+            processes: 0,
+            uploads: 0,
+            due: None,
+            at_rest: false,
+        }
+    }
+
+    /// Lets everything happen, until nothing is left to happen.
+    pub async fn run(&mut self) {
+        let end = self.state.lock().now().after(END);
+        let mut running: FuturesUnordered<Running> = FuturesUnordered::new();
+        loop {
+            let now = self.state.lock().now();
+            if now > end {
+                return;
+            }
+            self.start_acts(now, &mut running);
+            self.start_batches(now, &mut running);
+            self.start_sweep(now, &mut running);
+            let Some(next) = self.next_event(running.is_empty()) else {
+                self.at_rest = true;
+                return;
+            };
+            let wake = self.state.lock().instant(next);
+            tokio::select! {
+                biased;
+                Some(ended) = running.next() => self.end(ended),
+                () = sleep_until(wake) => {}
+            }
+        }
+    }
+
+    fn start_acts(&mut self, now: Time, running: &mut FuturesUnordered<Running>) {
+        while let Some((at, _)) = self.acts.last()
+            && *at <= now
+            && let Some((_, act)) = self.acts.pop()
+        {
+            match (self.request(&act), act) {
+                (Some(request), act) => {
+                    self.start(Function::Api, request, Purpose::Act(act), running)
+                }
+                // No function is needed: S3 takes the file and sends its event.
+                (None, Act::Upload { key, csv }) => self.upload(&key, csv, now),
+                // No mail yet: people look into their inbox now and then.
+                (None, act) => self.again(act, now),
+            }
+        }
+    }
+
+    fn start_batches(&mut self, now: Time, running: &mut FuturesUnordered<Running>) {
+        for (queue, function, limit) in TRIGGERS {
+            while self.busy.get(&function).copied().unwrap_or_default() < CONCURRENCY {
+                let limit = 1 + usize::from(self.random.bytes::<1>()[0]) % limit;
+                let messages = self.state.lock().queues.receive(queue, limit, now);
+                if messages.is_empty() {
+                    break;
+                }
+                let records: Vec<_> = messages
+                    .iter()
+                    .map(|message| message.record(queue))
+                    .collect();
+                let event = json!({ "Records": records });
+                self.start(function, event, Purpose::Batch { queue, messages }, running);
+            }
+        }
+    }
+
+    /// A sweep that would find nothing changes nothing, and is left out.
+    fn start_sweep(&mut self, now: Time, running: &mut FuturesUnordered<Running>) {
+        if now < self.next_sweep {
+            return;
+        }
+        self.next_sweep = now.after(SWEEP_EVERY);
+        if self.earliest_due().is_some_and(|due| due <= now) {
+            self.start(Function::Sweeper, Value::Null, Purpose::Sweep, running);
+        }
+    }
+
+    fn start(
+        &mut self,
+        function: Function,
+        event: Value,
+        purpose: Purpose,
+        running: &mut FuturesUnordered<Running>,
+    ) {
+        *self.busy.entry(function).or_default() += 1;
+        let process = self
+            .idle
+            .entry(function)
+            .or_default()
+            .pop()
+            .unwrap_or_else(|| {
+                self.processes += 1;
+                Process::start(
+                    self.processes,
+                    function,
+                    &self.state,
+                    &self.clock,
+                    &self.random,
+                )
+            });
+        running.push(Box::pin(async move {
+            let (process, outcome) = process.invoke(event).await;
+            (function, process, outcome, purpose)
+        }));
+    }
+
+    fn end(
+        &mut self,
+        (function, process, outcome, purpose): (Function, Option<Process>, Outcome, Purpose),
+    ) {
+        let now = self.state.lock().now();
+        *self.busy.entry(function).or_default() -= 1;
+        if let Some(process) = process {
+            self.idle.entry(function).or_default().push(process);
+        } else {
+            self.state
+                .lock()
+                .log
+                .note(format!("a process of {} was killed", function.name()));
+        }
+        match purpose {
+            Purpose::Batch { queue, messages } => self.end_batch(queue, &messages, &outcome),
+            Purpose::Act(act) => self.end_act(act, &outcome, now),
+            Purpose::Sweep => {}
+        }
+    }
+
+    /// As Lambda takes a partial batch response: an empty or unknown name
+    /// fails the whole batch, and so does no answer.
+    fn end_batch(&self, queue: &str, messages: &[Message], outcome: &Outcome) {
+        let Outcome::Answered(answer) = outcome else {
+            return;
+        };
+        let mut state = self.state.lock();
+        let failures: Vec<&str> = match state.bug {
+            Some(Bug::WrongBatchAnswer) => Vec::new(),
+            _ => answer["batchItemFailures"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|failure| failure["itemIdentifier"].as_str().unwrap_or_default())
+                .collect(),
+        };
+        if failures
+            .iter()
+            .any(|id| !messages.iter().any(|message| message.id == *id))
+        {
+            return;
+        }
+        for message in messages
+            .iter()
+            .filter(|message| !failures.contains(&message.id.as_str()))
+        {
+            state.queues.delete(queue, message.receipt());
+        }
+    }
+
+    fn end_act(&mut self, act: Act, outcome: &Outcome, now: Time) {
+        let done = match outcome {
+            Outcome::Answered(answer) => {
+                answer["status"].as_u64().is_some_and(|status| status < 300)
+            }
+            Outcome::Failed | Outcome::Killed => false,
+        };
+        if !done {
+            self.again(act, now);
+        }
+    }
+
+    fn again(&mut self, act: Act, now: Time) {
+        self.acts.push((now.after(PATIENCE), act));
+        self.acts.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    }
+
+    fn request(&self, act: &Act) -> Option<Value> {
+        match act {
+            Act::SignUp(address) => Some(json!({
+                "method": "POST",
+                "path": "/signup",
+                "body": { "email": address, "name": "Somebody" },
+            })),
+            Act::Confirm(address) => {
+                let token = self.token_of(address)?;
+                Some(json!({ "method": "POST", "path": "/confirm", "body": { "token": token } }))
+            }
+            Act::Upload { .. } => None,
+        }
+    }
+
+    /// The token in the newest mail to an address.
+    fn token_of(&self, address: &str) -> Option<String> {
+        let state = self.state.lock();
+        let profile = state.dynamodb.owner(address)?;
+        let mail = state
+            .ses
+            .accepted
+            .iter()
+            .rev()
+            .find(|mail| mail.profile_id == profile)?;
+        Some(mail.token.clone())
+    }
+
+    fn upload(&mut self, key: &str, csv: Vec<u8>, now: Time) {
+        self.uploads += 1;
+        let mut request = http::Request::new(bytes::Bytes::from(csv.clone()));
+        *request.method_mut() = http::Method::PUT;
+        *request.uri_mut() = format!("http://aws.local/{BUCKET}/{key}")
+            .parse()
+            .expect("an address");
+        request
+            .headers_mut()
+            .insert("host", http::HeaderValue::from_static("aws.local"));
+        let length = csv.len().to_string().parse().expect("a length");
+        request.headers_mut().insert("content-length", length);
+        let mut state = self.state.lock();
+        let answer = state.s3.call(request);
+        assert!(answer.status().is_success(), "PutObject: {answer:?}");
+        let etag = answer.headers()["etag"]
+            .to_str()
+            .unwrap_or_default()
+            .trim_matches('"')
+            .to_owned();
+        let object = json!({
+            "key": key,
+            "size": csv.len(),
+            "eTag": etag,
+            "sequencer": format!("{:016X}", self.uploads),
+        });
+        let event = json!({ "Records": [{
+            "eventName": "ObjectCreated:Put",
+            "s3": { "bucket": { "name": BUCKET }, "object": object },
+        }]});
+        // At least once, and twice now and then.
+        for _ in 0..1 + usize::from(self.random.bytes::<1>()[0] < 64) {
+            state
+                .queues
+                .send(IMPORT, &event.to_string(), Duration::ZERO, now);
+        }
+    }
+
+    /// When the next thing happens by itself; nothing, if nothing ever will.
+    fn next_event(&mut self, idle: bool) -> Option<Time> {
+        let act = self.acts.last().map(|(at, _)| *at);
+        let message = self.state.lock().queues.next_visible();
+        let soonest = [act, message].into_iter().flatten().min();
+        if !idle {
+            // What is running may change everything; look again at the sweep.
+            return Some(
+                soonest
+                    .map_or(self.next_sweep, |at| at.min(self.next_sweep))
+                    .max(self.soon()),
+            );
+        }
+        let sweep = self.earliest_due().map(|due| due.max(self.next_sweep));
+        [soonest.map(|at| at.max(self.soon())), sweep]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// A message that is visible while its function is busy is no reason to
+    /// look again at once.
+    fn soon(&self) -> Time {
+        self.state.lock().now().after(Duration::from_millis(1))
+    }
+
+    fn earliest_due(&mut self) -> Option<Time> {
+        let state = self.state.lock();
+        // Only a call changes the table.
+        let calls = state.log.calls.len();
+        if self.due.is_none_or(|(known, _)| known != calls) {
+            let items = state.dynamodb.due();
+            self.due = Some((
+                calls,
+                items.iter().filter_map(crate::invariants::due_at).min(),
+            ));
+        }
+        self.due.and_then(|(_, due)| due)
+    }
+}
