@@ -6,7 +6,7 @@ export SAM_CLI_TELEMETRY := 0
 FUNCTIONS := api mailer import-planner import-worker sweeper
 LOCAL := cargo run --quiet --package muster-local --
 
-.PHONY: up demo inbox down test audit build tools
+.PHONY: up demo inbox down test test-long simulate audit build tools
 
 up: build ## start the local stack and deploy to it
 	@$(LOCAL) up
@@ -22,6 +22,16 @@ down: ## stop the local stack
 
 test: tools ## everything that gates a change
 	@tests/stages.sh
+
+FROM ?= 0
+COUNT ?= 300
+SIMULATE := cargo run --quiet --package muster-tests --bin simulate --
+
+simulate: ## seeded schedules of faults: FROM=<seed> COUNT=<n> [TIMELINE=1 | BUDGET=1]
+	@$(SIMULATE) --from $(FROM) --count $(COUNT) $(if $(TIMELINE),--timeline) $(if $(BUDGET),--budget)
+
+test-long: ## the long proofs: 10,000 schedules
+	@$(SIMULATE) --count 10000
 
 audit: ## licences, bans and sources of every dependency
 	@test -x .venv/cargo/bin/cargo-deny || cargo install --quiet --locked --root .venv/cargo cargo-deny@0.20.2

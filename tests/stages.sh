@@ -42,6 +42,7 @@ stage format cargo fmt --check
 stage lints cargo clippy --quiet --workspace --all-targets -- -D warnings
 stage docs documentation
 stage units cargo test --workspace --exclude muster-tests
+stage simulation cargo test --package muster-tests --lib --test simulation
 stage template env AWS_DEFAULT_REGION=us-east-1 sam validate --lint
 stage rules cargo test --package muster-tests --test template
 stage functions make --no-print-directory build

@@ -266,6 +266,7 @@ fn subject_of_item(json: &Value) -> String {
 
 struct Answer {
     status: u16,
+    units: f64,
     headers: Vec<(String, String)>,
     body: Bytes,
 }
@@ -274,6 +275,7 @@ impl Answer {
     fn json(status: u16, body: impl Into<Bytes>) -> Self {
         Self {
             status,
+            units: 0.0,
             headers: Vec::new(),
             body: body.into(),
         }
@@ -356,11 +358,7 @@ impl Shared {
             process: format!("{}#{}", caller.function, caller.id),
             operation: format!("{:?}.{}", asked.service, asked.operation),
             subject: asked.subject(),
-            writes: if works && answer.status == 200 {
-                asked.writes()
-            } else {
-                0
-            },
+            units: answer.units,
             fault,
             status: if silent { 0 } else { answer.status },
         });
@@ -397,6 +395,7 @@ impl Shared {
                 }
             }
         }
+        request["ReturnConsumedCapacity"] = json!("TOTAL");
         let (status, body) = self.dynamodb.call(&asked.operation, &request.to_string());
         let marks_sent = request["UpdateExpression"]
             .as_str()
@@ -406,7 +405,10 @@ impl Shared {
             self.ses
                 .recorded(caller.id, profile.trim_start_matches("PROFILE#"));
         }
-        Answer::json(status, body)
+        Answer {
+            units: consumed(&body),
+            ..Answer::json(status, body)
+        }
     }
 
     fn work_on_bucket(&self, asked: &Asked) -> Answer {
@@ -424,10 +426,21 @@ impl Shared {
             Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
         });
         Answer {
+            units: 0.0,
             status: parts.status.as_u16(),
             headers: headers.collect(),
             body,
         }
+    }
+}
+
+/// The capacity that an answer says it took: of one table, or a list of them.
+fn consumed(body: &str) -> f64 {
+    let answer: Value = serde_json::from_str(body).unwrap_or_default();
+    let units = |table: &Value| table["CapacityUnits"].as_f64().unwrap_or_default();
+    match &answer["ConsumedCapacity"] {
+        Value::Array(tables) => tables.iter().map(units).sum(),
+        table => units(table),
     }
 }
 

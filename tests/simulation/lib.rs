@@ -19,8 +19,14 @@
 //! | [`world`] | who runs when: deliveries, the schedule, what people do |
 //! | [`story`] | what people do in a run |
 //! | [`invariants`] | what must hold afterwards |
+//! | [`run`] | one run, from its seed |
+//! | [`budget`] | calls and capacity units of each action |
 //! | [`bug`] | bugs planted on purpose: the instrument must find them |
 
+// An instrument that cannot go on must say so at once; nobody can recover here.
+#![allow(clippy::expect_used)]
+
+pub mod budget;
 pub mod bug;
 pub mod dynamodb;
 pub mod endpoint;

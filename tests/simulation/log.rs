@@ -5,7 +5,7 @@ use std::fmt;
 use crate::faults::Fault;
 
 /// One call of one process.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Call {
     /// Which call of the run, from 0.
     pub number: u64,
@@ -17,8 +17,8 @@ pub struct Call {
     pub operation: String,
     /// What it was about: a key, a queue.
     pub subject: String,
-    /// Items written.
-    pub writes: usize,
+    /// Capacity units of DynamoDB that it took: reads or writes.
+    pub units: f64,
     /// What went wrong on purpose.
     pub fault: Option<Fault>,
     /// What was answered; 0 if nothing was.
@@ -52,8 +52,17 @@ impl fmt::Display for Call {
     }
 }
 
+impl Call {
+    /// Where in the code it is made, as far as the log shows: which function
+    /// calls what.
+    pub fn site(&self) -> (String, String) {
+        let function = self.process.split('#').next().unwrap_or_default();
+        (function.to_owned(), self.operation.clone())
+    }
+}
+
 /// All calls of a run.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Log {
     /// The calls.
     pub calls: Vec<Call>,

@@ -19,11 +19,18 @@ struct Arguments {
     /// Shows every call of every run.
     #[arg(long)]
     timeline: bool,
+    /// Shows what each action costs, and runs nothing else.
+    #[arg(long)]
+    budget: bool,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let mut out = std::io::stdout().lock();
+    if arguments.budget {
+        let _ = write!(out, "{}", muster_simulation::budget::table());
+        return ExitCode::SUCCESS;
+    }
     let (mut calls, mut doubled, mut failed) = (0, 0, 0);
     let mut faults = BTreeMap::new();
     run_all(

@@ -135,6 +135,13 @@ impl Queues {
             .retain(|message| message.receipt != receipt);
     }
 
+    /// Forgets every copy of a message.
+    pub fn forget(&mut self, queue: &str, id: &str) {
+        self.queue(queue)
+            .messages
+            .retain(|message| message.id != id);
+    }
+
     /// Makes a received message visible at another time.
     pub fn change_visibility(&mut self, queue: &str, receipt: &str, delay: Duration, now: Time) {
         for message in &mut self.queue(queue).messages {

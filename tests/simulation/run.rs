@@ -20,7 +20,7 @@ use crate::story::Story;
 use crate::world::World;
 
 /// When every run begins: 2026-01-01T00:00:00Z.
-const EPOCH: Time = Time::from_millis(1_767_225_600_000);
+pub(crate) const EPOCH: Time = Time::from_millis(1_767_225_600_000);
 
 /// What a run was, and what it broke.
 #[derive(Debug)]
@@ -33,21 +33,25 @@ pub struct Run {
     pub doubled: usize,
 }
 
-/// The run of a seed: of each three, one has a single fault at a call of the
-/// clean run, one has some faults, one has many.
+/// The run of a seed: of each three, one has a single fault at one of the
+/// calls that its clean run makes, one has some faults, one has many.
 pub fn run(seed: u64, bug: Option<Bug>) -> Run {
     let random = Random::seeded(seed);
     let schedule = match seed % 3 {
         0 => {
-            // About as many calls as the clean run has.
-            let call = u64::from_le_bytes(random.bytes()) % 150;
-            let fault = FAULTS[(seed / 3) as usize % FAULTS.len()];
-            Schedule::Single { call, fault }
+            let calls = run_with(seed, Schedule::Clean, None).log.calls.len() as u64;
+            // Every call and every fault in turn; the stride spreads the calls
+            // of a few seeds over the whole run.
+            let turn = seed / 3;
+            Schedule::Single {
+                call: turn * 37 % calls,
+                fault: FAULTS[turn as usize % FAULTS.len()],
+            }
         }
         kind => Schedule::Rate {
             per_mille: if kind == 1 { 30 } else { 150 },
             left: if kind == 1 { 8 } else { 25 },
-            random: random.clone(),
+            random,
         },
     };
     run_with(seed, schedule, bug)
@@ -98,17 +102,7 @@ async fn happen(seed: u64, schedule: Schedule, bug: Option<Bug>) -> Run {
     let random = Random::seeded(seed ^ 0x6d75_7374_6572);
     let clock = Clock::manual(EPOCH);
     let story = Story::of(&random);
-    let dynamodb = DynamoDb::new(&table());
-    let queues = Queues::new(visibility_timeouts(), random.clone());
-    let shared = Shared::new(
-        dynamodb,
-        queues,
-        schedule,
-        bug,
-        clock.clone(),
-        random.clone(),
-    );
-    let state = State::new(shared);
+    let state = empty_world(schedule, bug, &clock, &random);
     let mut world = World::new(state.clone(), clock, random, story);
     world.run().await;
     let mut shared = state.lock();
@@ -139,6 +133,25 @@ async fn happen(seed: u64, schedule: Schedule, bug: Option<Bug>) -> Run {
         broken,
         doubled,
     }
+}
+
+/// A table, a bucket and queues with nothing in them.
+pub(crate) fn empty_world(
+    schedule: Schedule,
+    bug: Option<Bug>,
+    clock: &Clock,
+    random: &Random,
+) -> State {
+    let dynamodb = DynamoDb::new(&table());
+    let queues = Queues::new(visibility_timeouts(), random.clone());
+    State::new(Shared::new(
+        dynamodb,
+        queues,
+        schedule,
+        bug,
+        clock.clone(),
+        random.clone(),
+    ))
 }
 
 /// `template.yaml`, as far as DynamoDB wants to know.

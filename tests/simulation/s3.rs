@@ -11,6 +11,7 @@ use http::{Request, Response, StatusCode};
 use s3s::Body;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s_fs::FileSystem;
+use serde_json::json;
 use tempfile::TempDir;
 
 /// The bucket's name in every run.
@@ -37,6 +38,30 @@ impl S3 {
             jobs,
             _folder: folder,
         }
+    }
+
+    /// Uploads a file, as somebody outside does; answers with S3's event.
+    /// `sequence` orders the uploads of a key.
+    pub fn upload(&self, key: &str, bytes: Vec<u8>, sequence: u64) -> String {
+        let size = bytes.len();
+        let mut request = Request::new(Bytes::from(bytes));
+        *request.method_mut() = http::Method::PUT;
+        *request.uri_mut() = format!("http://s3.local/{BUCKET}/{key}")
+            .parse()
+            .expect("an address");
+        let headers = request.headers_mut();
+        headers.insert("host", http::HeaderValue::from_static("s3.local"));
+        headers.insert("content-length", size.into());
+        let answer = self.call(request);
+        assert!(answer.status().is_success(), "PutObject: {answer:?}");
+        let etag = answer.headers()["etag"]
+            .to_str()
+            .expect("an ETag")
+            .trim_matches('"');
+        let sequencer = format!("{sequence:016X}");
+        let object = json!({ "key": key, "size": size, "eTag": etag, "sequencer": sequencer });
+        let s3 = json!({ "bucket": { "name": BUCKET }, "object": object });
+        json!({ "Records": [{ "eventName": "ObjectCreated:Put", "s3": s3 }] }).to_string()
     }
 
     /// Answers one call.

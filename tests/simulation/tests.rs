@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use muster_simulation::budget;
 use muster_simulation::bug::BUGS;
 use muster_simulation::faults::{FAULTS, Schedule};
 use muster_simulation::run::{run, run_all, run_with};
@@ -32,16 +33,31 @@ fn the_same_seed_is_the_same_run() {
 
 #[test]
 fn three_hundred_schedules_break_nothing() {
-    let mut faults = BTreeSet::new();
+    let (mut kinds, mut sites, mut faulty) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     run_all(0..300, None, |seed, run| {
         assert!(
             run.broken.is_empty(),
             "make simulate FROM={seed} COUNT=1 TIMELINE=1: {:#?}",
             run.broken
         );
-        faults.extend(run.log.calls.iter().filter_map(|call| call.fault));
+        for call in &run.log.calls {
+            sites.insert(call.site());
+            kinds.extend(call.fault);
+            faulty.extend(call.fault.map(|_| call.site()));
+        }
     });
-    assert_eq!(faults.len(), FAULTS.len(), "every kind of fault was met");
+    assert_eq!(kinds.len(), FAULTS.len(), "every kind of fault was met");
+    assert_eq!(sites, faulty, "something went wrong at every call site");
+}
+
+/// What each action costs is a promise: a change of it is seen here first.
+#[test]
+fn the_budget_is_kept() {
+    assert_eq!(
+        budget::table(),
+        include_str!("budget.txt"),
+        "make simulate BUDGET=1 shows it"
+    );
 }
 
 #[test]

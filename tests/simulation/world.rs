@@ -20,7 +20,6 @@ use crate::bug::Bug;
 use crate::endpoint::State;
 use crate::process::{Function, Outcome, Process};
 use crate::queues::{BULK_MAIL, CHUNK, IMPORT, MAIL, Message};
-use crate::s3::BUCKET;
 use crate::story::{Act, Story};
 
 /// Which function reads a queue, in batches of how many.
@@ -292,39 +291,11 @@ impl World {
 
     fn upload(&mut self, key: &str, csv: Vec<u8>, now: Time) {
         self.uploads += 1;
-        let mut request = http::Request::new(bytes::Bytes::from(csv.clone()));
-        *request.method_mut() = http::Method::PUT;
-        *request.uri_mut() = format!("http://aws.local/{BUCKET}/{key}")
-            .parse()
-            .expect("an address");
-        request
-            .headers_mut()
-            .insert("host", http::HeaderValue::from_static("aws.local"));
-        let length = csv.len().to_string().parse().expect("a length");
-        request.headers_mut().insert("content-length", length);
         let mut state = self.state.lock();
-        let answer = state.s3.call(request);
-        assert!(answer.status().is_success(), "PutObject: {answer:?}");
-        let etag = answer.headers()["etag"]
-            .to_str()
-            .unwrap_or_default()
-            .trim_matches('"')
-            .to_owned();
-        let object = json!({
-            "key": key,
-            "size": csv.len(),
-            "eTag": etag,
-            "sequencer": format!("{:016X}", self.uploads),
-        });
-        let event = json!({ "Records": [{
-            "eventName": "ObjectCreated:Put",
-            "s3": { "bucket": { "name": BUCKET }, "object": object },
-        }]});
+        let event = state.s3.upload(key, csv, self.uploads);
         // At least once, and twice now and then.
         for _ in 0..1 + usize::from(self.random.bytes::<1>()[0] < 64) {
-            state
-                .queues
-                .send(IMPORT, &event.to_string(), Duration::ZERO, now);
+            state.queues.send(IMPORT, &event, Duration::ZERO, now);
         }
     }
 

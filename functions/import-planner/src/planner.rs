@@ -5,7 +5,7 @@
 //! | a test event, a deletion, a version that was overtaken | acknowledged |
 //! | an upload | recorded, planned, acknowledged |
 //! | a copy of an event, a nudge of the sweeper's | its import is planned, if it is not yet |
-//! | an import that somebody else plans | back when that lease must be over |
+//! | an import that somebody else plans | acknowledged: it is due when that lease is over |
 //! | a file that cannot be imported | the import fails with the reason, acknowledged |
 //! | AWS not available | lease given back, back after a while |
 //! | a message that is no event, a panic | left to SQS: retried, dead-lettered in the end |
@@ -28,7 +28,7 @@ use muster_core::time::Clock;
 
 use crate::cutter::{Cut, Cutter, Limits, Totals};
 use crate::event::{self, Asked, NotAnEvent, Upload};
-use crate::imports::{Claim, Imports, LEASE, NotPlanned, Plan, Recorded, new_import};
+use crate::imports::{Claim, Imports, NotPlanned, Plan, Recorded, new_import};
 use crate::settings::Settings;
 
 /// Turns uploads into chunks.
@@ -47,8 +47,6 @@ pub struct Planner {
 enum Unanswered {
     #[error(transparent)]
     NotAnEvent(#[from] NotAnEvent),
-    #[error("somebody else plans this import")]
-    Leased,
     #[error(transparent)]
     Failed(#[from] Failure),
 }
@@ -125,7 +123,6 @@ impl Planner {
         let message_id = record.message_id.as_deref();
         match self.event(record.body.as_deref().unwrap_or_default()).await {
             Ok(()) => Answer::Done,
-            Err(Unanswered::Leased) => Answer::RetryIn(LEASE),
             Err(error @ Unanswered::NotAnEvent(_)) => {
                 tracing::error!(message_id, %error, "event left to the queue");
                 Answer::Retry
@@ -161,8 +158,7 @@ impl Planner {
     async fn plan_if_ours(&self, id: ImportId) -> Result<(), Unanswered> {
         match self.imports.claim(id).await? {
             Claim::Claimed(plan) => self.settle(&plan).await,
-            Claim::Leased => Err(Unanswered::Leased),
-            Claim::Settled => Ok(()),
+            Claim::Leased | Claim::Settled => Ok(()),
         }
     }
 
@@ -182,7 +178,8 @@ impl Planner {
         };
         match result {
             Ok(()) => Ok(()),
-            Err(NotPlanned::LeaseLost) => Err(Unanswered::Leased),
+            // Whoever has the lease now goes on.
+            Err(NotPlanned::LeaseLost) => Ok(()),
             Err(NotPlanned::Failed(failure)) => {
                 self.imports.release(plan).await;
                 Err(failure.into())

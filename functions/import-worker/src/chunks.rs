@@ -14,7 +14,7 @@ use muster_core::time::Clock;
 /// How long nobody else may work on a chunk, renewed with every checkpoint.
 /// A window takes a second or two; one that takes longer than this loses its
 /// lease, and its checkpoint is refused.
-pub const LEASE: Duration = Duration::from_secs(90);
+const LEASE: Duration = Duration::from_secs(90);
 
 /// The chunks in the table.
 pub struct Chunks {

@@ -5,7 +5,7 @@
 //! | a chunk with rows to answer | imported, acknowledged |
 //! | a chunk that is done | completes the import if it is the last, acknowledged |
 //! | an import that is over | acknowledged |
-//! | a chunk that somebody else works on | back when that lease must be over |
+//! | a chunk that somebody else works on | acknowledged: it is due when that lease is over |
 //! | the file gone or another one | the import fails with the reason, acknowledged |
 //! | AWS not available, little time left | lease given back, back after a while |
 //! | message not readable, no such chunk, a panic | left to SQS: retried, dead-lettered in the end |
@@ -25,7 +25,7 @@ use muster_core::records::{RecordTooLong, Records};
 use muster_core::table::Table;
 use muster_core::time::{Clock, Time};
 
-use crate::chunks::{Chunks, Claim, Claimed, LEASE, NotOurs, Progress};
+use crate::chunks::{Chunks, Claim, Claimed, NotOurs, Progress};
 use crate::completion::Completion;
 use crate::report::{Place, Reports};
 use crate::row::RowReader;
@@ -127,8 +127,8 @@ impl Worker {
             .nudge(record.body.as_deref().unwrap_or_default(), deadline)
             .await
         {
-            Ok(()) => Answer::Done,
-            Err(Unanswered::Leased) => Answer::RetryIn(LEASE),
+            // Whoever has the lease goes on; if it dies, the chunk is due.
+            Ok(()) | Err(Unanswered::Leased) => Answer::Done,
             Err(error @ (Unanswered::Failed(_) | Unanswered::OutOfTime)) => {
                 tracing::warn!(message_id, %error, "chunk comes back later");
                 Answer::retry_with_back_off(&record)
