@@ -48,11 +48,9 @@ impl DynamoDb {
         self.scan(&json!({ "TableName": TABLE }))
     }
 
-    /// The due times of whatever is due some day.
+    /// The index entries of whatever is due some day.
     pub fn due(&self) -> Vec<muster_core::table::Item> {
-        self.scan(
-            &json!({ "TableName": TABLE, "IndexName": "due", "ProjectionExpression": "due_at" }),
-        )
+        self.scan(&json!({ "TableName": TABLE, "IndexName": "due" }))
     }
 
     /// The profile that has an address.
@@ -66,6 +64,19 @@ impl DynamoDb {
         answer["Item"]["profile_id"]["S"]
             .as_str()
             .map(str::to_owned)
+    }
+
+    /// Sets one attribute of an item, past every condition.
+    pub fn set(&self, pk: &str, sk: &str, attribute: &str, value: &Value) {
+        let request = json!({
+            "TableName": TABLE,
+            "Key": { "pk": { "S": pk }, "sk": { "S": sk } },
+            "UpdateExpression": "SET #attribute = :value",
+            "ExpressionAttributeNames": { "#attribute": attribute },
+            "ExpressionAttributeValues": { ":value": value },
+        });
+        let (status, answer) = self.call("UpdateItem", &request.to_string());
+        assert_eq!(status, 200, "UpdateItem: {answer}");
     }
 
     fn scan(&self, request: &Value) -> Vec<muster_core::table::Item> {

@@ -139,19 +139,22 @@ impl fmt::Debug for Connector {
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let (state, caller) = (self.state.clone(), self.caller.clone());
-        HttpConnectorFuture::new(async move { serve(state, caller, Asked::read(&request)).await })
+        let asked = Asked::read(&request);
+        HttpConnectorFuture::new(serve(state, caller, asked))
     }
 }
 
-/// A call, as far as it matters here.
+/// A call.
 #[derive(Debug, Clone)]
-struct Asked {
-    service: Service,
-    operation: String,
-    method: http::Method,
-    uri: String,
-    headers: http::HeaderMap,
-    body: Bytes,
+pub struct Asked {
+    /// How.
+    pub method: http::Method,
+    /// Path and query.
+    pub path: String,
+    /// Its headers.
+    pub headers: http::HeaderMap,
+    /// Its body.
+    pub body: Bytes,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,29 +167,45 @@ enum Service {
 
 impl Asked {
     fn read(request: &HttpRequest) -> Self {
-        let target = request.headers().get("x-amz-target").unwrap_or_default();
-        let uri = request.uri().to_owned();
-        let method: http::Method = request.method().parse().expect("a method");
-        let (service, operation) = match target.split_once('.') {
-            Some((prefix, operation)) if prefix.starts_with("DynamoDB") => {
-                (Service::DynamoDb, operation)
-            }
-            Some((_, operation)) => (Service::Sqs, operation),
-            None if uri.contains("/v2/email/") => (Service::Ses, "SendEmail"),
-            None => (Service::S3, s3_operation(&method, &uri)),
-        };
         let mut headers = http::HeaderMap::new();
         for (name, value) in request.headers() {
             let name: http::HeaderName = name.parse().expect("a header");
             headers.append(name, value.parse().expect("a value"));
         }
+        let uri: http::Uri = request.uri().parse().expect("an address");
         Self {
-            service,
-            operation: operation.to_owned(),
-            method,
-            uri,
+            method: request.method().parse().expect("a method"),
+            path: uri
+                .path_and_query()
+                .map_or("/", |path| path.as_str())
+                .to_owned(),
             headers,
             body: Bytes::copy_from_slice(request.body().bytes().unwrap_or_default()),
+        }
+    }
+
+    fn target(&self) -> Option<(&str, &str)> {
+        self.headers
+            .get("x-amz-target")?
+            .to_str()
+            .ok()?
+            .split_once('.')
+    }
+
+    fn service(&self) -> Service {
+        match self.target() {
+            Some((prefix, _)) if prefix.starts_with("DynamoDB") => Service::DynamoDb,
+            Some(_) => Service::Sqs,
+            None if self.path.starts_with("/v2/email/") => Service::Ses,
+            None => Service::S3,
+        }
+    }
+
+    fn operation(&self) -> &str {
+        match self.target() {
+            Some((_, operation)) => operation,
+            None if self.service() == Service::Ses => "SendEmail",
+            None => s3_operation(&self.method, &self.path),
         }
     }
 
@@ -197,7 +216,7 @@ impl Asked {
     /// What the call is about, for people.
     fn subject(&self) -> String {
         let json = self.json();
-        match self.service {
+        match self.service() {
             Service::DynamoDb => subject_of_item(&json),
             Service::Sqs => {
                 let queue = json["QueueUrl"].as_str().unwrap_or_default();
@@ -207,18 +226,12 @@ impl Asked {
                 .as_str()
                 .unwrap_or_default()
                 .to_owned(),
-            Service::S3 => {
-                self.uri
-                    .split('?')
-                    .next()
-                    .unwrap_or_default()
-                    .replacen("http://aws.local", "", 1)
-            }
+            Service::S3 => self.path.split('?').next().unwrap_or_default().to_owned(),
         }
     }
 
     fn writes(&self) -> usize {
-        match self.operation.as_str() {
+        match self.operation() {
             "TransactWriteItems" => self.json()["TransactItems"].as_array().map_or(0, Vec::len),
             "PutItem" | "UpdateItem" => 1,
             _ => 0,
@@ -291,7 +304,15 @@ impl Answer {
     }
 }
 
-async fn serve(state: State, caller: Caller, asked: Asked) -> Result<HttpResponse, ConnectorError> {
+/// Answers a call, as far as its fault lets it.
+///
+/// # Errors
+/// When the connection breaks.
+pub async fn serve(
+    state: State,
+    caller: Caller,
+    asked: Asked,
+) -> Result<HttpResponse, ConnectorError> {
     let there = state.lock().latency();
     tokio::time::sleep(there).await;
     let (fault, answer) = state.lock().answer(&caller, &asked);
@@ -303,7 +324,7 @@ async fn serve(state: State, caller: Caller, asked: Asked) -> Result<HttpRespons
             return std::future::pending().await;
         }
         // A body that is cut short is noticed by its length: the connection broke.
-        Some(Fault::MalformedReply) if asked.service == Service::S3 => {
+        Some(Fault::MalformedReply) if asked.service() == Service::S3 => {
             return Err(ConnectorError::io("the body was cut short".into()));
         }
         Some(Fault::DroppedReply) => return Err(ConnectorError::io("the connection broke".into())),
@@ -356,7 +377,7 @@ impl Shared {
                 .try_into()
                 .unwrap_or(u64::MAX),
             process: format!("{}#{}", caller.function, caller.id),
-            operation: format!("{:?}.{}", asked.service, asked.operation),
+            operation: format!("{:?}.{}", asked.service(), asked.operation()),
             subject: asked.subject(),
             units: answer.units,
             fault,
@@ -369,11 +390,11 @@ impl Shared {
     }
 
     fn work(&mut self, caller: &Caller, asked: &Asked, number: u64, now: Time) -> Answer {
-        match asked.service {
+        match asked.service() {
             Service::DynamoDb => self.work_on_table(caller, asked),
             Service::Sqs => {
                 let body = String::from_utf8_lossy(&asked.body);
-                Answer::json(200, self.queues.call(&asked.operation, &body, now))
+                Answer::json(200, self.queues.call(asked.operation(), &body, now))
             }
             Service::Ses => {
                 let body = String::from_utf8_lossy(&asked.body);
@@ -386,7 +407,7 @@ impl Shared {
     fn work_on_table(&mut self, caller: &Caller, asked: &Asked) -> Answer {
         let mut request = asked.json();
         if let Some(bug) = self.bug {
-            bug.rewrite(&asked.operation, &mut request);
+            bug.rewrite(asked.operation(), &mut request);
             if bug.splits_checkpoints() && is_checkpoint(&request) {
                 self.dynamodb
                     .call("UpdateItem", &counts_only(&request).to_string());
@@ -396,7 +417,7 @@ impl Shared {
             }
         }
         request["ReturnConsumedCapacity"] = json!("TOTAL");
-        let (status, body) = self.dynamodb.call(&asked.operation, &request.to_string());
+        let (status, body) = self.dynamodb.call(asked.operation(), &request.to_string());
         let marks_sent = request["UpdateExpression"]
             .as_str()
             .is_some_and(|text| text.contains("ses_message_id"));
@@ -414,7 +435,9 @@ impl Shared {
     fn work_on_bucket(&self, asked: &Asked) -> Answer {
         let mut request = http::Request::new(asked.body.clone());
         *request.method_mut() = asked.method.clone();
-        *request.uri_mut() = asked.uri.parse().expect("an address");
+        *request.uri_mut() = format!("http://aws.local{}", asked.path)
+            .parse()
+            .expect("an address");
         *request.headers_mut() = asked.headers.clone();
         request
             .headers_mut()
@@ -464,8 +487,8 @@ fn counts_only(request: &Value) -> Value {
 
 /// What a service says that does not do what it was asked.
 fn refusal(asked: &Asked, fault: Fault) -> Answer {
-    match (asked.service, fault) {
-        (Service::DynamoDb, Fault::Conflict) if asked.operation == "TransactWriteItems" => {
+    match (asked.service(), fault) {
+        (Service::DynamoDb, Fault::Conflict) if asked.operation() == "TransactWriteItems" => {
             let count = asked.writes();
             let mut reasons = vec![json!({ "Code": "None" }); count];
             reasons[count / 2] = json!({ "Code": "TransactionConflict", "Message": "conflict" });

@@ -16,6 +16,7 @@
 //! | [`faults`] | what goes wrong, at which call |
 //! | [`log`] | the calls, in order |
 //! | [`process`] | the functions, each in processes that can be killed |
+//! | [`socket`] | the same for the real binaries, killed with `SIGKILL` |
 //! | [`world`] | who runs when: deliveries, the schedule, what people do |
 //! | [`story`] | what people do in a run |
 //! | [`invariants`] | what must hold afterwards |
@@ -38,5 +39,6 @@ pub mod queues;
 pub mod run;
 pub mod s3;
 pub mod ses;
+pub mod socket;
 pub mod story;
 pub mod world;

@@ -86,7 +86,8 @@ pub enum Outcome {
     Killed,
 }
 
-fn setting(name: &str) -> Option<String> {
+/// What a process of the simulation is told by its environment.
+pub(crate) fn setting(name: &str) -> Option<String> {
     let value = match name {
         "AWS_SESSION_TOKEN" => return None,
         "AWS_ENDPOINT_URL" => "http://aws.local".to_owned(),

@@ -136,12 +136,7 @@ async fn happen(seed: u64, schedule: Schedule, bug: Option<Bug>) -> Run {
 }
 
 /// A table, a bucket and queues with nothing in them.
-pub(crate) fn empty_world(
-    schedule: Schedule,
-    bug: Option<Bug>,
-    clock: &Clock,
-    random: &Random,
-) -> State {
+pub fn empty_world(schedule: Schedule, bug: Option<Bug>, clock: &Clock, random: &Random) -> State {
     let dynamodb = DynamoDb::new(&table());
     let queues = Queues::new(visibility_timeouts(), random.clone());
     State::new(Shared::new(

@@ -1,5 +1,6 @@
 //! What people do in a run.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use muster_core::random::Random;
@@ -67,13 +68,16 @@ impl Story {
             second(20),
             Act::Upload {
                 key: "uploads/people.csv".to_owned(),
-                csv: csv(),
+                csv: FILE_CSV.clone(),
             },
         ));
         acts.sort_by_key(|(at, _)| *at);
         Self { acts }
     }
 }
+
+/// The file that a story drops.
+pub static FILE_CSV: LazyLock<Vec<u8>> = LazyLock::new(csv);
 
 /// A hundred rows: in several chunks, with addresses that repeat across them,
 /// quoted line breaks, and bad ones.

@@ -1,0 +1,233 @@
+//! The same endpoint behind a socket, for the real binaries.
+//!
+//! A `bootstrap` talks to two servers: to the Lambda Runtime API, which hands
+//! it events, and to AWS. Here both are one listener of its own, so that every
+//! call is known to be this process's. A fault that kills does so with
+//! `SIGKILL`, between two calls, and another process is started in its place.
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::State as Shared;
+use axum::http::{Request, Response, StatusCode};
+use bytes::Bytes;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+use tokio::sync::{Mutex, Notify, mpsc};
+
+use crate::endpoint::{Asked, Caller, State, serve};
+use crate::process::{Function, Outcome, setting};
+
+/// A process that takes longer than this has hung.
+const LIMIT: Duration = Duration::from_secs(30);
+const RUNTIME_API: &str = "/2018-06-01/runtime/";
+
+/// A real process of a function.
+pub struct RealProcess {
+    child: Child,
+    caller: Caller,
+    events: mpsc::Sender<Value>,
+    answers: mpsc::Receiver<Option<Value>>,
+}
+
+struct Gate {
+    state: State,
+    caller: Caller,
+    events: Mutex<mpsc::Receiver<Value>>,
+    answers: mpsc::Sender<Option<Value>>,
+}
+
+impl RealProcess {
+    /// Starts the built binary of a function.
+    pub async fn start(id: u64, function: Function, state: &State) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .expect("a port");
+        let address = listener.local_addr().expect("an address").to_string();
+        let caller = Caller {
+            id,
+            function: function.name(),
+            killed: Arc::new(Notify::new()),
+        };
+        let (events, queue) = mpsc::channel(1);
+        let (give, answers) = mpsc::channel(1);
+        let gate = Arc::new(Gate {
+            state: state.clone(),
+            caller: caller.clone(),
+            events: Mutex::new(queue),
+            answers: give,
+        });
+        let router = Router::new().fallback(answer).with_state(gate);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self {
+            child: spawn(function, &address),
+            caller,
+            events,
+            answers,
+        }
+    }
+
+    /// Has the process handle one event; one that was killed does not come
+    /// back.
+    pub async fn invoke(mut self, event: Value) -> (Option<Self>, Outcome) {
+        self.events
+            .send(event)
+            .await
+            .expect("a process that takes events");
+        let killed = self.caller.killed.clone();
+        let answer = tokio::time::timeout(LIMIT, self.answers.recv());
+        tokio::select! {
+            biased;
+            () = killed.notified() => {
+                // SIGKILL, and waited for: nothing of it runs on.
+                self.child.kill().await.expect("a process to kill");
+                (None, Outcome::Killed)
+            }
+            answer = answer => match answer.ok().flatten().flatten() {
+                Some(answer) => (Some(self), Outcome::Answered(answer)),
+                None => (None, Outcome::Failed),
+            },
+        }
+    }
+}
+
+fn bootstrap(function: Function) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let path = root
+        .join("target/lambda")
+        .join(function.name())
+        .join("bootstrap");
+    assert!(
+        path.is_file(),
+        "{} is not there; make build builds it",
+        path.display()
+    );
+    path
+}
+
+fn spawn(function: Function, address: &str) -> Child {
+    const SETTINGS: [&str; 15] = [
+        "AWS_REGION",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "MUSTER_TABLE",
+        "MUSTER_MAIL_QUEUE_URL",
+        "MUSTER_BULK_MAIL_QUEUE_URL",
+        "MUSTER_IMPORT_QUEUE_URL",
+        "MUSTER_CHUNK_QUEUE_URL",
+        "MUSTER_MAILS_PER_MINUTE",
+        "MUSTER_PUBLIC_URL",
+        "MUSTER_SENDER",
+        "MUSTER_CONFIGURATION_SET",
+        "MUSTER_PRODUCT_NAME",
+        "AWS_LAMBDA_FUNCTION_NAME",
+        "AWS_LAMBDA_FUNCTION_VERSION",
+    ];
+    Command::new(bootstrap(function))
+        .env_clear()
+        .envs(
+            SETTINGS
+                .into_iter()
+                .filter_map(|name| Some((name, setting(name)?))),
+        )
+        .env("AWS_ENDPOINT_URL", format!("http://{address}"))
+        .env("AWS_LAMBDA_RUNTIME_API", address)
+        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("a process")
+}
+
+async fn answer(Shared(gate): Shared<Arc<Gate>>, request: Request<Body>) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    match parts.uri.path().strip_prefix(RUNTIME_API) {
+        Some(call) => gate.runtime(call, &body).await,
+        None => gate.aws(parts, body).await,
+    }
+}
+
+impl Gate {
+    /// The Runtime API: `invocation/next` waits for an event, `…/response`
+    /// and `…/error` say what came of it.
+    async fn runtime(&self, call: &str, body: &[u8]) -> Response<Body> {
+        if call == "invocation/next" {
+            return match self.events.lock().await.recv().await {
+                Some(event) => invocation(&event),
+                // Nobody will ask this process for anything any more.
+                None => std::future::pending().await,
+            };
+        }
+        let answer = call
+            .ends_with("/response")
+            .then(|| serde_json::from_slice(body).unwrap_or_default());
+        // Whoever asked may have gone.
+        let _ = self.answers.send(answer).await;
+        respond(StatusCode::ACCEPTED, Bytes::new())
+    }
+
+    async fn aws(&self, parts: axum::http::request::Parts, body: Bytes) -> Response<Body> {
+        let asked = Asked {
+            method: parts.method,
+            path: parts
+                .uri
+                .path_and_query()
+                .map_or("/", |path| path.as_str())
+                .to_owned(),
+            headers: parts.headers,
+            body,
+        };
+        match serve(self.state.clone(), self.caller.clone(), asked).await {
+            Ok(answer) => {
+                let bytes = answer.body().bytes().unwrap_or_default().to_vec();
+                let status = StatusCode::from_u16(answer.status().as_u16()).expect("a status");
+                let mut response = respond(status, bytes.into());
+                for (name, value) in answer.headers() {
+                    let name: axum::http::HeaderName = name.parse().expect("a header");
+                    response
+                        .headers_mut()
+                        .insert(name, value.parse().expect("a value"));
+                }
+                response
+            }
+            // The nearest thing to a broken connection that HTTP can say.
+            Err(_) => respond(StatusCode::BAD_GATEWAY, Bytes::new()),
+        }
+    }
+}
+
+fn invocation(event: &Value) -> Response<Body> {
+    let mut response = respond(StatusCode::OK, event.to_string().into());
+    let now = muster_core::time::Clock::system().now();
+    let deadline = now.after(Duration::from_secs(300)).as_millis().to_string();
+    for (name, value) in [
+        (
+            "lambda-runtime-aws-request-id",
+            "00000000-0000-0000-0000-000000000001",
+        ),
+        (
+            "lambda-runtime-invoked-function-arn",
+            "arn:aws:lambda:local:1:function:local",
+        ),
+        ("lambda-runtime-deadline-ms", &deadline),
+    ] {
+        response
+            .headers_mut()
+            .insert(name, value.parse().expect("a value"));
+    }
+    response
+}
+
+fn respond(status: StatusCode, body: Bytes) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response
+}
