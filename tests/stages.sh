@@ -47,6 +47,7 @@ stage template env AWS_DEFAULT_REGION=us-east-1 sam validate --lint
 stage rules cargo test --package muster-tests --test template
 stage functions make --no-print-directory build
 stage bootstraps cargo test --package muster-tests --test bootstraps
+stage kills cargo test --package muster-tests --test kill
 stage system system
 
 printf '\n%s' "$times"

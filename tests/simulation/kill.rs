@@ -22,6 +22,8 @@ struct Machine {
     state: muster_simulation::endpoint::State,
     processes: u64,
     killed: u64,
+    /// Days that the queues believe to have passed.
+    days: u64,
 }
 
 impl Machine {
@@ -31,6 +33,7 @@ impl Machine {
             state: empty_world(schedule, None, &clock, &Random::seeded(1)),
             processes: 0,
             killed: 0,
+            days: 0,
         }
     }
 
@@ -51,10 +54,13 @@ impl Machine {
     /// Delivers everything in a queue, until it is empty.
     async fn drain(&mut self, queue: &'static str, function: Function) {
         loop {
+            self.days += 1;
             let message = {
                 let mut state = self.state.lock();
                 // However late or hidden they are: time has passed.
-                let later = state.now().after(Duration::from_secs(24 * 60 * 60));
+                let later = state
+                    .now()
+                    .after(Duration::from_secs(self.days * 24 * 60 * 60));
                 state.queues.receive(queue, 1, later).pop()
             };
             let Some(message) = message else { return };
