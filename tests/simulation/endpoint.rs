@@ -10,14 +10,14 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
-use aws_smithy_types::body::SdkBody;
-use bytes::Bytes;
 use muster_core::random::Random;
 use muster_core::time::{Clock, Time};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::answer::{Answer, refusal};
+use crate::asked::{Asked, Service};
 use crate::bug::Bug;
 use crate::dynamodb::DynamoDb;
 use crate::faults::{Fault, Schedule};
@@ -141,166 +141,6 @@ impl HttpConnector for Connector {
         let (state, caller) = (self.state.clone(), self.caller.clone());
         let asked = Asked::read(&request);
         HttpConnectorFuture::new(serve(state, caller, asked))
-    }
-}
-
-/// A call.
-#[derive(Debug, Clone)]
-pub struct Asked {
-    /// How.
-    pub method: http::Method,
-    /// Path and query.
-    pub path: String,
-    /// Its headers.
-    pub headers: http::HeaderMap,
-    /// Its body.
-    pub body: Bytes,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Service {
-    DynamoDb,
-    Sqs,
-    Ses,
-    S3,
-}
-
-impl Asked {
-    fn read(request: &HttpRequest) -> Self {
-        let mut headers = http::HeaderMap::new();
-        for (name, value) in request.headers() {
-            let name: http::HeaderName = name.parse().expect("a header");
-            headers.append(name, value.parse().expect("a value"));
-        }
-        let uri: http::Uri = request.uri().parse().expect("an address");
-        Self {
-            method: request.method().parse().expect("a method"),
-            path: uri
-                .path_and_query()
-                .map_or("/", |path| path.as_str())
-                .to_owned(),
-            headers,
-            body: Bytes::copy_from_slice(request.body().bytes().unwrap_or_default()),
-        }
-    }
-
-    fn target(&self) -> Option<(&str, &str)> {
-        self.headers
-            .get("x-amz-target")?
-            .to_str()
-            .ok()?
-            .split_once('.')
-    }
-
-    fn service(&self) -> Service {
-        match self.target() {
-            Some((prefix, _)) if prefix.starts_with("DynamoDB") => Service::DynamoDb,
-            Some(_) => Service::Sqs,
-            None if self.path.starts_with("/v2/email/") => Service::Ses,
-            None => Service::S3,
-        }
-    }
-
-    fn operation(&self) -> &str {
-        match self.target() {
-            Some((_, operation)) => operation,
-            None if self.service() == Service::Ses => "SendEmail",
-            None => s3_operation(&self.method, &self.path),
-        }
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_default()
-    }
-
-    /// What the call is about, for people.
-    fn subject(&self) -> String {
-        let json = self.json();
-        match self.service() {
-            Service::DynamoDb => subject_of_item(&json),
-            Service::Sqs => {
-                let queue = json["QueueUrl"].as_str().unwrap_or_default();
-                queue.rsplit('/').next().unwrap_or_default().to_owned()
-            }
-            Service::Ses => json["EmailTags"][0]["Value"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned(),
-            Service::S3 => self.path.split('?').next().unwrap_or_default().to_owned(),
-        }
-    }
-
-    fn writes(&self) -> usize {
-        match self.operation() {
-            "TransactWriteItems" => self.json()["TransactItems"].as_array().map_or(0, Vec::len),
-            "PutItem" | "UpdateItem" => 1,
-            _ => 0,
-        }
-    }
-}
-
-fn s3_operation(method: &http::Method, uri: &str) -> &'static str {
-    match (method, uri.contains("list-type=2")) {
-        (&http::Method::GET, true) => "ListObjectsV2",
-        (&http::Method::GET, false) => "GetObject",
-        (&http::Method::PUT, _) => "PutObject",
-        _ => "Other",
-    }
-}
-
-fn subject_of_item(json: &Value) -> String {
-    let key = |item: &Value| {
-        let part = |name: &str| item[name]["S"].as_str().unwrap_or_default().to_owned();
-        format!("{} {}", part("pk"), part("sk"))
-    };
-    if let Some(actions) = json["TransactItems"].as_array() {
-        let first = &actions[0];
-        let item = first
-            .get("Put")
-            .map_or(&first["Update"]["Key"], |put| &put["Item"]);
-        return format!("{} and {} more", key(item), actions.len() - 1);
-    }
-    match (&json["Key"], &json["Item"], &json["IndexName"]) {
-        (Value::Object(_), _, _) => key(&json["Key"]),
-        (_, Value::Object(_), _) => key(&json["Item"]),
-        (_, _, Value::String(index)) => {
-            let values = &json["ExpressionAttributeValues"];
-            let shard = values[":shard"]["S"]
-                .as_str()
-                .or(values[":list"]["S"].as_str());
-            format!("index {index} {}", shard.unwrap_or_default())
-        }
-        _ => json["ExpressionAttributeValues"][":pk"]["S"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned(),
-    }
-}
-
-struct Answer {
-    status: u16,
-    units: f64,
-    headers: Vec<(String, String)>,
-    body: Bytes,
-}
-
-impl Answer {
-    fn json(status: u16, body: impl Into<Bytes>) -> Self {
-        Self {
-            status,
-            units: 0.0,
-            headers: Vec::new(),
-            body: body.into(),
-        }
-    }
-
-    fn response(self) -> HttpResponse {
-        let status = self.status.try_into().expect("a status");
-        let mut response = HttpResponse::new(status, SdkBody::from(self.body));
-        for (name, value) in self.headers {
-            response.headers_mut().insert(name, value);
-        }
-        response
     }
 }
 
@@ -483,58 +323,4 @@ fn counts_only(request: &Value) -> Value {
         "ExpressionAttributeNames": { "#counts": "counts" },
         "ExpressionAttributeValues": { ":counts": request["ExpressionAttributeValues"][":counts"] },
     })
-}
-
-/// What a service says that does not do what it was asked.
-fn refusal(asked: &Asked, fault: Fault) -> Answer {
-    match (asked.service(), fault) {
-        (Service::DynamoDb, Fault::Conflict) if asked.operation() == "TransactWriteItems" => {
-            let count = asked.writes();
-            let mut reasons = vec![json!({ "Code": "None" }); count];
-            reasons[count / 2] = json!({ "Code": "TransactionConflict", "Message": "conflict" });
-            let message =
-                "Transaction cancelled, please refer cancellation reasons for specific reasons";
-            let kind = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException";
-            let body =
-                json!({ "__type": kind, "Message": message, "CancellationReasons": reasons });
-            Answer::json(400, body.to_string())
-        }
-        (Service::DynamoDb, Fault::Conflict) if asked.writes() > 0 => error(
-            400,
-            "com.amazonaws.dynamodb.v20120810#TransactionConflictException",
-        ),
-        (Service::DynamoDb, Fault::ServerError) => {
-            error(500, "com.amazonaws.dynamodb.v20120810#InternalServerError")
-        }
-        (Service::DynamoDb, _) => {
-            error(400, "com.amazonaws.dynamodb.v20120810#ThrottlingException")
-        }
-        (Service::Sqs, Fault::ServerError) => error(500, "com.amazonaws.sqs#InternalError"),
-        (Service::Sqs, _) => error(400, "com.amazonaws.sqs#RequestThrottled"),
-        (Service::Ses, Fault::ServerError) => ses_error(500, "InternalServiceErrorException"),
-        (Service::Ses, _) => ses_error(429, "TooManyRequestsException"),
-        (Service::S3, Fault::ServerError) => s3_error(500, "InternalError"),
-        (Service::S3, _) => s3_error(503, "SlowDown"),
-    }
-}
-
-fn error(status: u16, kind: &str) -> Answer {
-    Answer::json(
-        status,
-        json!({ "__type": kind, "message": "on purpose" }).to_string(),
-    )
-}
-
-fn ses_error(status: u16, kind: &str) -> Answer {
-    Answer {
-        headers: vec![("x-amzn-errortype".to_owned(), kind.to_owned())],
-        ..Answer::json(status, json!({ "message": "on purpose" }).to_string())
-    }
-}
-
-fn s3_error(status: u16, code: &str) -> Answer {
-    Answer::json(
-        status,
-        format!("<Error><Code>{code}</Code><Message>on purpose</Message></Error>"),
-    )
 }

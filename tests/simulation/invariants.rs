@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use muster_core::table::Item;
 use muster_core::time::Time;
 
@@ -44,27 +43,8 @@ fn number(item: &Item, name: &str) -> u64 {
 
 /// When an item is due.
 pub fn due_at(item: &Item) -> Option<Time> {
-    let text = text(item, "due_at");
-    // RFC 3339 with three decimals, as `Time` shows itself.
-    parse_time(&text)
-}
-
-fn parse_time(text: &str) -> Option<Time> {
-    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
-    let mut date = date.split('-').map(|part| part.parse::<i64>().ok());
-    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
-    let (hms, millis) = time.split_once('.')?;
-    let mut hms = hms.split(':').map(|part| part.parse::<i64>().ok());
-    let seconds = hms.next()?? * 3600 + hms.next()?? * 60 + hms.next()??;
-    // Days since 1970 by Howard Hinnant's civil-from-days, the other way round.
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
-    Some(Time::from_millis(
-        (days * 86_400 + seconds) * 1000 + millis.parse::<i64>().ok()?,
-    ))
+    let due: jiff::Timestamp = text(item, "due_at").parse().ok()?;
+    Some(Time::from_millis(due.as_millisecond()))
 }
 
 fn of_kind<'a>(items: &'a [Item], pk: &'a str, sk: &'a str) -> impl Iterator<Item = &'a Item> {
@@ -218,40 +198,4 @@ fn no_dead_letters(shared: &Shared, _: &[Item]) -> Vec<String> {
         .dead_letters()
         .map(|(queue, message)| format!("{queue} has a dead letter: {}", message.body))
         .collect()
-}
-
-/// The value of an attribute as a sorted text: for comparing final states.
-pub fn canonical(value: &AttributeValue) -> String {
-    match value {
-        AttributeValue::M(fields) => {
-            let fields: BTreeMap<_, _> = fields
-                .iter()
-                .map(|(name, value)| (name, canonical(value)))
-                .collect();
-            format!("{fields:?}")
-        }
-        AttributeValue::L(values) => {
-            format!("{:?}", values.iter().map(canonical).collect::<Vec<_>>())
-        }
-        other => format!("{other:?}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_read_back_as_they_are_shown() {
-        for millis in [
-            0,
-            1_500,
-            951_782_400_123,
-            1_795_513_219_958,
-            4_102_444_799_999,
-        ] {
-            let time = Time::from_millis(millis);
-            assert_eq!(parse_time(&time.to_string()), Some(time));
-        }
-    }
 }

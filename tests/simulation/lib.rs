@@ -12,6 +12,7 @@
 //! | module | what it holds |
 //! | --- | --- |
 //! | [`endpoint`] | the connector: every call of every function comes by here |
+//! | [`asked`], [`answer`] | a call, read off its request; what is said to it, also when it goes wrong |
 //! | [`dynamodb`], [`s3`], [`ses`], [`queues`] | who answers it |
 //! | [`faults`] | what goes wrong, at which call |
 //! | [`log`] | the calls, in order |
@@ -27,6 +28,8 @@
 // An instrument that cannot go on must say so at once; nobody can recover here.
 #![allow(clippy::expect_used)]
 
+pub mod answer;
+pub mod asked;
 pub mod budget;
 pub mod bug;
 pub mod dynamodb;

@@ -21,7 +21,8 @@ use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::sync::{Mutex, Notify, mpsc};
 
-use crate::endpoint::{Asked, Caller, State, serve};
+use crate::asked::Asked;
+use crate::endpoint::{Caller, State, serve};
 use crate::process::{Function, Outcome, setting};
 
 /// A process that takes longer than this has hung.

@@ -75,10 +75,12 @@ fn every_planted_bug_is_found() {
             "the counts of an import are its rows",
         ),
     ] {
-        let broken: BTreeSet<_> = (0..100)
-            .flat_map(|seed| run(seed, Some(bug)).broken)
-            .map(|(name, _)| name)
-            .collect();
-        assert!(broken.contains(invariant), "{bug:?} breaks {broken:?}");
+        let breaks = |seed| {
+            run(seed, Some(bug))
+                .broken
+                .iter()
+                .any(|(name, _)| *name == invariant)
+        };
+        assert!((0..100).any(breaks), "{bug:?} does not break: {invariant}");
     }
 }
