@@ -35,7 +35,7 @@ test-long: ## the long proofs: 10,000 schedules
 
 audit: ## licences, bans and sources of every dependency
 	@test -x .venv/cargo/bin/cargo-deny || cargo install --quiet --locked --root .venv/cargo cargo-deny@0.20.2
-	@.venv/cargo/bin/cargo-deny check bans licenses sources
+	@.venv/cargo/bin/cargo-deny --log-level error check bans licenses sources
 
 build: tools ## the functions, as they go to AWS
 	@echo "Building the functions (several minutes the first time)"
