@@ -88,6 +88,16 @@ pub fn run_all(seeds: Range<u64>, bug: Option<Bug>, mut each: impl FnMut(u64, Ru
 
 /// A run with these faults.
 pub fn run_with(seed: u64, schedule: Schedule, bug: Option<Bug>) -> Run {
+    run_story(seed, Story::of, schedule, bug)
+}
+
+/// A run of any story.
+pub fn run_story(
+    seed: u64,
+    story: impl FnOnce(&Random) -> Story,
+    schedule: Schedule,
+    bug: Option<Bug>,
+) -> Run {
     // The SDK's jitter and invocation ids come from here, on this thread.
     fastrand::seed(seed);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -95,13 +105,18 @@ pub fn run_with(seed: u64, schedule: Schedule, bug: Option<Bug>) -> Run {
         .start_paused(true)
         .build()
         .expect("a runtime");
-    runtime.block_on(happen(seed, schedule, bug))
+    runtime.block_on(happen(seed, story, schedule, bug))
 }
 
-async fn happen(seed: u64, schedule: Schedule, bug: Option<Bug>) -> Run {
+async fn happen(
+    seed: u64,
+    story: impl FnOnce(&Random) -> Story,
+    schedule: Schedule,
+    bug: Option<Bug>,
+) -> Run {
     let random = Random::seeded(seed ^ 0x6d75_7374_6572);
     let clock = Clock::manual(EPOCH);
-    let story = Story::of(&random);
+    let story = story(&random);
     let state = empty_world(schedule, bug, &clock, &random);
     let mut world = World::new(state.clone(), clock, random, story);
     world.run().await;

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use muster_core::random::Random;
+use muster_core::records::MAX_RECORD_BYTES;
 
 /// One thing that somebody does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +74,20 @@ impl Story {
         ));
         acts.sort_by_key(|(at, _)| *at);
         Self { acts }
+    }
+}
+
+impl Story {
+    /// A file that turns out to be broken when some of its chunks are being
+    /// imported already: a quote is opened and never closed.
+    pub fn of_a_broken_file(_: &Random) -> Self {
+        let mut csv = FILE_CSV.clone();
+        csv.extend_from_slice(b"\"never closed");
+        csv.resize(csv.len() + 2 * MAX_RECORD_BYTES, b'x');
+        let key = "uploads/broken.csv".to_owned();
+        Self {
+            acts: vec![(Duration::ZERO, Act::Upload { key, csv })],
+        }
     }
 }
 

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use muster_simulation::budget;
 use muster_simulation::bug::Bug;
 use muster_simulation::faults::{FAULTS, Schedule};
-use muster_simulation::run::{run, run_all, run_with};
+use muster_simulation::run::{run, run_all, run_story, run_with};
+use muster_simulation::story::Story;
 
 #[test]
 fn a_clean_run_breaks_nothing() {
@@ -48,6 +49,22 @@ fn three_hundred_schedules_break_nothing() {
     });
     assert_eq!(kinds.len(), FAULTS.len(), "every kind of fault was met");
     assert_eq!(sites, faulty, "something went wrong at every call site");
+}
+
+/// Its chunks are in the queue, in work or done when the planner finds out.
+#[test]
+fn a_file_that_fails_half_way_leaves_nothing_due() {
+    for seed in 0..10 {
+        let run = run_story(seed, Story::of_a_broken_file, Schedule::Clean, None);
+        let broken: Vec<_> = run.broken.iter().map(|(name, _)| *name).collect();
+        // The import failed, so its counts are not those of the other story.
+        assert_eq!(
+            broken,
+            ["the counts of an import are its rows"],
+            "{}",
+            run.log.timeline()
+        );
+    }
 }
 
 /// What each action costs is a promise: a change of it is seen here first.

@@ -193,6 +193,22 @@ impl Chunks {
         }
     }
 
+    /// The import is over: whatever is left of a chunk is not to be done. The
+    /// chunks of a file that failed half-way would be due for ever otherwise.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn retire(&self, nudge: ChunkNudge) -> Result<(), Failure> {
+        let update = self
+            .table
+            .update_plain(&chunk_key(nudge.import_id, nudge.chunk))
+            .condition_expression("attribute_exists(due_shard)")
+            .update_expression("REMOVE lease_owner, lease_until, due_shard, due_at");
+        // Refused: it is done, or was never there.
+        run(update).await?;
+        Ok(())
+    }
+
     /// An update of a chunk that is still ours.
     fn ours(&self, claimed: &Claimed) -> UpdateItemFluentBuilder {
         let chunk = &claimed.chunk;

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | a chunk with rows to answer | imported, acknowledged |
 //! | a chunk that is done | completes the import if it is the last, acknowledged |
-//! | an import that is over | acknowledged |
+//! | an import that is over | the chunk is due no more, acknowledged |
 //! | a chunk that somebody else works on | acknowledged: it is due when that lease is over |
 //! | the file gone or another one | the import fails with the reason, acknowledged |
 //! | AWS not available, little time left | lease given back, back after a while |
@@ -143,7 +143,7 @@ impl Worker {
     async fn nudge(&self, body: &str, deadline: Time) -> Result<(), Unanswered> {
         let nudge: ChunkNudge = serde_json::from_str(body)?;
         let Some(import) = self.completion.unfinished(nudge.import_id).await? else {
-            return Ok(());
+            return Ok(self.chunks.retire(nudge).await?);
         };
         match self.chunks.claim(nudge).await? {
             Claim::Claimed(claimed) => self.settle(&import, *claimed, deadline).await?,
