@@ -1,8 +1,13 @@
 //! What a service answers, also when it does not do what it was asked.
 
+use std::convert::Infallible;
+
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
+use futures_util::stream;
+use http_body::Frame;
+use http_body_util::StreamBody;
 use serde_json::json;
 
 use crate::asked::{Asked, Service};
@@ -32,15 +37,31 @@ impl Answer {
         }
     }
 
-    /// The answer as the SDK takes it.
+    /// The answer as the SDK takes it. A long body arrives piece by piece, as
+    /// it would by a wire.
     pub fn response(self) -> HttpResponse {
         let status = self.status.try_into().expect("a status");
-        let mut response = HttpResponse::new(status, SdkBody::from(self.body));
+        let body = if self.body.len() > PIECE {
+            pieces(self.body)
+        } else {
+            SdkBody::from(self.body)
+        };
+        let mut response = HttpResponse::new(status, body);
         for (name, value) in self.headers {
             response.headers_mut().insert(name, value);
         }
         response
     }
+}
+
+/// What arrives at once: about what one TLS record holds.
+const PIECE: usize = 16 * 1024;
+
+fn pieces(body: Bytes) -> SdkBody {
+    let starts = (0..body.len()).step_by(PIECE);
+    let pieces = starts.map(move |start| body.slice(start..body.len().min(start + PIECE)));
+    let frames = pieces.map(|piece| Ok::<_, Infallible>(Frame::data(piece)));
+    SdkBody::from_body_1_x(StreamBody::new(stream::iter(frames)))
 }
 
 /// What a service says that does not do what it was asked.

@@ -124,11 +124,20 @@ fn subject_of_item(json: &Value) -> String {
         format!("{} {}", part("pk"), part("sk"))
     };
     if let Some(actions) = json["TransactItems"].as_array() {
-        let first = &actions[0];
-        let item = first
-            .get("Put")
-            .map_or(&first["Update"]["Key"], |put| &put["Item"]);
-        return format!("{} and {} more", key(item), actions.len() - 1);
+        let of_action = |action: &Value| match (&action["Put"]["Item"], &action["Update"]["Key"]) {
+            (Value::Object(_), _) => key(&action["Put"]["Item"]),
+            (_, Value::Object(_)) => key(&action["Update"]["Key"]),
+            _ => key(&action["Delete"]["Key"]),
+        };
+        return format!("{} and {} more", of_action(&actions[0]), actions.len() - 1);
+    }
+    if let Some(tables) = json["RequestItems"].as_object() {
+        let keys: Vec<_> = tables
+            .values()
+            .flat_map(|table| table["Keys"].as_array().into_iter().flatten())
+            .map(key)
+            .collect();
+        return keys.join(", ");
     }
     match (&json["Key"], &json["Item"], &json["IndexName"]) {
         (Value::Object(_), _, _) => key(&json["Key"]),

@@ -30,8 +30,10 @@ impl DynamoDb {
         let result = match operation {
             "CreateTable" => run(body, |request| db.create_table(request)),
             "GetItem" => run(body, |request| db.get_item(request)),
+            "BatchGetItem" => run(body, |request| db.batch_get_item(request)),
             "PutItem" => run(body, |request| db.put_item(request)),
             "UpdateItem" => run(body, |request| db.update_item(request)),
+            "DeleteItem" => run(body, |request| db.delete_item(request)),
             "Query" => run(body, |request| db.query(request)),
             "Scan" => run(body, |request| db.scan(request)),
             "TransactWriteItems" => run(body, |request| db.transact_write_items(request)),
@@ -77,6 +79,14 @@ impl DynamoDb {
         });
         let (status, answer) = self.call("UpdateItem", &request.to_string());
         assert_eq!(status, 200, "UpdateItem: {answer}");
+    }
+
+    /// Removes an item, as time-to-live does.
+    pub fn remove(&self, pk: &str, sk: &str) {
+        let key = json!({ "pk": { "S": pk }, "sk": { "S": sk } });
+        let request = json!({ "TableName": TABLE, "Key": key });
+        let (status, answer) = self.call("DeleteItem", &request.to_string());
+        assert_eq!(status, 200, "DeleteItem: {answer}");
     }
 
     fn scan(&self, request: &Value) -> Vec<muster_core::table::Item> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
 };
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use muster_core::random::Random;
 use muster_core::time::{Clock, Time};
@@ -140,7 +140,10 @@ impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let (state, caller) = (self.state.clone(), self.caller.clone());
         let asked = Asked::read(&request);
-        HttpConnectorFuture::new(serve(state, caller, asked))
+        HttpConnectorFuture::new(async move {
+            let answer = serve(state, caller, asked).await?;
+            Ok(answer.response())
+        })
     }
 }
 
@@ -148,11 +151,7 @@ impl HttpConnector for Connector {
 ///
 /// # Errors
 /// When the connection breaks.
-pub async fn serve(
-    state: State,
-    caller: Caller,
-    asked: Asked,
-) -> Result<HttpResponse, ConnectorError> {
+pub async fn serve(state: State, caller: Caller, asked: Asked) -> Result<Answer, ConnectorError> {
     let there = state.lock().latency();
     tokio::time::sleep(there).await;
     let (fault, answer) = state.lock().answer(&caller, &asked);
@@ -173,7 +172,7 @@ pub async fn serve(
     let back = state.lock().latency();
     tokio::time::sleep(back).await;
     state.lock().now();
-    Ok(answer.response())
+    Ok(answer)
 }
 
 impl Shared {
@@ -262,9 +261,12 @@ impl Shared {
             .as_str()
             .is_some_and(|text| text.contains("ses_message_id"));
         if status == 200 && marks_sent {
-            let profile = request["Key"]["pk"]["S"].as_str().unwrap_or_default();
-            self.ses
-                .recorded(caller.id, profile.trim_start_matches("PROFILE#"));
+            let part = |name: &str| request["Key"][name]["S"].as_str().unwrap_or_default();
+            self.ses.recorded(
+                caller.id,
+                part("pk").trim_start_matches("PROFILE#"),
+                part("sk").trim_start_matches("MAIL#"),
+            );
         }
         Answer {
             units: consumed(&body),

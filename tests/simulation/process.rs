@@ -87,7 +87,7 @@ pub enum Outcome {
 }
 
 /// What a process of the simulation is told by its environment.
-pub(crate) fn setting(name: &str) -> Option<String> {
+pub fn setting(name: &str) -> Option<String> {
     let value = match name {
         "AWS_SESSION_TOKEN" => return None,
         "AWS_ENDPOINT_URL" => "http://aws.local".to_owned(),
@@ -97,6 +97,7 @@ pub(crate) fn setting(name: &str) -> Option<String> {
         "MUSTER_IMPORT_QUEUE_URL" => url(IMPORT),
         "MUSTER_CHUNK_QUEUE_URL" => url(CHUNK),
         "MUSTER_MAILS_PER_MINUTE" => "600".to_owned(),
+        "MUSTER_SIGNUPS_PER_ADDRESS" | "MUSTER_SIGNUP_MAILS_PER_HOUR" => "1000000".to_owned(),
         "MUSTER_PUBLIC_URL" => "https://muster.example".to_owned(),
         "MUSTER_SENDER" => "muster@example.com".to_owned(),
         _ => "local".to_owned(),
@@ -162,7 +163,7 @@ impl Process {
                     muster_sweeper::settings::Settings::read(variables()).expect("settings");
                 let config = settings.aws.sdk_config_over(http);
                 Handler::Sweeper(Box::new(muster_sweeper::sweeper::Sweeper::new(
-                    &settings, &config, clock,
+                    &settings, &config, clock, random,
                 )))
             }
         };
@@ -217,31 +218,54 @@ fn to_json(response: impl serde::Serialize) -> Option<Value> {
     serde_json::to_value(response).ok()
 }
 
-/// `{"method", "path", "body"}` to `{"status", "body"}`, with an operator's
-/// token where the path needs one.
-async fn ask(router: Router, event: &Value) -> Value {
+/// `{"method", "path", "headers"?, "body", "from"?, "operator"?}` to `{"status",
+/// "headers", "body", "text"}`. A body that is no text is sent as JSON; who the
+/// operator is and where the request is from, the gateway would say.
+pub async fn ask(router: Router, event: &Value) -> Value {
     let text = |name: &str| event[name].as_str().unwrap_or_default();
-    let mut request = Request::builder()
-        .method(text("method"))
-        .uri(text("path"))
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(Body::from(event["body"].to_string()))
-        .expect("a request");
-    request.extensions_mut().insert(operator());
+    let mut request = Request::builder().method(text("method")).uri(text("path"));
+    let headers = event["headers"].as_object().into_iter().flatten();
+    let mut typed = false;
+    for (name, value) in headers {
+        typed |= name == "content-type";
+        request = request.header(name, value.as_str().unwrap_or_default());
+    }
+    if !typed {
+        request = request.header(header::CONTENT_TYPE, "application/json");
+    }
+    let body = match &event["body"] {
+        Value::String(text) => text.clone(),
+        json => json.to_string(),
+    };
+    let mut request = request.body(Body::from(body)).expect("a request");
+    let from = event["from"].as_str().unwrap_or("192.0.2.1");
+    let operator = event["operator"].as_str().unwrap_or("operator");
+    request.extensions_mut().insert(context(from, operator));
     let response = router.oneshot(request).await.expect("an answer");
     let status = response.status().as_u16();
+    let headers: Vec<_> = response
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.to_str().expect("a text").to_owned()))
+        .collect();
     let body = to_bytes(response.into_body(), usize::MAX)
         .await
         .expect("a body");
-    json!({ "status": status, "body": serde_json::from_slice::<Value>(&body).unwrap_or_default() })
+    json!({
+        "status": status,
+        "headers": headers.into_iter().collect::<std::collections::BTreeMap<_, _>>(),
+        "body": serde_json::from_slice::<Value>(&body).unwrap_or_default(),
+        "text": String::from_utf8_lossy(&body),
+    })
 }
 
-/// What the gateway says of an operator.
-fn operator() -> RequestContext {
+/// What the gateway says of a request.
+fn context(from: &str, operator: &str) -> RequestContext {
     let context = json!({
         "timeEpoch": 0,
-        "http": { "method": "GET" },
-        "authorizer": { "jwt": { "claims": { "client_id": "operator" } } },
+        "requestId": "request-1",
+        "http": { "method": "GET", "sourceIp": from },
+        "authorizer": { "jwt": { "claims": { "client_id": operator } } },
     });
     RequestContext::ApiGatewayV2(serde_json::from_value(context).expect("a context"))
 }

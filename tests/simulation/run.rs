@@ -20,7 +20,7 @@ use crate::story::Story;
 use crate::world::World;
 
 /// When every run begins: 2026-01-01T00:00:00Z.
-pub(crate) const EPOCH: Time = Time::from_millis(1_767_225_600_000);
+pub const EPOCH: Time = Time::from_millis(1_767_225_600_000);
 
 /// What a run was, and what it broke.
 #[derive(Debug)]

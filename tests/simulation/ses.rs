@@ -9,6 +9,12 @@ pub struct Accepted {
     pub profile_id: String,
     /// Which of the profile's mails.
     pub mail: String,
+    /// To whom it goes.
+    pub to: String,
+    /// Its subject.
+    pub subject: String,
+    /// Its text.
+    pub text: String,
     /// Which call it was.
     pub call: u64,
     /// The process that sent it.
@@ -51,6 +57,9 @@ impl Ses {
         self.accepted.push(Accepted {
             profile_id: tag("profile_id"),
             mail: tag("mail"),
+            to: text_of(&request["Destination"]["ToAddresses"][0]),
+            subject: text_of(&request["Content"]["Simple"]["Subject"]["Data"]),
+            text: text.to_owned(),
             call,
             process,
             token: token.unwrap_or_default(),
@@ -71,11 +80,15 @@ impl Ses {
     }
 
     /// A process recorded a mail as sent.
-    pub fn recorded(&mut self, process: u64, profile_id: &str) {
+    pub fn recorded(&mut self, process: u64, profile_id: &str, number: &str) {
         for mail in &mut self.accepted {
-            if mail.process == process && mail.profile_id == profile_id {
+            if mail.process == process && mail.profile_id == profile_id && mail.mail == number {
                 mail.recorded = true;
             }
         }
     }
+}
+
+fn text_of(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
 }

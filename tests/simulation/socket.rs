@@ -113,7 +113,7 @@ fn bootstrap(function: Function) -> PathBuf {
 }
 
 fn spawn(function: Function, address: &str) -> Child {
-    const SETTINGS: [&str; 15] = [
+    const SETTINGS: [&str; 17] = [
         "AWS_REGION",
         "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",
@@ -123,6 +123,8 @@ fn spawn(function: Function, address: &str) -> Child {
         "MUSTER_IMPORT_QUEUE_URL",
         "MUSTER_CHUNK_QUEUE_URL",
         "MUSTER_MAILS_PER_MINUTE",
+        "MUSTER_SIGNUPS_PER_ADDRESS",
+        "MUSTER_SIGNUP_MAILS_PER_HOUR",
         "MUSTER_PUBLIC_URL",
         "MUSTER_SENDER",
         "MUSTER_CONFIGURATION_SET",
@@ -188,10 +190,9 @@ impl Gate {
         };
         match serve(self.state.clone(), self.caller.clone(), asked).await {
             Ok(answer) => {
-                let bytes = answer.body().bytes().unwrap_or_default().to_vec();
-                let status = StatusCode::from_u16(answer.status().as_u16()).expect("a status");
-                let mut response = respond(status, bytes.into());
-                for (name, value) in answer.headers() {
+                let status = StatusCode::from_u16(answer.status).expect("a status");
+                let mut response = respond(status, answer.body);
+                for (name, value) in answer.headers {
                     let name: axum::http::HeaderName = name.parse().expect("a header");
                     response
                         .headers_mut()

@@ -6,10 +6,14 @@ use crate::template::{Resource, Template, items, referenced, texts, written};
 use crate::{assert_kept, assert_noticed};
 
 /// The routes that need no token.
-const PUBLIC: [&str; 5] = [
+const PUBLIC: [&str; 9] = [
     "POST /signup",
+    "POST /signup/resend",
     "GET /confirm",
     "POST /confirm",
+    "GET /not-me",
+    "POST /not-me",
+    "GET /openapi.json",
     "GET /health",
     "$default",
 ];

@@ -6,10 +6,22 @@ use muster_core::person::Attributes;
 use muster_core::violation::Violation;
 use serde_json::{Map, Value};
 
+use crate::json;
 use crate::problem::{FieldError, Kind, Problem};
 
-/// The longest body: room for the longest profile and its JSON.
-pub const MAX_BODY_BYTES: usize = 32 * 1024;
+/// The longest body: a person and what is known of them. (An import may bring
+/// more for one profile: a row has no names and no JSON around its values.)
+pub const MAX_BODY_BYTES: usize = 16 * 1024;
+
+/// The type of a body that describes something whole.
+pub const JSON: &str = "application/json";
+/// The type of a body that a page's form sends.
+pub const FORM: &str = "application/x-www-form-urlencoded";
+/// The type of a body that says what changes: RFC 7396.
+pub const MERGE_PATCH: &str = "application/merge-patch+json";
+
+/// The members of an object whose values are texts, or null.
+pub type Members = Vec<(String, Option<String>)>;
 
 /// The fields of a JSON object, taken one by one.
 ///
@@ -23,24 +35,27 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// Parses a body.
+    /// Parses a JSON body.
     ///
     /// # Errors
     /// 415, 413, or 400 with the line and column of the mistake.
     pub fn parse(headers: &HeaderMap, body: &Bytes) -> Result<Self, Problem> {
-        if !is_json(headers) {
+        Self::parse_as(&[JSON], headers, body)
+    }
+
+    /// Parses a body of one of these types, all of them JSON.
+    ///
+    /// # Errors
+    /// 415, 413, or 400 with the line and column of the mistake.
+    pub fn parse_as(types: &[&str], headers: &HeaderMap, body: &Bytes) -> Result<Self, Problem> {
+        if !types.iter().any(|media_type| is(media_type, headers)) {
             return Err(Problem::new(
                 Kind::UnsupportedMediaType,
-                "send the body as application/json",
+                format!("send the body as {}", types.join(" or ")),
             ));
         }
-        if body.len() > MAX_BODY_BYTES {
-            return Err(Problem::new(
-                Kind::TooLarge,
-                format!("a body has at most {MAX_BODY_BYTES} bytes"),
-            ));
-        }
-        match serde_json::from_slice(body) {
+        not_too_long(body)?;
+        match json::parse(body) {
             Ok(Value::Object(fields)) => Ok(Self {
                 fields,
                 errors: Vec::new(),
@@ -62,58 +77,96 @@ impl Fields {
         name: &'static str,
         parse: impl FnOnce(&str) -> Result<T, Violation>,
     ) -> Option<T> {
-        let result = match self.fields.remove(name) {
-            None | Some(Value::Null) => Err(Violation::new("missing", "this field is required")),
-            Some(Value::String(text)) => parse(&text),
-            Some(_) => Err(Violation::new("wrong_type", "this field must be a string")),
+        match self.fields.remove(name) {
+            None | Some(Value::Null) => {
+                self.refuse(&[name], Violation::new("missing", "this field is required"));
+                None
+            }
+            Some(value) => self.text(name, value, parse),
+        }
+    }
+
+    /// A text field that may be missing, but not null.
+    pub fn optional<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, Violation>,
+    ) -> Option<T> {
+        let value = self.fields.remove(name)?;
+        self.text(name, value, parse)
+    }
+
+    /// A text field that may be missing, or null.
+    pub fn nullable<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, Violation>,
+    ) -> Option<Option<T>> {
+        match self.fields.remove(name)? {
+            Value::Null => Some(None),
+            value => self.text(name, value, parse).map(Some),
+        }
+    }
+
+    fn text<T>(
+        &mut self,
+        name: &'static str,
+        value: Value,
+        parse: impl FnOnce(&str) -> Result<T, Violation>,
+    ) -> Option<T> {
+        let result = match value {
+            Value::String(text) => parse(&text),
+            _ => Err(Violation::new("wrong_type", "this field must be a string")),
         };
         result
-            .map_err(|violation| {
-                self.errors
-                    .push(FieldError::new(pointer(&[name]), violation))
-            })
+            .map_err(|violation| self.refuse(&[name], violation))
             .ok()
     }
 
     /// The attributes, if any are given.
     pub fn attributes(&mut self) -> Attributes {
-        let given = match self.fields.remove("attributes") {
-            None | Some(Value::Null) => Map::new(),
-            Some(Value::Object(given)) => given,
-            Some(_) => {
-                let violation = Violation::new("wrong_type", "this field must be an object");
-                self.errors.push(FieldError::new("/attributes", violation));
-                Map::new()
-            }
+        let Some(Some(given)) = self.members("attributes") else {
+            return Attributes::default();
         };
-        let (texts, others): (Vec<_>, Vec<_>) =
-            given.into_iter().partition(|(_, value)| value.is_string());
-        for (name, _) in others {
-            let violation = Violation::new("wrong_type", "an attribute's value must be a string");
-            self.errors
-                .push(FieldError::new(pointer(&["attributes", &name]), violation));
+        let mut texts = Vec::new();
+        for (name, value) in given {
+            match value {
+                Some(text) => texts.push((name, text)),
+                None => self.refuse(&["attributes", &name], not_a_text()),
+            }
         }
-        let texts = texts.into_iter().filter_map(|(name, value)| match value {
-            Value::String(text) => Some((name, text)),
-            _ => None,
-        });
         Attributes::parse(texts).unwrap_or_else(|violations| {
             self.errors
-                .extend(violations.into_iter().map(|(name, violation)| {
-                    // Rules about all of them together name none.
-                    let about_all = matches!(
-                        violation.code,
-                        "too_many_attributes" | "attributes_too_long"
-                    );
-                    let path: &[&str] = if about_all {
-                        &["attributes"]
-                    } else {
-                        &["attributes", &name]
-                    };
-                    FieldError::new(pointer(path), violation)
-                }));
+                .extend(violations.into_iter().map(attribute_error));
             Attributes::default()
         })
+    }
+
+    /// The names and texts of an object that may be missing, or null; a text
+    /// may be null, too.
+    pub fn members(&mut self, name: &'static str) -> Option<Option<Members>> {
+        let given = match self.fields.remove(name)? {
+            Value::Null => return Some(None),
+            Value::Object(given) => given,
+            _ => {
+                let violation = Violation::new("wrong_type", "this field must be an object");
+                self.refuse(&[name], violation);
+                return None;
+            }
+        };
+        let mut members = Vec::new();
+        for (member, value) in given {
+            match value {
+                Value::String(text) => members.push((member, Some(text))),
+                Value::Null => members.push((member, None)),
+                _ => self.refuse(&[name, &member], not_a_text()),
+            }
+        }
+        Some(Some(members))
+    }
+
+    fn refuse(&mut self, path: &[&str], violation: Violation) {
+        self.errors.push(FieldError::at(pointer(path), violation));
     }
 
     /// The end of the taking.
@@ -124,7 +177,7 @@ impl Fields {
         for name in self.fields.keys() {
             let violation = Violation::new("unknown", "there is no such field");
             self.errors
-                .push(FieldError::new(pointer(&[name]), violation));
+                .push(FieldError::at(pointer(&[name]), violation));
         }
         if self.errors.is_empty() {
             Ok(())
@@ -134,13 +187,63 @@ impl Fields {
     }
 }
 
-/// Whether the body says that it is JSON.
-pub fn is_json(headers: &HeaderMap) -> bool {
+/// A rule about an attribute that was broken, and where: rules about all of
+/// them together name none.
+pub fn attribute_error((name, violation): (String, Violation)) -> FieldError {
+    let about_all = matches!(
+        violation.code,
+        "too_many_attributes" | "attributes_too_long"
+    );
+    let path: &[&str] = if about_all {
+        &["attributes"]
+    } else {
+        &["attributes", &name]
+    };
+    FieldError::at(pointer(path), violation)
+}
+
+fn not_a_text() -> Violation {
+    Violation::new("wrong_type", "an attribute's value must be a string")
+}
+
+/// A field of a form's body.
+///
+/// # Errors
+/// 415 for what is no form, 413 for one that is too long.
+pub fn form_field(
+    headers: &HeaderMap,
+    body: &Bytes,
+    name: &str,
+) -> Result<Option<String>, Problem> {
+    if !is(FORM, headers) {
+        return Err(Problem::new(
+            Kind::UnsupportedMediaType,
+            format!("send the body as {FORM}"),
+        ));
+    }
+    not_too_long(body)?;
+    Ok(form_urlencoded::parse(body)
+        .find(|(given, _)| given == name)
+        .map(|(_, value)| value.into_owned()))
+}
+
+fn not_too_long(body: &Bytes) -> Result<(), Problem> {
+    if body.len() > MAX_BODY_BYTES {
+        return Err(Problem::new(
+            Kind::TooLarge,
+            format!("a body has at most {MAX_BODY_BYTES} bytes"),
+        ));
+    }
+    Ok(())
+}
+
+/// Whether the body says that it is of a type.
+pub fn is(media_type: &str, headers: &HeaderMap) -> bool {
     headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.split(';').next())
-        .is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+        .is_some_and(|essence| essence.trim().eq_ignore_ascii_case(media_type))
 }
 
 /// A JSON pointer, escaped as RFC 6901 section 3 says.
@@ -153,6 +256,7 @@ fn pointer(path: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::problem::Place;
     use muster_core::email::Email;
     use muster_core::person::Name;
 
@@ -177,7 +281,10 @@ mod tests {
         let found: Vec<_> = problem
             .errors()
             .iter()
-            .map(|e| (e.pointer.as_str(), e.code))
+            .map(|error| match &error.place {
+                Place::Pointer(pointer) => (pointer.as_str(), error.code),
+                Place::Parameter(name) => panic!("{name} is no field"),
+            })
             .collect();
         assert_eq!(
             found,

@@ -1,6 +1,10 @@
 //! Who asks, as the gateway's authorizer says.
 
+use std::convert::Infallible;
+use std::net::IpAddr;
+
 use axum::extract::FromRequestParts;
+use axum::http::Extensions;
 use axum::http::request::Parts;
 use lambda_http::request::RequestContext;
 
@@ -27,6 +31,33 @@ impl<S: Sync> FromRequestParts<S> for Caller {
             .and_then(named)
             .map(|name| Self { name })
             .ok_or_else(|| Problem::new(Kind::Forbidden, "this needs a token"))
+    }
+}
+
+/// Where a request comes from, as the gateway saw it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin(pub Option<IpAddr>);
+
+impl<S: Sync> FromRequestParts<S> for Origin {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let address = parts
+            .extensions
+            .get::<RequestContext>()
+            .and_then(|context| match context {
+                RequestContext::ApiGatewayV2(context) => context.http.source_ip.as_deref(),
+                _ => None,
+            });
+        Ok(Self(address.and_then(|text| text.parse().ok())))
+    }
+}
+
+/// The name that the gateway gave a request, which its logs have too.
+pub fn request_id(extensions: &Extensions) -> Option<String> {
+    match extensions.get::<RequestContext>()? {
+        RequestContext::ApiGatewayV2(context) => context.request_id.clone(),
+        _ => None,
     }
 }
 

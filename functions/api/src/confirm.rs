@@ -6,13 +6,26 @@ use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use muster_core::token::Token;
-use serde_json::json;
+use serde::Serialize;
 
-use crate::body::{Fields, is_json};
+use crate::body::{Fields, JSON, form_field, is};
 use crate::confirmations::{Outcome, Standing};
 use crate::page::{Message, Page, Question};
 use crate::problem::{Kind, Problem};
 use crate::router::Shared;
+
+/// What confirming led to.
+#[derive(Debug, Serialize)]
+pub struct Confirmed {
+    status: ConfirmedStatus,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum ConfirmedStatus {
+    Confirmed,
+    AlreadyConfirmed,
+}
 
 /// `GET /confirm?token=`: a page with a button. Changes nothing, however
 /// often it is fetched.
@@ -20,7 +33,7 @@ use crate::router::Shared;
 /// # Errors
 /// 5xx when the table cannot be read.
 pub async fn show(State(services): Shared, RawQuery(query): RawQuery) -> Result<Page, Problem> {
-    let Some(token) = form_token(query.as_deref().unwrap_or_default().as_bytes()) else {
+    let Some(token) = token_in(query.as_deref().unwrap_or_default().as_bytes()) else {
         return Ok(Message::Unknown.into());
     };
     Ok(match services.confirmations.standing(&token).await? {
@@ -39,18 +52,19 @@ pub async fn confirm(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    if is_json(&headers) {
-        let token = json_token(&headers, &body)?;
-        let outcome = match &token {
-            Some(token) => services.confirmations.confirm(token).await?,
-            None => Outcome::Refused(Standing::Unknown),
-        };
-        return json_answer(outcome);
-    }
-    let outcome = match form_token(&body) {
-        Some(token) => services.confirmations.confirm(&token).await?,
+    let json = is(JSON, &headers);
+    let token = if json {
+        json_token(&headers, &body)?
+    } else {
+        form_field(&headers, &body, "token")?.and_then(|text| text.parse().ok())
+    };
+    let outcome = match &token {
+        Some(token) => services.confirmations.confirm(token).await?,
         None => Outcome::Refused(Standing::Unknown),
     };
+    if json {
+        return Ok(Json(answer(outcome)?).into_response());
+    }
     let message = match outcome {
         Outcome::Confirmed => Message::Confirmed,
         Outcome::Refused(standing) => standing.into(),
@@ -58,21 +72,24 @@ pub async fn confirm(
     Ok(Page::from(message).into_response())
 }
 
-fn json_answer(outcome: Outcome) -> Result<Response, Problem> {
+fn answer(outcome: Outcome) -> Result<Confirmed, Problem> {
+    let gone = |detail| Err(Problem::new(Kind::NotFound, detail));
     let status = match outcome {
-        Outcome::Confirmed => "confirmed",
-        Outcome::Refused(Standing::Used) => "already_confirmed",
-        Outcome::Refused(Standing::Expired) => {
-            return Err(Problem::new(Kind::NotFound, "the token has expired"));
+        Outcome::Confirmed => ConfirmedStatus::Confirmed,
+        Outcome::Refused(Standing::Used) => ConfirmedStatus::AlreadyConfirmed,
+        Outcome::Refused(Standing::Expired) => return gone("the token has expired"),
+        Outcome::Refused(Standing::UsedUp) => {
+            return gone("the profile has another address by now");
         }
         Outcome::Refused(Standing::Fresh | Standing::Unknown) => {
-            return Err(Problem::new(Kind::NotFound, "the token confirms nothing"));
+            return gone("the token confirms nothing");
         }
     };
-    Ok(Json(json!({ "status": status })).into_response())
+    Ok(Confirmed { status })
 }
 
-fn form_token(encoded: &[u8]) -> Option<Token> {
+/// The token in a query string or a form.
+pub fn token_in(encoded: &[u8]) -> Option<Token> {
     form_urlencoded::parse(encoded)
         .find(|(name, _)| name == "token")
         .and_then(|(_, value)| value.parse().ok())

@@ -1,19 +1,32 @@
-//! A link's token turned into a confirmed profile.
+//! A link's token turned into a confirmed profile, or, if the person never
+//! asked for one, into none.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use muster_core::erasure;
 use muster_core::failure::Failure;
-use muster_core::mail::{MailItem, mail_key};
-use muster_core::profile::{ProfileStatus, expired, list, lock_key, profile_key};
+use muster_core::mail::{MailItem, MailStatus};
+use muster_core::profile::{
+    Dossier, ProfileItem, ProfileStatus, Source, list, lock_key, profile_key,
+};
 use muster_core::random::Random;
-use muster_core::table::{Key, NotCommitted, Table, number, text};
+use muster_core::table::{Condition, NotCommitted, Table, encode_value, number, text};
 use muster_core::time::Clock;
 use muster_core::token::Token;
+
+use crate::rates::Rates;
+
+/// How often a click looks again when something else came in between.
+const TRIES: u32 = 4;
+/// The most mails that one transaction changes. A profile with more has old
+/// ones among them, whose links have long expired.
+const MOST_MAILS: usize = 90;
 
 /// Confirms addresses.
 pub struct Confirmations {
     table: Table,
+    rates: Arc<Rates>,
     clock: Clock,
     random: Random,
 }
@@ -25,6 +38,8 @@ pub enum Standing {
     Fresh,
     /// Nothing more: the address is confirmed.
     Used,
+    /// Nothing more: the profile has another address by now.
+    UsedUp,
     /// Nothing more: it came too late.
     Expired,
     /// Nothing: it is not, or no longer, one of ours.
@@ -40,11 +55,18 @@ pub enum Outcome {
     Refused(Standing),
 }
 
+/// What a token and its profile are, looked at together.
+struct Look {
+    standing: Standing,
+    dossier: Dossier,
+}
+
 impl Confirmations {
     /// Confirmations in that table.
-    pub const fn new(table: Table, clock: Clock, random: Random) -> Self {
+    pub const fn new(table: Table, rates: Arc<Rates>, clock: Clock, random: Random) -> Self {
         Self {
             table,
+            rates,
             clock,
             random,
         }
@@ -55,123 +77,174 @@ impl Confirmations {
     /// # Errors
     /// When the table cannot be read.
     pub async fn standing(&self, token: &Token) -> Result<Standing, Failure> {
-        Ok(self.look(token).await?.0)
+        Ok(self.look(token).await?.standing)
     }
 
     /// Confirms the address that the token was sent to: profile, lock and
-    /// mail in one transaction, after which nothing of it expires.
+    /// mails in one transaction, after which nothing of it expires.
     ///
     /// # Errors
     /// When the table cannot be reached.
     pub async fn confirm(&self, token: &Token) -> Result<Outcome, Failure> {
-        let (standing, mail) = self.look(token).await?;
-        let (Standing::Fresh, Some(mail)) = (standing, mail) else {
-            return Ok(Outcome::Refused(standing));
-        };
-        match self
-            .table
-            .transact(self.actions(&mail)?, &self.random.name())
-            .await
-        {
-            Ok(()) => {
-                tracing::info!(profile_id = %mail.profile_id, "address confirmed");
-                Ok(Outcome::Confirmed)
+        let mut cancelled = Vec::new();
+        for _ in 0..TRIES {
+            let Look { standing, dossier } = self.look(token).await?;
+            let (Standing::Fresh, Some(profile)) = (standing, &dossier.profile) else {
+                return Ok(Outcome::Refused(standing));
+            };
+            let actions = self.actions(profile, &dossier)?;
+            match self.table.transact(actions, &self.random.name()).await {
+                Ok(()) => {
+                    tracing::info!(profile_id = %profile.id, "address confirmed");
+                    return Ok(Outcome::Confirmed);
+                }
+                Err(NotCommitted::Failed(failure)) => return Err(failure),
+                // Another click was faster, or the profile has changed.
+                Err(NotCommitted::Cancelled(reasons)) => cancelled = reasons,
             }
-            // Another click was faster, or the profile has changed: look again.
-            Err(NotCommitted::Cancelled(reasons)) => match self.standing(token).await? {
-                Standing::Fresh => Err(Failure::Unavailable {
-                    operation: "TransactWriteItems",
-                    source: NotCommitted::Cancelled(reasons).into(),
-                }),
-                standing => Ok(Outcome::Refused(standing)),
-            },
-            Err(NotCommitted::Failed(failure)) => Err(failure),
+        }
+        Err(Failure::Unavailable {
+            operation: "TransactWriteItems",
+            source: NotCommitted::Cancelled(cancelled).into(),
+        })
+    }
+
+    /// Removes a sign-up that its address's owner knows nothing of, and keeps
+    /// quiet for the rest of the day whoever signs it up again. Says whether
+    /// the token was good for that.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn disown(&self, token: &Token) -> Result<bool, Failure> {
+        let Look { standing, dossier } = self.look(token).await?;
+        let Some(profile) = dossier.profile.filter(|_| may_be_disowned(standing)) else {
+            return Ok(false);
+        };
+        if profile.source != Source::Signup {
+            return Ok(false);
+        }
+        self.rates.silence(&profile.email_key).await?;
+        erasure::begin(
+            &self.table,
+            profile.id,
+            Some(profile.version),
+            self.clock.now(),
+        )
+        .await?;
+        erasure::finish(&self.table, profile.id, &self.random).await?;
+        tracing::info!(metric = "signup_disowned", profile_id = %profile.id, "sign-up removed by the address's owner");
+        Ok(true)
+    }
+
+    /// Whether a token is good for removing a sign-up.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn can_be_disowned(&self, token: &Token) -> Result<bool, Failure> {
+        let look = self.look(token).await?;
+        let signed_up = |profile: &ProfileItem| profile.source == Source::Signup;
+        Ok(may_be_disowned(look.standing) && look.dossier.profile.is_some_and(|p| signed_up(&p)))
+    }
+
+    async fn look(&self, token: &Token) -> Result<Look, Failure> {
+        let dossier = Dossier::read(&self.table, token.profile).await?;
+        let standing = self.judge(token, &dossier);
+        Ok(Look { standing, dossier })
+    }
+
+    fn judge(&self, token: &Token, dossier: &Dossier) -> Standing {
+        let now = self.clock.now();
+        let mut mails = dossier.mails.iter();
+        let Some(mail) = mails.find(|mail| mail.number == token.mail && mail.kind.confirms())
+        else {
+            return Standing::Unknown;
+        };
+        let used = token.matches(&mail.used_token_hashes);
+        if !(used | token.matches(&mail.token_hashes)) {
+            return Standing::Unknown;
+        }
+        match dossier.present(now) {
+            None => Standing::Expired,
+            Some(profile) if profile.email_key != mail.email_key => Standing::UsedUp,
+            Some(profile) if profile.status == ProfileStatus::Confirmed => Standing::Used,
+            Some(_) if used => Standing::UsedUp,
+            Some(_) if mail.links_until.is_none_or(|until| until <= now) => Standing::Expired,
+            Some(_) => Standing::Fresh,
         }
     }
 
-    async fn look(&self, token: &Token) -> Result<(Standing, Option<MailItem>), Failure> {
-        let mail: Option<MailItem> = self.table.get(&mail_key(token.profile, token.mail)).await?;
-        let standing = mail
-            .as_ref()
-            .map_or(Standing::Unknown, |mail| self.judge(token, mail));
-        Ok((standing, mail))
-    }
-
-    fn judge(&self, token: &Token, mail: &MailItem) -> Standing {
-        let now = self.clock.now();
-        if token.matches(&mail.used_token_hashes) {
-            Standing::Used
-        } else if !token.matches(&mail.token_hashes) {
-            Standing::Unknown
-        } else if expired(mail.expires_at, now) || mail.links_until.is_none_or(|until| until <= now)
-        {
-            Standing::Expired
-        } else {
-            Standing::Fresh
-        }
-    }
-
-    fn actions(&self, mail: &MailItem) -> Result<Vec<TransactWriteItem>, Failure> {
-        let now = self.clock.now();
-        let profile = self.update(
-            &profile_key(mail.profile_id),
-            "attribute_exists(pk) AND #status IN (:pending, :undeliverable) AND email_key = :email_key \
-             AND (attribute_not_exists(expires_at) OR expires_at > :seconds)",
-            "SET #status = :confirmed, version = version + :one, updated_at = :now, \
-                 updated_by = :owner, #list = :list REMOVE expires_at",
-            [
-                (":pending", ProfileStatus::Pending.into()),
-                (":undeliverable", ProfileStatus::Undeliverable.into()),
-                (":confirmed", ProfileStatus::Confirmed.into()),
-                (":email_key", text(&mail.email_key)),
-                (":seconds", number(now.as_seconds())),
-                (":now", number(now.as_millis())),
-                (":one", number(1)),
-                (":owner", text("owner")),
-                (":list", text(list(ProfileStatus::Confirmed, mail.profile_id))),
-            ],
-        );
-        let lock = self.update(
-            &lock_key(&mail.email_key),
-            "profile_id = :id",
-            "REMOVE expires_at",
-            [(":id", text(mail.profile_id.to_string()))],
-        );
-        let mail = self.update(
-            &mail.key(),
-            "attribute_exists(token_hashes)",
-            "SET used_token_hashes = token_hashes REMOVE token_hashes, links_until, expires_at",
-            [],
-        );
-        [profile, lock, mail].into_iter().collect()
-    }
-
-    fn update<const N: usize>(
+    fn actions(
         &self,
-        key: &Key,
-        condition: &str,
-        expression: &str,
-        values: [(&str, AttributeValue); N],
-    ) -> Result<TransactWriteItem, Failure> {
-        let names = [("#status", "status"), ("#list", "list")]
-            .into_iter()
-            .filter(|(name, _)| condition.contains(name) || expression.contains(name))
-            .map(|(name, attribute)| (name.to_owned(), attribute.to_owned()))
-            .collect::<HashMap<_, _>>();
-        let values: HashMap<_, _> = values
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect();
-        let update = Update::builder()
-            .table_name(self.table.name())
-            .set_key(Some(key.to_item()))
-            .condition_expression(condition)
-            .update_expression(expression)
-            // DynamoDB refuses empty maps.
-            .set_expression_attribute_names(Some(names).filter(|names| !names.is_empty()))
-            .set_expression_attribute_values(Some(values).filter(|values| !values.is_empty()))
-            .build()
-            .map_err(|error| Failure::unreadable("build Update", error))?;
-        Ok(TransactWriteItem::builder().update(update).build())
+        profile: &ProfileItem,
+        dossier: &Dossier,
+    ) -> Result<Vec<TransactWriteItem>, Failure> {
+        let now = self.clock.now();
+        let pending = Condition::new(
+            "version = :seen AND email_key = :email_key \
+             AND #status IN (:pending, :undeliverable) \
+             AND (attribute_not_exists(expires_at) OR expires_at > :seconds)",
+        )
+        .with(":seen", number(profile.version))
+        .with(":email_key", text(&profile.email_key))
+        .with(":pending", ProfileStatus::Pending.into())
+        .with(":undeliverable", ProfileStatus::Undeliverable.into())
+        .with(":seconds", number(now.as_seconds()))
+        .with(":confirmed", ProfileStatus::Confirmed.into())
+        .with(":version", number(profile.version + 1))
+        .with(":now", number(now.as_millis()))
+        .with(":owner", text("owner"))
+        .with(":list", text(list(ProfileStatus::Confirmed, profile.id)));
+        // A mail that was written meanwhile would go on expiring.
+        let no_other_mail = Condition::new("profile_id = :id AND mails = :mails")
+            .with(":id", text(profile.id.to_string()))
+            .with(":mails", number(dossier.last_mail()))
+            .with(":yes", encode_value(&true)?);
+        let mut actions = vec![
+            self.table.change(
+                &profile_key(profile.id),
+                "SET #status = :confirmed, version = :version, updated_at = :now, \
+                     updated_by = :owner, #list = :list REMOVE expires_at",
+                &pending,
+            )?,
+            self.table.change(
+                &lock_key(&profile.email_key),
+                "SET confirmed = :yes REMOVE expires_at",
+                &no_other_mail,
+            )?,
+        ];
+        for mail in dossier.mails.iter().rev().take(MOST_MAILS) {
+            actions.push(self.settle(mail)?);
+        }
+        Ok(actions)
     }
+
+    /// A mail of a profile that is confirmed now: it does not expire, its links
+    /// only say so, and if it asks for a confirmation it need not go.
+    fn settle(&self, mail: &MailItem) -> Result<TransactWriteItem, Failure> {
+        let mut condition =
+            Condition::new("#status = :seen").with(":seen", text(mail.status.as_str()));
+        let (mut set, mut remove) = (Vec::new(), vec!["expires_at"]);
+        if !mail.token_hashes.is_empty() {
+            set.push("used_token_hashes = token_hashes");
+            remove.extend(["token_hashes", "links_until"]);
+        }
+        if mail.status.is_waiting() && mail.kind.confirms() {
+            set.extend(["#status = :abandoned", "reason = :reason"]);
+            remove.extend(["due_shard", "due_at"]);
+            condition = condition
+                .with(":abandoned", text(MailStatus::Abandoned.as_str()))
+                .with(":reason", text("the address was confirmed before it went"));
+        }
+        let mut expression = String::new();
+        if !set.is_empty() {
+            expression = format!("SET {} ", set.join(", "));
+        }
+        expression.push_str(&format!("REMOVE {}", remove.join(", ")));
+        self.table.change(&mail.key(), &expression, &condition)
+    }
+}
+
+/// A link that came too late to confirm can still disown.
+const fn may_be_disowned(standing: Standing) -> bool {
+    matches!(standing, Standing::Fresh | Standing::Expired)
 }

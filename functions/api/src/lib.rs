@@ -3,24 +3,37 @@
 //! | module | what it holds |
 //! | --- | --- |
 //! | [`router`] | the routes, and what they share |
-//! | [`signup`], [`profiles`], [`imports`], [`confirm`] | one resource each |
-//! | [`registry`] | a profile with its lock and its mail stored in one transaction, the nudge beside it |
-//! | [`confirmations`] | a link's token turned into a confirmed profile |
-//! | [`caller`] | who asks, as the gateway's authorizer says |
-//! | [`applicant`] | who is to be stored |
-//! | [`body`], [`problem`] | what comes in as JSON, what goes out when it is wrong |
-//! | [`page`] | what a person's browser shows |
+//! | [`signup`], [`confirm`], [`disown`] | for people: sign up, confirm, or say that it was somebody else |
+//! | [`profiles`], [`imports`] | for operators |
+//! | [`signups`], [`confirmations`], [`registry`], [`changes`] | what happens in the table, one transaction each |
+//! | [`rates`] | limits against abuse |
+//! | [`nudges`] | to the mailer |
+//! | [`listing`] | lists, newest first |
+//! | [`caller`], [`path`], [`query`], [`body`], [`json`], [`applicant`] | who asks, and for what |
+//! | [`precondition`], [`idempotency`] | `If-Match` and `Idempotency-Key` |
+//! | [`page`], [`problem`] | what goes out: to a browser, and when it is wrong |
 
 pub mod applicant;
 pub mod body;
 pub mod caller;
+pub mod changes;
 pub mod confirm;
 pub mod confirmations;
+pub mod disown;
+pub mod idempotency;
 pub mod imports;
+pub mod json;
+pub mod listing;
+pub mod nudges;
 pub mod page;
+pub mod path;
+pub mod precondition;
 pub mod problem;
 pub mod profiles;
+pub mod query;
+pub mod rates;
 pub mod registry;
 pub mod router;
 pub mod settings;
 pub mod signup;
+pub mod signups;

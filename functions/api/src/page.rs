@@ -6,7 +6,7 @@ use axum::response::{Html, IntoResponse, Response};
 use muster_core::token::Token;
 
 use crate::confirmations::Standing;
-use crate::problem::{Kind, Problem};
+use crate::problem::Problem;
 
 /// Nothing is loaded from anywhere, nobody may frame the page, and its form
 /// goes to us alone. The one style sheet is in the page; its hash would have
@@ -28,6 +28,14 @@ pub struct Question {
     pub token: Token,
 }
 
+/// "Did you not sign up?", with a button.
+#[derive(Debug, Template)]
+#[template(path = "disowning.html")]
+pub struct Disowning {
+    /// What the button sends.
+    pub token: Token,
+}
+
 /// What there is to say when there is nothing to ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Message {
@@ -35,10 +43,20 @@ pub enum Message {
     Confirmed,
     /// Was done before.
     AlreadyConfirmed,
+    /// The profile has another address by now.
+    UsedUp,
     /// Came too late.
     Expired,
     /// Is no link of ours.
     Unknown,
+    /// The sign-up is removed.
+    Disowned,
+    /// There is no sign-up to remove.
+    NothingToDisown,
+    /// A mail is on its way, if there is anything to confirm.
+    Resent,
+    /// What was typed is no address.
+    NoAddress,
 }
 
 #[derive(Template)]
@@ -46,12 +64,15 @@ pub enum Message {
 struct MessagePage {
     title: &'static str,
     text: &'static str,
+    /// Where the form for a new mail goes, if one is offered.
+    resend: Option<&'static str>,
 }
 
 impl From<Standing> for Message {
     fn from(standing: Standing) -> Self {
         match standing {
             Standing::Used => Self::AlreadyConfirmed,
+            Standing::UsedUp => Self::UsedUp,
             Standing::Expired => Self::Expired,
             Standing::Fresh | Standing::Unknown => Self::Unknown,
         }
@@ -71,16 +92,51 @@ impl Message {
                 "Your address is already confirmed",
                 "Nothing more to do: your profile is ready. You can close this page.",
             ),
+            Self::UsedUp => (
+                StatusCode::GONE,
+                "This link is used up",
+                "The profile has another e-mail address by now. If a newer mail asks you to confirm, use its link; or have a new mail sent:",
+            ),
             Self::Expired => (
                 StatusCode::GONE,
                 "This link has expired",
-                "Sign up again with the same address, and a new link is on its way.",
+                "Have a new mail sent to the same address. If none comes, the sign-up has been removed meanwhile: sign up again.",
             ),
             Self::Unknown => (
                 StatusCode::NOT_FOUND,
                 "This link does not work",
-                "Check that the whole link was copied from the mail. If it was, sign up again with the same address.",
+                "Check that the whole link was copied from the mail. If it was, have a new mail sent:",
             ),
+            Self::Disowned => (
+                StatusCode::OK,
+                "The sign-up is removed",
+                "Your address is no longer stored, and no more mails come today, whoever asks for them. You can close this page.",
+            ),
+            Self::NothingToDisown => (
+                StatusCode::NOT_FOUND,
+                "There is no sign-up to remove",
+                "It was removed already, or the address has been confirmed since. You can close this page.",
+            ),
+            Self::Resent => (
+                StatusCode::ACCEPTED,
+                "Look into your inbox",
+                "If there is something to confirm for this address, a new mail is on its way. Several requests within a few minutes lead to one mail only. You can close this page.",
+            ),
+            Self::NoAddress => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "This is not an e-mail address",
+                "An address has the form name@example.com. Please try again:",
+            ),
+        }
+    }
+
+    /// Where the form for a new mail goes from here. Relative: the address of
+    /// the API may have a path.
+    const fn resend(self) -> Option<&'static str> {
+        match self {
+            Self::UsedUp | Self::Expired | Self::Unknown => Some("signup/resend"),
+            Self::NoAddress => Some("resend"),
+            _ => None,
         }
     }
 }
@@ -88,9 +144,15 @@ impl Message {
 impl From<Message> for Page {
     fn from(message: Message) -> Self {
         let (status, title, text) = message.words();
+        let resend = message.resend();
         Self {
             status,
-            html: MessagePage { title, text }.render(),
+            html: MessagePage {
+                title,
+                text,
+                resend,
+            }
+            .render(),
         }
     }
 }
@@ -104,10 +166,19 @@ impl From<Question> for Page {
     }
 }
 
+impl From<Disowning> for Page {
+    fn from(disowning: Disowning) -> Self {
+        Self {
+            status: StatusCode::OK,
+            html: disowning.render(),
+        }
+    }
+}
+
 impl IntoResponse for Page {
     fn into_response(self) -> Response {
         let Ok(html) = self.html else {
-            return Problem::new(Kind::Internal, "something is wrong on our side").into_response();
+            return Problem::internal().into_response();
         };
         let mut response = (self.status, Html(html)).into_response();
         let headers = response.headers_mut();

@@ -1,5 +1,7 @@
 //! What goes out when something is wrong: RFC 9457 problem details.
 
+use std::time::Duration;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use muster_core::failure::Failure;
@@ -25,6 +27,14 @@ pub enum Kind {
     UnsupportedMediaType,
     /// Fields that break a rule.
     Invalid,
+    /// The `Idempotency-Key` was used for something else.
+    KeyReused,
+    /// Not the version that `If-Match` names.
+    PreconditionFailed,
+    /// `If-Match` is missing.
+    PreconditionRequired,
+    /// More than one may ask for.
+    TooManyRequests,
     /// Ours to mend.
     Internal,
     /// Later.
@@ -62,6 +72,26 @@ impl Kind {
                 "invalid-fields",
                 "Invalid fields",
             ),
+            Self::KeyReused => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency-key-reused",
+                "Idempotency-Key reused",
+            ),
+            Self::PreconditionFailed => (
+                StatusCode::PRECONDITION_FAILED,
+                "precondition-failed",
+                "Precondition failed",
+            ),
+            Self::PreconditionRequired => (
+                StatusCode::PRECONDITION_REQUIRED,
+                "precondition-required",
+                "Precondition required",
+            ),
+            Self::TooManyRequests => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "too-many-requests",
+                "Too many requests",
+            ),
             Self::Internal => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "internal",
@@ -79,19 +109,39 @@ impl Kind {
 /// One field that breaks a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldError {
-    /// JSON pointer (RFC 6901) into the body, or the name of a query parameter.
-    pub pointer: String,
+    /// Where it stands.
+    #[serde(flatten)]
+    pub place: Place,
     /// Which rule.
     pub code: &'static str,
     /// The rule in words.
     pub detail: String,
 }
 
+/// Where in a request something stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// JSON pointer (RFC 6901) into the body.
+    Pointer(String),
+    /// A query parameter.
+    Parameter(String),
+}
+
 impl FieldError {
-    /// A violation, and where it stands.
-    pub fn new(pointer: impl Into<String>, violation: Violation) -> Self {
+    /// A violation in the body, and where.
+    pub fn at(pointer: impl Into<String>, violation: Violation) -> Self {
+        Self::new(Place::Pointer(pointer.into()), violation)
+    }
+
+    /// A violation in a query parameter.
+    pub fn parameter(name: impl Into<String>, violation: Violation) -> Self {
+        Self::new(Place::Parameter(name.into()), violation)
+    }
+
+    fn new(place: Place, violation: Violation) -> Self {
         Self {
-            pointer: pointer.into(),
+            place,
             code: violation.code,
             detail: violation.detail,
         }
@@ -104,6 +154,8 @@ pub struct Problem {
     kind: Kind,
     detail: String,
     errors: Vec<FieldError>,
+    retry_after: Option<Duration>,
+    request_id: Option<String>,
 }
 
 impl Problem {
@@ -113,15 +165,39 @@ impl Problem {
             kind,
             detail: detail.into(),
             errors: Vec::new(),
+            retry_after: (kind == Kind::Unavailable).then_some(Duration::from_secs(1)),
+            request_id: None,
         }
     }
 
     /// Fields that break rules, all of them.
     pub fn invalid(errors: Vec<FieldError>) -> Self {
         Self {
-            kind: Kind::Invalid,
-            detail: "some fields break a rule; errors names each".to_owned(),
             errors,
+            ..Self::new(Kind::Invalid, "some fields break a rule; errors names each")
+        }
+    }
+
+    /// Something is wrong with us; what, is nobody's business.
+    pub fn internal() -> Self {
+        Self::new(Kind::Internal, "something is wrong on our side")
+    }
+
+    /// The same, to be tried again after that long.
+    #[must_use]
+    pub fn retry_after(self, wait: Duration) -> Self {
+        Self {
+            retry_after: Some(wait),
+            ..self
+        }
+    }
+
+    /// The same, with the name by which we find the request in our logs.
+    #[must_use]
+    pub fn of_request(self, id: String) -> Self {
+        Self {
+            request_id: Some(id),
+            ..self
         }
     }
 
@@ -149,6 +225,8 @@ struct Wire<'a> {
     detail: &'a str,
     #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
     errors: &'a [FieldError],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
 }
 
 impl IntoResponse for Problem {
@@ -160,6 +238,7 @@ impl IntoResponse for Problem {
             status: status.as_u16(),
             detail: &self.detail,
             errors: &self.errors,
+            request_id: self.request_id.as_deref(),
         });
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
@@ -168,9 +247,11 @@ impl IntoResponse for Problem {
             HeaderValue::from_static("application/problem+json"),
         );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if self.kind == Kind::Unavailable {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(wait) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, wait.as_secs().max(1).into());
         }
+        // For whoever knows the request's name: see the router.
+        response.extensions_mut().insert(self);
         response
     }
 }
@@ -185,7 +266,7 @@ impl From<Failure> for Problem {
                 "the service cannot do this right now; try again",
             )
         } else {
-            Self::new(Kind::Internal, "something is wrong on our side")
+            Self::internal()
         }
     }
 }

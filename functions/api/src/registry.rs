@@ -1,35 +1,37 @@
-//! New profiles: stored whole, their mail nudged.
+//! Profiles that operators make: stored whole, their mail nudged.
 //!
 //! ```text
-//!              ┌─ TransactWriteItems: profile + lock + mail ─┐
-//!  request ────┤                                             ├──▶ answer
-//!              └─ SendMessage (delayed by 1 s) ──────────────┘
+//!                                ┌─ TransactWriteItems: profile + lock + mail (+ request) ─┐
+//!  request ── lock (+ request) ──┤                                                         ├──▶ answer
+//!                                └─ SendMessage (delayed by 1 s) ──────────────────────────┘
 //! ```
 //!
-//! The two calls run at the same time, so the answer takes as long as the
-//! slower of them. A nudge whose transaction was refused finds no mail and is
-//! forgotten; a mail whose nudge was lost is due a minute later.
+//! With an `Idempotency-Key` the record of the request is written in the same
+//! transaction. Whoever finds it there answers as the first one did: the answer
+//! is a function of the payload, which must be the same, and of the record.
 
-use aws_sdk_dynamodb::types::CancellationReason;
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use muster_core::failure::Failure;
 use muster_core::ids::ProfileId;
-use muster_core::message::MailNudge;
-use muster_core::profile::{LOCK_ACTION, NewProfile, ProfileItem, Source};
+use muster_core::profile::{
+    LockItem, NewProfile, ProfileItem, Source, expired, leftovers, lock_key,
+};
 use muster_core::random::Random;
-use muster_core::table::{NotCommitted, Table, condition_failed};
-use muster_core::time::Clock;
+use muster_core::request::RequestItem;
+use muster_core::table::{Condition, Key, NotCommitted, Table, decode};
+use muster_core::time::{Clock, Time};
 
 use crate::applicant::Applicant;
+use crate::idempotency::RequestKey;
+use crate::nudges::Nudges;
 
-/// The nudge leaves at the same time as the transaction; a second gives the
-/// transaction the start it needs.
-const NUDGE_DELAY_SECONDS: i32 = 1;
+/// How often a request looks again when another one came in between.
+const TRIES: u32 = 4;
 
 /// Stores new profiles.
 pub struct Registry {
     table: Table,
-    sqs: aws_sdk_sqs::Client,
-    mail_queue_url: String,
+    nudges: Nudges,
     clock: Clock,
     random: Random,
 }
@@ -40,125 +42,142 @@ pub enum NotStored {
     /// The address belongs to a profile already.
     #[error("the address is taken")]
     Taken,
+    /// The key was used for something else.
+    #[error("the idempotency key was used for another payload")]
+    KeyReused,
     /// AWS did not do its part.
     #[error(transparent)]
     Failed(#[from] Failure),
 }
 
+/// What is known before anything is written.
+struct Seen {
+    lock: Option<LockItem>,
+    request: Option<RequestItem>,
+}
+
 impl Registry {
     /// A registry over these clients.
-    pub const fn new(
-        table: Table,
-        sqs: aws_sdk_sqs::Client,
-        mail_queue_url: String,
-        clock: Clock,
-        random: Random,
-    ) -> Self {
+    pub const fn new(table: Table, nudges: Nudges, clock: Clock, random: Random) -> Self {
         Self {
             table,
-            sqs,
-            mail_queue_url,
+            nudges,
             clock,
             random,
         }
     }
 
     /// Stores a profile with its lock and its confirmation mail, and nudges
-    /// the mailer.
+    /// the mailer. Answers with the profile as it was stored: now, or when the
+    /// same request came first.
     ///
     /// # Errors
-    /// [`NotStored::Taken`] if the address has a profile.
+    /// See [`NotStored`].
     pub async fn store(
         &self,
-        applicant: Applicant,
-        source: Source,
-        created_by: String,
+        applicant: &Applicant,
+        operator: &str,
+        request: Option<&RequestKey>,
     ) -> Result<ProfileItem, NotStored> {
-        let now = self.clock.now();
-        let profile = NewProfile {
-            id: ProfileId::new(now, &self.random),
-            email: applicant.email,
-            name: Some(applicant.name),
-            attributes: applicant.attributes,
-            source,
-            created_by,
-            row: None,
-            now,
-        };
-        let (stored, ()) = tokio::join!(self.commit(&profile), self.nudge(&profile));
-        stored?;
-        Ok(profile.item())
-    }
-
-    async fn commit(&self, profile: &NewProfile) -> Result<(), NotStored> {
-        let mail = profile.confirmation();
-        let actions = profile.actions(&self.table, Some(&mail))?;
-        // The id is fresh, so it names this transaction and no other.
-        match self.table.transact(actions, &profile.id.to_string()).await {
-            Ok(()) => Ok(()),
-            Err(NotCommitted::Cancelled(reasons)) => Err(not_stored(&reasons)),
-            Err(NotCommitted::Failed(failure)) => Err(failure.into()),
-        }
-    }
-
-    /// Tells the mailer. If that fails the profile is stored all the same and
-    /// its mail is found when it is due.
-    async fn nudge(&self, profile: &NewProfile) {
-        let nudge = MailNudge {
-            profile_id: profile.id,
-            mail: 1,
-        };
-        let body = serde_json::to_string(&nudge).unwrap_or_default();
-        let sent = self
-            .sqs
-            .send_message()
-            .queue_url(&self.mail_queue_url)
-            .message_body(body)
-            .delay_seconds(NUDGE_DELAY_SECONDS)
-            .send()
-            .await;
-        if let Err(error) = sent {
-            let error = Failure::of("SendMessage", error);
-            tracing::warn!(%error, profile_id = %profile.id, "the mail waits until it is due");
-        }
-    }
-}
-
-/// What cancelled the transaction: somebody has the address, or somebody
-/// else's transaction was in the way.
-fn not_stored(reasons: &[CancellationReason]) -> NotStored {
-    if reasons.get(LOCK_ACTION).is_some_and(condition_failed) {
-        return NotStored::Taken;
-    }
-    NotStored::Failed(Failure::Unavailable {
-        operation: "TransactWriteItems",
-        source: NotCommitted::Cancelled(reasons.to_vec()).into(),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn reasons(codes: [&str; 3]) -> Vec<CancellationReason> {
-        codes
-            .iter()
-            .map(|code| CancellationReason::builder().code(*code).build())
-            .collect()
-    }
-
-    #[test]
-    fn only_the_lock_says_that_the_address_is_taken() {
-        let taken = reasons(["None", "ConditionalCheckFailed", "None"]);
-        assert!(matches!(not_stored(&taken), NotStored::Taken));
-        for other in [
-            ["None", "TransactionConflict", "None"],
-            ["ThrottlingError", "None", "None"],
-        ] {
-            match not_stored(&reasons(other)) {
-                NotStored::Failed(failure) => assert!(failure.is_transient()),
-                NotStored::Taken => panic!("{other:?} is not about the address"),
+        let mut cancelled = Vec::new();
+        for _ in 0..TRIES {
+            let now = self.clock.now();
+            let seen = self.look(&lock_key(applicant.email.key()), request).await?;
+            if let Some((key, record)) = request.zip(seen.request.as_ref())
+                && !expired(Some(record.expires_at), now)
+            {
+                return replay(applicant, operator, key, record);
+            }
+            let lock = seen.lock.as_ref();
+            if lock.is_some_and(|lock| !expired(lock.expires_at, now)) {
+                return Err(NotStored::Taken);
+            }
+            let id = ProfileId::new(now, &self.random);
+            let profile = new_profile(applicant, operator, id, now);
+            let (item, actions) = self.actions(&profile, request, lock)?;
+            // The id is fresh, so it names this transaction and no other.
+            let token = id.to_string();
+            let (committed, ()) = tokio::join!(
+                self.table.transact(actions, &token),
+                self.nudges.send(id, 1)
+            );
+            match committed {
+                Ok(()) => return Ok(item),
+                Err(NotCommitted::Failed(failure)) => return Err(failure.into()),
+                // Somebody was faster: look at what they left.
+                Err(NotCommitted::Cancelled(reasons)) => cancelled = reasons,
             }
         }
+        Err(NotStored::Failed(Failure::Unavailable {
+            operation: "TransactWriteItems",
+            source: NotCommitted::Cancelled(cancelled).into(),
+        }))
+    }
+
+    async fn look(&self, lock: &Key, request: Option<&RequestKey>) -> Result<Seen, Failure> {
+        let Some(request) = request else {
+            let lock = self.table.get(lock).await?;
+            return Ok(Seen {
+                lock,
+                request: None,
+            });
+        };
+        let [lock, request] = self
+            .table
+            .get_many(&[lock.clone(), request.record.clone()])
+            .await?;
+        Ok(Seen {
+            lock: lock.map(decode).transpose()?,
+            request: request.map(decode).transpose()?,
+        })
+    }
+
+    fn actions(
+        &self,
+        profile: &NewProfile,
+        request: Option<&RequestKey>,
+        expired: Option<&LockItem>,
+    ) -> Result<(ProfileItem, Vec<TransactWriteItem>), Failure> {
+        let (now, mail) = (profile.now, profile.confirmation());
+        let item = ProfileItem {
+            request: request.map(|request| request.record.pk.clone()),
+            ..profile.item()
+        };
+        let mut actions = profile.actions_with(&self.table, &item, Some(&mail))?;
+        if let Some(request) = request {
+            let record = RequestItem::new(request.payload.clone(), profile.id, now);
+            let free = Condition::absent_or_expired(now);
+            actions.push(self.table.put(&request.record, &record, &free)?);
+        }
+        if let Some(lock) = expired {
+            actions.extend(leftovers(&self.table, lock, now)?);
+        }
+        Ok((item, actions))
+    }
+}
+
+/// The answer to a request that was answered before.
+fn replay(
+    applicant: &Applicant,
+    operator: &str,
+    key: &RequestKey,
+    record: &RequestItem,
+) -> Result<ProfileItem, NotStored> {
+    if record.payload != key.payload {
+        return Err(NotStored::KeyReused);
+    }
+    Ok(new_profile(applicant, operator, record.profile_id, record.created_at).item())
+}
+
+fn new_profile(applicant: &Applicant, operator: &str, id: ProfileId, now: Time) -> NewProfile {
+    NewProfile {
+        id,
+        email: applicant.email.clone(),
+        name: Some(applicant.name.clone()),
+        attributes: applicant.attributes.clone(),
+        source: Source::Operator,
+        created_by: operator.to_owned(),
+        row: None,
+        now,
     }
 }

@@ -1,31 +1,47 @@
 //! The routes, and what they share.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::Method;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use futures_util::FutureExt;
 use muster_core::aws::SdkConfig;
 use muster_core::random::Random;
 use muster_core::table::Table;
 use muster_core::time::Clock;
 
+use crate::caller::request_id;
+use crate::changes::Changes;
 use crate::confirmations::Confirmations;
+use crate::nudges::Nudges;
 use crate::problem::{Kind, Problem};
+use crate::rates::Rates;
 use crate::registry::Registry;
 use crate::settings::Settings;
-use crate::{confirm, imports, profiles, signup};
+use crate::signups::Signups;
+use crate::{confirm, disown, imports, profiles, signup};
 
 /// What the handlers work with.
 pub struct Services {
     /// Reads.
     pub table: Table,
-    /// Stores new profiles.
-    pub registry: Registry,
+    /// Takes sign-ups and resends.
+    pub signups: Signups,
     /// Confirms addresses.
     pub confirmations: Confirmations,
+    /// Stores new profiles.
+    pub registry: Registry,
+    /// Changes profiles.
+    pub changes: Changes,
     /// The time.
     pub clock: Clock,
+    /// Chance.
+    pub random: Random,
 }
 
 /// What a handler is given.
@@ -39,17 +55,28 @@ impl Services {
             settings.table.clone(),
         );
         let sqs = aws_sdk_sqs::Client::new(config);
+        let nudges = Nudges::new(sqs, settings.mail_queue_url.clone());
+        let rates = Rates::new(
+            table.clone(),
+            clock.clone(),
+            random.clone(),
+            settings.limits,
+        );
+        let rates = Arc::new(rates);
         Self {
-            registry: Registry::new(
+            signups: Signups::new(
                 table.clone(),
-                sqs,
-                settings.mail_queue_url.clone(),
+                nudges.clone(),
+                rates.clone(),
                 clock.clone(),
                 random.clone(),
             ),
-            confirmations: Confirmations::new(table.clone(), clock.clone(), random),
+            confirmations: Confirmations::new(table.clone(), rates, clock.clone(), random.clone()),
+            registry: Registry::new(table.clone(), nudges.clone(), clock.clone(), random.clone()),
+            changes: Changes::new(table.clone(), nudges, clock.clone(), random.clone()),
             table,
             clock,
+            random,
         }
     }
 }
@@ -60,14 +87,43 @@ pub fn router(services: Services) -> Router {
     Router::new()
         .route("/health", get(health))
         .route("/signup", post(signup::sign_up))
+        .route("/signup/resend", post(signup::resend))
         .route("/confirm", get(confirm::show).post(confirm::confirm))
+        .route("/not-me", get(disown::show).post(disown::disown))
         .route("/profiles", get(profiles::find).post(profiles::create))
-        .route("/profiles/{id}", get(profiles::read))
+        .route(
+            "/profiles/{id}",
+            get(profiles::read)
+                .patch(profiles::change)
+                .delete(profiles::erase),
+        )
         .route("/imports", get(imports::list))
         .route("/imports/{id}", get(imports::read))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
+        // The body is in memory already, and how long it may be is said where
+        // it is read: as a problem, like everything else.
+        .layer(DefaultBodyLimit::disable())
+        .layer(from_fn(own_up))
         .with_state(Arc::new(services))
+}
+
+/// Whatever goes wrong on our side is answered as a problem, with the name of
+/// the request: also a panic.
+async fn own_up(request: Request, next: Next) -> Response {
+    let id = request_id(request.extensions());
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let response = answer.unwrap_or_else(|_| {
+        tracing::error!("a request made its handler panic");
+        Problem::internal().into_response()
+    });
+    let problem = response.extensions().get::<Problem>();
+    match (problem, id) {
+        (Some(problem), Some(id)) if response.status().is_server_error() => {
+            problem.clone().of_request(id).into_response()
+        }
+        _ => response,
+    }
 }
 
 async fn health() -> axum::Json<serde_json::Value> {
@@ -103,6 +159,7 @@ mod tests {
             Some(match name {
                 "AWS_ENDPOINT_URL" => "http://127.0.0.1:1".to_owned(),
                 "AWS_REGION" => "eu-central-1".to_owned(),
+                "MUSTER_SIGNUPS_PER_ADDRESS" | "MUSTER_SIGNUP_MAILS_PER_HOUR" => "9".to_owned(),
                 name => name.to_lowercase(),
             })
         });

@@ -3,6 +3,8 @@
 use muster_core::aws::AwsSettings;
 use muster_core::settings::{SettingsError, Variables};
 
+use crate::rates::Limits;
+
 /// The API's settings.
 #[derive(Clone)]
 pub struct Settings {
@@ -12,6 +14,8 @@ pub struct Settings {
     pub table: String,
     /// `MUSTER_MAIL_QUEUE_URL`
     pub mail_queue_url: String,
+    /// `MUSTER_SIGNUPS_PER_ADDRESS`, `MUSTER_SIGNUP_MAILS_PER_HOUR`
+    pub limits: Limits,
 }
 
 impl Settings {
@@ -20,10 +24,15 @@ impl Settings {
     /// # Errors
     /// Names every variable that is missing.
     pub fn read(mut variables: Variables<'_>) -> Result<Self, SettingsError> {
+        let limits = Limits {
+            per_network_address: variables.required_number("MUSTER_SIGNUPS_PER_ADDRESS"),
+            mails_per_hour: variables.required_number("MUSTER_SIGNUP_MAILS_PER_HOUR"),
+        };
         let settings = Self {
             aws: AwsSettings::read(&mut variables),
             table: variables.required("MUSTER_TABLE"),
             mail_queue_url: variables.required("MUSTER_MAIL_QUEUE_URL"),
+            limits,
         };
         variables.finish()?;
         Ok(settings)

@@ -10,6 +10,8 @@
 //! | [`email`], [`person`], [`violation`] | what people type, parsed once; what is wrong with it |
 //! | [`profile`], [`mail`], [`import`] | the items of the table and their states |
 //! | [`token`] | the secret behind a confirmation link |
+//! | [`request`] | what an `Idempotency-Key` leaves behind |
+//! | [`erasure`] | a profile and all that belongs to it, removed |
 //! | [`table`], [`failure`] | typed access to the table; what an AWS error means to the caller |
 //! | [`message`], [`batch`] | what travels through the queues, and how a batch of it is answered |
 //! | [`object`] | an uploaded file, pinned to the version that was announced |
@@ -18,6 +20,7 @@
 pub mod aws;
 pub mod batch;
 pub mod email;
+pub mod erasure;
 pub mod failure;
 pub mod header;
 pub mod ids;
@@ -29,6 +32,7 @@ pub mod person;
 pub mod profile;
 pub mod random;
 pub mod records;
+pub mod request;
 pub mod settings;
 pub mod table;
 pub mod time;

@@ -5,10 +5,12 @@
 //!          │                        │                       │                 │
 //!          ▼                        ▼                       ▼                 ▼
 //!       queued ─────────────────▶ sending ──────────────▶ sent ────────▶ delivered
-//!          ▲    attempt counted,    │ │                                   bounced
-//!          │    lease taken,        │ └── rejected ─────▶ abandoned
-//!          └── secret minted        │
-//!          lease released (not now) ┘
+//!       scheduled, when due ▲  ▲    │ │                                   bounced
+//!          attempt counted, │  │    │ └── rejected ─────▶ abandoned
+//!          lease taken,     │  │    │                         ▲
+//!          secret minted    ┘  └────┘ not now:                │
+//!                                     lease released          │
+//!       queued, scheduled ─── nobody needs it any more ───────┘
 //! ```
 //!
 //! A mail that is `sending` when its lease is over was being sent by somebody
@@ -22,6 +24,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::ProfileId;
+use crate::person::Name;
 use crate::profile::{NewProfile, Source};
 use crate::table::Key;
 use crate::time::Time;
@@ -46,12 +49,27 @@ const NUDGE_GRACE: Duration = Duration::from_secs(60);
 pub enum MailKind {
     /// Asks the owner of an address to confirm it.
     Confirm,
+    /// Tells somebody who signs up that they have a profile already.
+    AlreadyRegistered,
+    /// Asks the owner of a profile's new address to confirm it.
+    ConfirmChange,
+    /// Tells the owner of the old address that there is a new one.
+    AddressChanged,
+}
+
+impl MailKind {
+    /// Whether the mail has a link that confirms its address.
+    pub const fn confirms(self) -> bool {
+        matches!(self, Self::Confirm | Self::ConfirmChange)
+    }
 }
 
 /// What a mail is at. The module's documentation draws the way between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MailStatus {
+    /// To be sent, but not before its time.
+    Scheduled,
     /// To be sent.
     Queued,
     /// Claimed by a mailer.
@@ -70,6 +88,7 @@ impl MailStatus {
     /// The status as it is stored and shown.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Scheduled => "scheduled",
             Self::Queued => "queued",
             Self::Sending => "sending",
             Self::Sent => "sent",
@@ -77,6 +96,11 @@ impl MailStatus {
             Self::Bounced => "bounced",
             Self::Abandoned => "abandoned",
         }
+    }
+
+    /// Whether nobody has begun to send it.
+    pub const fn is_waiting(self) -> bool {
+        matches!(self, Self::Scheduled | Self::Queued)
     }
 }
 
@@ -98,6 +122,10 @@ pub struct MailItem {
     /// How it greets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Before when it is not to be sent, if it is scheduled. (`due_at` is when
+    /// somebody looks after it, and moves on when somebody does.)
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Time>,
     /// Attempts to send it that reached SES.
     pub attempts: u32,
     /// Who is sending it, and until when nobody else may.
@@ -137,17 +165,33 @@ pub struct MailItem {
     pub due_at: Option<String>,
 }
 
+/// To whom a mail goes.
+#[derive(Clone, Copy)]
+pub struct Recipient<'a> {
+    /// Whose mail it is.
+    pub profile_id: ProfileId,
+    /// The address, as it was typed.
+    pub to: &'a str,
+    /// The address, as it is compared.
+    pub email_key: &'a str,
+    /// How the person is greeted, if we know.
+    pub name: Option<&'a str>,
+    /// As the profile's.
+    pub expires_at: Option<i64>,
+}
+
 impl MailItem {
-    /// A profile's first mail: please confirm your address.
-    pub fn confirmation(profile: &NewProfile) -> Self {
+    /// A mail whose nudge is on its way.
+    pub fn new(kind: MailKind, number: u32, recipient: Recipient<'_>, now: Time) -> Self {
         Self {
-            profile_id: profile.id,
-            number: 1,
-            kind: MailKind::Confirm,
+            profile_id: recipient.profile_id,
+            number,
+            kind,
             status: MailStatus::Queued,
-            to: profile.email.as_str().to_owned(),
-            email_key: profile.email.key().to_owned(),
-            name: profile.name.as_ref().map(|name| name.as_str().to_owned()),
+            to: recipient.to.to_owned(),
+            email_key: recipient.email_key.to_owned(),
+            name: recipient.name.map(str::to_owned),
+            not_before: None,
             attempts: 0,
             lease_owner: None,
             lease_until: None,
@@ -156,26 +200,46 @@ impl MailItem {
             links_until: None,
             ses_message_id: None,
             reason: None,
-            created_at: profile.now,
+            created_at: now,
             sent_at: None,
+            expires_at: recipient.expires_at,
+            due_shard: Some(due_shard(recipient.profile_id)),
+            due_at: Some(now.after(NUDGE_GRACE).to_string()),
+        }
+    }
+
+    /// A profile's first mail: please confirm your address.
+    pub fn confirmation(profile: &NewProfile) -> Self {
+        let recipient = Recipient {
+            profile_id: profile.id,
+            to: profile.email.as_str(),
+            email_key: profile.email.key(),
+            name: profile.name.as_ref().map(Name::as_str),
             expires_at: profile.expires_at(),
-            due_shard: Some(due_shard(profile.id)),
-            due_at: Some(due_at(profile).to_string()),
+        };
+        let mut mail = Self::new(MailKind::Confirm, 1, recipient, profile.now);
+        if profile.source == Source::Import {
+            // No nudge is on its way: the sweeper feeds these as fast as SES
+            // allows.
+            mail.due_at = Some(profile.now.to_string());
+        }
+        mail
+    }
+
+    /// The same mail, not to be sent before that time.
+    #[must_use]
+    pub fn scheduled(self, at: Time) -> Self {
+        Self {
+            status: MailStatus::Scheduled,
+            not_before: Some(at),
+            due_at: Some(at.to_string()),
+            ..self
         }
     }
 
     /// Its key.
     pub fn key(&self) -> Key {
         mail_key(self.profile_id, self.number)
-    }
-}
-
-/// A nudge is on its way to the mailer, except for imported people: the
-/// sweeper feeds those as fast as SES allows.
-fn due_at(profile: &NewProfile) -> Time {
-    match profile.source {
-        Source::Import => profile.now,
-        Source::Signup | Source::Operator => profile.now.after(NUDGE_GRACE),
     }
 }
 
@@ -192,11 +256,14 @@ impl fmt::Debug for MailItem {
     }
 }
 
+/// What the sort keys of mails start with.
+pub const MAIL_PREFIX: &str = "MAIL#";
+
 /// The key of a profile's `number`th mail.
 pub fn mail_key(profile: ProfileId, number: u32) -> Key {
     Key {
         pk: format!("PROFILE#{profile}"),
-        sk: format!("MAIL#{number}"),
+        sk: format!("{MAIL_PREFIX}{number}"),
     }
 }
 

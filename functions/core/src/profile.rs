@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::email::Email;
 use crate::failure::Failure;
 use crate::ids::{ImportId, ProfileId};
-use crate::mail::MailItem;
+use crate::mail::{MAIL_PREFIX, MailItem, mail_key};
 use crate::person::{Attributes, Name};
-use crate::table::{Condition, Key, Table, number, text};
+use crate::table::{Condition, Key, Table, decode, text};
 use crate::time::Time;
 
 /// How long an unconfirmed sign-up is kept. Seven days: long enough for a
@@ -97,10 +97,26 @@ pub struct ProfileItem {
     /// time-to-live removes it some time later).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<i64>,
+    /// The partition of the record that its `Idempotency-Key` left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
     /// Partition of the `listing` index.
     pub list: String,
     /// Sort key of the `listing` index.
     pub list_sort: String,
+    /// Partition of the `due` index, while it is being erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_shard: Option<String>,
+    /// When somebody should look after the erasure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<String>,
+}
+
+impl ProfileItem {
+    /// Whether it counts as there: neither expired nor being removed.
+    pub fn is_present(&self, now: Time) -> bool {
+        !expired(self.expires_at, now) && self.status != ProfileStatus::Erasing
+    }
 }
 
 /// Personal data: a profile in a log is its id and status.
@@ -119,6 +135,11 @@ impl fmt::Debug for ProfileItem {
 pub struct LockItem {
     /// The profile that has the address.
     pub profile_id: ProfileId,
+    /// How many mails the profile has: the number of the last one. Whoever
+    /// writes another counts it here, in the same transaction.
+    pub mails: u32,
+    /// Whether the address is confirmed.
+    pub confirmed: bool,
     /// The line of the import that took it, so that a later line with the
     /// same address can be told which one was first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -167,15 +188,20 @@ impl NewProfile {
             created_at: self.now,
             updated_at: self.now,
             expires_at: self.expires_at(),
+            request: None,
             list: list(ProfileStatus::Pending, self.id),
             list_sort: format!("{}#{}", self.now, self.id),
+            due_shard: None,
+            due_at: None,
         }
     }
 
     /// The lock that keeps the address its own.
-    pub fn lock(&self) -> LockItem {
+    pub fn lock(&self, mails: u32) -> LockItem {
         LockItem {
             profile_id: self.id,
+            mails,
+            confirmed: false,
             line: self.row.map(|(_, line)| line),
             expires_at: self.expires_at(),
         }
@@ -195,8 +221,6 @@ impl NewProfile {
     /// mail if there is one. [`PROFILE_ACTION`] and [`LOCK_ACTION`] are their
     /// places in the answer's cancellation reasons.
     ///
-    /// An expired lock counts as absent: time-to-live removes it late.
-    ///
     /// # Errors
     /// When an item cannot be encoded.
     pub fn actions(
@@ -204,11 +228,24 @@ impl NewProfile {
         table: &Table,
         mail: Option<&MailItem>,
     ) -> Result<Vec<TransactWriteItem>, Failure> {
-        let free = Condition::new("attribute_not_exists(pk) OR expires_at <= :now")
-            .with(":now", number(self.now.as_seconds()));
+        self.actions_with(table, &self.item(), mail)
+    }
+
+    /// The same with a profile item that says more than [`item`](Self::item).
+    ///
+    /// # Errors
+    /// When an item cannot be encoded.
+    pub fn actions_with(
+        &self,
+        table: &Table,
+        item: &ProfileItem,
+        mail: Option<&MailItem>,
+    ) -> Result<Vec<TransactWriteItem>, Failure> {
+        let free = Condition::absent_or_expired(self.now);
+        let lock = self.lock(mail.map_or(0, |mail| mail.number));
         let mut actions = vec![
-            table.put(&profile_key(self.id), &self.item(), &Condition::absent())?,
-            table.put(&lock_key(self.email.key()), &self.lock(), &free)?,
+            table.put(&profile_key(self.id), item, &Condition::absent())?,
+            table.put(&lock_key(self.email.key()), &lock, &free)?,
         ];
         if let Some(mail) = mail {
             actions.push(table.put(&mail.key(), mail, &Condition::absent())?);
@@ -216,6 +253,73 @@ impl NewProfile {
         Ok(actions)
     }
 }
+
+/// The actions that remove what an expired sign-up left beside its lock.
+/// Time-to-live would do it, some day; who takes the lock over does it now.
+///
+/// # Errors
+/// None that a caller of ours can cause.
+pub fn leftovers(
+    table: &Table,
+    lock: &LockItem,
+    now: Time,
+) -> Result<Vec<TransactWriteItem>, Failure> {
+    let expired = Condition::absent_or_expired(now);
+    let mails = (1..=lock.mails.min(MAX_LEFTOVERS)).map(|n| mail_key(lock.profile_id, n));
+    std::iter::once(profile_key(lock.profile_id))
+        .chain(mails)
+        .map(|key| table.delete(&key, Some(&expired)))
+        .collect()
+}
+
+/// The most mails that one transaction removes beside what it is for.
+const MAX_LEFTOVERS: u32 = 90;
+
+/// A profile with its mails: all there is in its partition, read together.
+#[derive(Debug, Clone)]
+pub struct Dossier {
+    /// The profile, unless time-to-live has taken it.
+    pub profile: Option<ProfileItem>,
+    /// Its mails, by number.
+    pub mails: Vec<MailItem>,
+}
+
+impl Dossier {
+    /// Reads it, as it is now.
+    ///
+    /// # Errors
+    /// When the table cannot be read, or an item cannot be understood.
+    pub async fn read(table: &Table, id: ProfileId) -> Result<Self, Failure> {
+        let mut dossier = Self {
+            profile: None,
+            mails: Vec::new(),
+        };
+        for item in table.partition(&profile_key(id).pk).await? {
+            match Key::of(&item) {
+                Some(key) if key.sk == PROFILE => dossier.profile = Some(decode(item)?),
+                Some(key) if key.sk.starts_with(MAIL_PREFIX) => dossier.mails.push(decode(item)?),
+                _ => {}
+            }
+        }
+        dossier.mails.sort_by_key(|mail| mail.number);
+        Ok(dossier)
+    }
+
+    /// The profile, if it counts as there.
+    pub fn present(&self, now: Time) -> Option<&ProfileItem> {
+        self.profile
+            .as_ref()
+            .filter(|profile| profile.is_present(now))
+    }
+
+    /// The number of the last mail.
+    pub fn last_mail(&self) -> u32 {
+        self.mails.last().map_or(0, |mail| mail.number)
+    }
+}
+
+/// The sort key of every profile.
+const PROFILE: &str = "PROFILE";
 
 /// Where in [`NewProfile::actions`] the profile is.
 pub const PROFILE_ACTION: usize = 0;
@@ -226,7 +330,7 @@ pub const LOCK_ACTION: usize = 1;
 pub fn profile_key(id: ProfileId) -> Key {
     Key {
         pk: format!("PROFILE#{id}"),
-        sk: "PROFILE".to_owned(),
+        sk: PROFILE.to_owned(),
     }
 }
 
@@ -241,6 +345,11 @@ pub fn lock_key(email_key: &str) -> Key {
 /// The partition of the `listing` index that a profile of that status is in.
 pub fn list(status: ProfileStatus, id: ProfileId) -> String {
     format!("LIST#{}#{}", status.as_str(), id.shard(LISTING_SHARDS))
+}
+
+/// The `listing` partitions of a status, all shards of it.
+pub fn lists(status: ProfileStatus) -> impl Iterator<Item = String> {
+    (0..LISTING_SHARDS).map(move |shard| format!("LIST#{}#{shard}", status.as_str()))
 }
 
 /// Whether something with this expiry counts as absent.

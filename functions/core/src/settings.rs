@@ -61,6 +61,13 @@ impl<'a> Variables<'a> {
         })
     }
 
+    /// A number that must be there. When it is not, the value given back is
+    /// the default and [`finish`](Self::finish) fails.
+    pub fn required_number<T: FromStr + Default>(&mut self, name: &str) -> T {
+        self.required(name);
+        self.parsed(name, T::default())
+    }
+
     /// The end of the asking.
     ///
     /// # Errors

@@ -4,16 +4,19 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, CancellationReason, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+    AttributeValue, CancellationReason, Delete, KeysAndAttributes, Put,
+    ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::failure::Failure;
+use crate::time::Time;
 
 /// The most actions in one transaction: DynamoDB's own limit.
 pub const MAX_TRANSACTION_ACTIONS: usize = 100;
@@ -42,6 +45,19 @@ impl Key {
             ("pk".to_owned(), text(&self.pk)),
             ("sk".to_owned(), text(&self.sk)),
         ])
+    }
+
+    /// The key of an item that was read; `None` for what is no item of ours.
+    pub fn of(item: &Item) -> Option<Self> {
+        let part = |name: &str| item.get(name)?.as_s().ok().cloned();
+        Some(Self {
+            pk: part("pk")?,
+            sk: part("sk")?,
+        })
+    }
+
+    fn is_of(&self, item: &Item) -> bool {
+        Self::of(item).as_ref() == Some(self)
     }
 }
 
@@ -180,6 +196,57 @@ impl Table {
         output.item.map(decode).transpose()
     }
 
+    /// Reads several items in one call, as they are now; answers in the order
+    /// of the keys.
+    ///
+    /// # Errors
+    /// When the table cannot be read, or has no time for all of them now.
+    pub async fn get_many<const N: usize>(
+        &self,
+        keys: &[Key; N],
+    ) -> Result<[Option<Item>; N], Failure> {
+        let asked = KeysAndAttributes::builder()
+            .set_keys(Some(keys.iter().map(Key::to_item).collect()))
+            .consistent_read(true)
+            .build()
+            .map_err(|error| Failure::unreadable("build BatchGetItem", error))?;
+        let output = self
+            .client
+            .batch_get_item()
+            .request_items(&self.name, asked)
+            .send()
+            .await
+            .map_err(|error| Failure::of("BatchGetItem", error))?;
+        if output.unprocessed_keys.is_some_and(|keys| !keys.is_empty()) {
+            return Err(Failure::Unavailable {
+                operation: "BatchGetItem",
+                source: "some keys were left unprocessed".into(),
+            });
+        }
+        let mut found = output
+            .responses
+            .and_then(|mut tables| tables.remove(&self.name))
+            .unwrap_or_default();
+        Ok(keys.each_ref().map(|key| {
+            let place = found.iter().position(|item| key.is_of(item))?;
+            Some(found.swap_remove(place))
+        }))
+    }
+
+    /// Reads every item of one partition, as they are now, in the order of
+    /// their keys.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn partition(&self, pk: &str) -> Result<Vec<Item>, Failure> {
+        let query = self
+            .client
+            .query()
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text(pk));
+        self.query(query).await
+    }
+
     /// Reads every item of one partition whose sort key starts with `prefix`,
     /// as they are now, in the order of their keys.
     ///
@@ -190,22 +257,25 @@ impl Table {
         pk: &str,
         prefix: &str,
     ) -> Result<Vec<T>, Failure> {
-        let mut pages = self
+        let query = self
             .client
             .query()
-            .table_name(&self.name)
-            .consistent_read(true)
             .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
             .expression_attribute_values(":pk", text(pk))
-            .expression_attribute_values(":prefix", text(prefix))
+            .expression_attribute_values(":prefix", text(prefix));
+        self.query(query).await?.into_iter().map(decode).collect()
+    }
+
+    async fn query(&self, query: QueryFluentBuilder) -> Result<Vec<Item>, Failure> {
+        query
+            .table_name(&self.name)
+            .consistent_read(true)
             .into_paginator()
             .items()
-            .send();
-        let mut items = Vec::new();
-        while let Some(item) = pages.next().await {
-            items.push(decode(item.map_err(|error| Failure::of("Query", error))?)?);
-        }
-        Ok(items)
+            .send()
+            .collect::<Result<_, _>>()
+            .await
+            .map_err(|error| Failure::of("Query", error))
     }
 
     /// Writes an item unless its key is taken; says whether it did.
@@ -217,12 +287,27 @@ impl Table {
         key: &Key,
         fields: &T,
     ) -> Result<bool, Failure> {
+        self.put_if(key, fields, &Condition::absent()).await
+    }
+
+    /// Writes an item on a condition; says whether it did.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn put_if<T: Serialize>(
+        &self,
+        key: &Key,
+        fields: &T,
+        condition: &Condition,
+    ) -> Result<bool, Failure> {
         let result = self
             .client
             .put_item()
             .table_name(&self.name)
             .set_item(Some(encode(key, fields)?))
-            .condition_expression("attribute_not_exists(pk)")
+            .condition_expression(&condition.expression)
+            .set_expression_attribute_names(names(&[&condition.expression]))
+            .set_expression_attribute_values(condition.values())
             .send()
             .await;
         match result {
@@ -286,16 +371,79 @@ impl Table {
         fields: &T,
         condition: &Condition,
     ) -> Result<TransactWriteItem, Failure> {
-        let put = aws_sdk_dynamodb::types::Put::builder()
+        let put = Put::builder()
             .table_name(&self.name)
             .set_item(Some(encode(key, fields)?))
             .condition_expression(&condition.expression)
+            .set_expression_attribute_names(names(&[&condition.expression]))
             .set_expression_attribute_values(condition.values())
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()
             .map_err(|error| Failure::unreadable("build Put", error))?;
         Ok(TransactWriteItem::builder().put(put).build())
     }
+
+    /// The action that changes an item on a condition, which has the values
+    /// of both expressions.
+    ///
+    /// # Errors
+    /// None that a caller of ours can cause.
+    pub fn change(
+        &self,
+        key: &Key,
+        expression: &str,
+        condition: &Condition,
+    ) -> Result<TransactWriteItem, Failure> {
+        let update = Update::builder()
+            .table_name(&self.name)
+            .set_key(Some(key.to_item()))
+            .update_expression(expression)
+            .condition_expression(&condition.expression)
+            .set_expression_attribute_names(names(&[expression, &condition.expression]))
+            .set_expression_attribute_values(condition.values())
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(|error| Failure::unreadable("build Update", error))?;
+        Ok(TransactWriteItem::builder().update(update).build())
+    }
+
+    /// The action that removes an item on a condition, or whatever it is.
+    ///
+    /// # Errors
+    /// None that a caller of ours can cause.
+    pub fn delete(
+        &self,
+        key: &Key,
+        condition: Option<&Condition>,
+    ) -> Result<TransactWriteItem, Failure> {
+        let expression = condition.map(|condition| &*condition.expression);
+        let delete = Delete::builder()
+            .table_name(&self.name)
+            .set_key(Some(key.to_item()))
+            .set_condition_expression(expression.map(str::to_owned))
+            .set_expression_attribute_names(expression.and_then(|text| names(&[text])))
+            .set_expression_attribute_values(condition.and_then(Condition::values))
+            .build()
+            .map_err(|error| Failure::unreadable("build Delete", error))?;
+        Ok(TransactWriteItem::builder().delete(delete).build())
+    }
+}
+
+/// What the `#names` of expressions stand for: the attribute of that name,
+/// which may be a word that DynamoDB reserves.
+fn names(expressions: &[&str]) -> Option<HashMap<String, String>> {
+    let names: HashMap<_, _> = expressions
+        .iter()
+        .flat_map(|expression| expression.split('#').skip(1))
+        .map(|rest| {
+            let end = rest
+                .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+                .unwrap_or(rest.len());
+            (format!("#{}", &rest[..end]), rest[..end].to_owned())
+        })
+        .collect();
+    // DynamoDB refuses an empty map.
+    (!names.is_empty()).then_some(names)
 }
 
 /// A condition expression with its values.
@@ -309,6 +457,18 @@ impl Condition {
     /// Nothing is there.
     pub fn absent() -> Self {
         Self::new("attribute_not_exists(pk)")
+    }
+
+    /// Whatever is there.
+    pub fn any() -> Self {
+        Self::new("attribute_exists(pk) OR attribute_not_exists(pk)")
+    }
+
+    /// Nothing is there, or only what has expired: time-to-live removes it
+    /// late, so it counts as absent.
+    pub fn absent_or_expired(now: Time) -> Self {
+        Self::new("attribute_not_exists(pk) OR expires_at <= :seconds")
+            .with(":seconds", number(now.as_seconds()))
     }
 
     /// Any expression.
@@ -371,6 +531,15 @@ mod tests {
         assert_eq!(item["pk"], text("THING#1"));
         assert_eq!(item["data_version"], number(1));
         assert_eq!(decode::<Thing>(item).unwrap(), thing);
+    }
+
+    #[test]
+    fn a_name_stands_for_its_attribute() {
+        let found = names(&["SET #status = :s, #list=:l", "#status <> :e"]).unwrap();
+        let expected = [("#status", "status"), ("#list", "list")];
+        let expected = expected.map(|(name, attribute)| (name.to_owned(), attribute.to_owned()));
+        assert_eq!(found, HashMap::from(expected));
+        assert_eq!(names(&["attribute_not_exists(pk)"]), None);
     }
 
     #[test]

@@ -220,7 +220,7 @@ mod tests {
     }
 
     fn lock_of(row: &NewProfile) -> Item {
-        encode(&lock_key(row.email.key()), &row.lock()).unwrap()
+        encode(&lock_key(row.email.key()), &row.lock(0)).unwrap()
     }
 
     fn profile_of(row: &NewProfile) -> Item {

@@ -16,13 +16,13 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use muster_core::aws::{OPERATION_TIMEOUT, SdkConfig};
 use muster_core::batch::{Answer, NamelessRecord, Queues, receives};
 use muster_core::failure::Failure;
-use muster_core::mail::LINK_LIFETIME;
+use muster_core::mail::{LINK_LIFETIME, MailKind};
 use muster_core::message::MailNudge;
 use muster_core::random::Random;
 use muster_core::table::Table;
 use muster_core::time::{Clock, Time};
 
-use crate::letter::{Confirm, Letter};
+use crate::letter::{AddressChanged, AlreadyRegistered, Confirm, ConfirmChange, Letter};
 use crate::mails::{Claim, Claimed, Mails};
 use crate::ses::{NotSent, Ses};
 use crate::settings::Settings;
@@ -144,17 +144,44 @@ impl Mailer {
     }
 
     fn letter(&self, claimed: &Claimed) -> Result<Letter, askama::Error> {
-        let url = format!(
-            "{}/confirm?token={}",
-            self.settings.public_url, claimed.token
-        );
-        Confirm {
-            product: &self.settings.product_name,
-            name: claimed.mail.name.as_deref(),
-            url: &url,
-            days: LINK_LIFETIME.as_secs() / (24 * 60 * 60),
+        let mail = &claimed.mail;
+        let (product, name) = (&*self.settings.product_name, mail.name.as_deref());
+        let url = &self.link("confirm", claimed);
+        let days = LINK_LIFETIME.as_secs() / (24 * 60 * 60);
+        match mail.kind {
+            MailKind::Confirm => {
+                // Only what a stranger may have asked for can be disowned.
+                let not_me = mail
+                    .expires_at
+                    .is_some()
+                    .then(|| self.link("not-me", claimed));
+                let not_me = not_me.as_deref();
+                Confirm {
+                    product,
+                    name,
+                    url,
+                    days,
+                    not_me,
+                }
+                .render()
+            }
+            MailKind::ConfirmChange => ConfirmChange {
+                product,
+                name,
+                url,
+                days,
+            }
+            .render(),
+            MailKind::AlreadyRegistered => AlreadyRegistered { product, name }.render(),
+            MailKind::AddressChanged => AddressChanged { product, name }.render(),
         }
-        .render()
+    }
+
+    fn link(&self, page: &str, claimed: &Claimed) -> String {
+        format!(
+            "{}/{page}?token={}",
+            self.settings.public_url, claimed.token
+        )
     }
 
     /// How long the transaction that writes the mail may still be under way:

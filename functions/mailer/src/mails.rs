@@ -80,7 +80,8 @@ impl Mails {
             .condition_expression(
                 "attribute_exists(pk) \
                  AND (attribute_not_exists(expires_at) OR expires_at > :seconds) \
-                 AND (#status = :queued OR (#status = :sending AND lease_until < :now))",
+                 AND (#status = :queued OR (#status = :scheduled AND not_before <= :now) \
+                      OR (#status = :sending AND lease_until < :now))",
             )
             .update_expression(
                 "SET #status = :sending, lease_owner = :owner, lease_until = :until, \
@@ -88,6 +89,7 @@ impl Mails {
                      token_hashes = list_append(:hash, if_not_exists(token_hashes, :none))",
             )
             .expression_attribute_values(":queued", text(MailStatus::Queued.as_str()))
+            .expression_attribute_values(":scheduled", text(MailStatus::Scheduled.as_str()))
             .expression_attribute_values(":sending", text(MailStatus::Sending.as_str()))
             .expression_attribute_values(":owner", text(&owner))
             .expression_attribute_values(":now", number(now.as_millis()))

@@ -9,7 +9,9 @@ use std::time::Duration;
 use muster_core::failure::Failure;
 use muster_core::ids::{ImportId, ProfileId};
 use muster_core::import::{CHUNK_PREFIX, ImportItem};
+use muster_core::mail::MAIL_PREFIX;
 use muster_core::message::{ChunkNudge, MailNudge};
+use muster_core::profile::profile_key;
 use muster_core::table::{Item, Key, Table, Updated, run, text};
 use muster_core::time::Time;
 use serde::Deserialize;
@@ -34,6 +36,8 @@ pub struct Entry {
 pub enum Due {
     /// A mail to be sent.
     Mail(MailNudge),
+    /// A profile to be erased.
+    Erasure(ProfileId),
     /// A chunk to be imported.
     Chunk(ChunkNudge),
     /// An import to be planned or completed.
@@ -46,7 +50,10 @@ impl Entry {
     pub fn due(&self) -> Option<Due> {
         if let Some(id) = self.pk.strip_prefix("PROFILE#") {
             let profile_id: ProfileId = id.parse().ok()?;
-            let mail = self.sk.strip_prefix("MAIL#")?.parse().ok()?;
+            if self.key() == profile_key(profile_id) {
+                return Some(Due::Erasure(profile_id));
+            }
+            let mail = self.sk.strip_prefix(MAIL_PREFIX)?.parse().ok()?;
             return Some(Due::Mail(MailNudge { profile_id, mail }));
         }
         let import_id: ImportId = self.pk.strip_prefix("IMPORT#")?.parse().ok()?;
@@ -149,6 +156,10 @@ mod tests {
                 profile_id,
                 mail: 2
             }))
+        );
+        assert_eq!(
+            entry(profile_key(profile_id)).due(),
+            Some(Due::Erasure(profile_id))
         );
         assert_eq!(
             entry(chunk_key(import_id, 7)).due(),

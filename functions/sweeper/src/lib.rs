@@ -6,7 +6,8 @@
 //! It decides nothing. It moves an item's due time forward by a conditional
 //! write, then sends the nudge; whoever gets that looks at the item anew. So
 //! two sweepers at once, or one that dies in between, do no harm: the item is
-//! due again.
+//! due again. Only what is left of an erasure it removes itself: that is too
+//! rare to have a queue of its own.
 //!
 //! | module | what it holds |
 //! | --- | --- |

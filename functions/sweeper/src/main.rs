@@ -1,6 +1,7 @@
 //! The sweeper's process: settings, clients, run.
 
 use lambda_runtime::{Error, LambdaEvent, service_fn, tracing};
+use muster_core::random::Random;
 use muster_core::settings::Variables;
 use muster_core::time::Clock;
 use muster_sweeper::settings::Settings;
@@ -11,7 +12,7 @@ async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
     let settings = Settings::read(Variables::of_process())?;
     let config = settings.aws.sdk_config();
-    let sweeper = Sweeper::new(&settings, &config, Clock::system());
+    let sweeper = Sweeper::new(&settings, &config, Clock::system(), Random::system());
     let sweeper = &sweeper;
     // What the schedule says of itself does not matter.
     lambda_runtime::run(service_fn(

@@ -26,14 +26,13 @@ impl Settings {
     /// # Errors
     /// Names every variable that is missing or malformed.
     pub fn read(mut variables: Variables<'_>) -> Result<Self, SettingsError> {
-        variables.required("MUSTER_MAILS_PER_MINUTE");
         let settings = Self {
             aws: AwsSettings::read(&mut variables),
             table: variables.required("MUSTER_TABLE"),
             bulk_mail_queue_url: variables.required("MUSTER_BULK_MAIL_QUEUE_URL"),
             import_queue_url: variables.required("MUSTER_IMPORT_QUEUE_URL"),
             chunk_queue_url: variables.required("MUSTER_CHUNK_QUEUE_URL"),
-            mails_per_minute: variables.parsed("MUSTER_MAILS_PER_MINUTE", 0),
+            mails_per_minute: variables.required_number("MUSTER_MAILS_PER_MINUTE"),
         };
         variables.finish()?;
         Ok(settings)

@@ -2,10 +2,12 @@
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use muster_core::aws::SdkConfig;
+use muster_core::erasure;
 use muster_core::failure::Failure;
-use muster_core::ids::ImportId;
+use muster_core::ids::{ImportId, ProfileId};
 use muster_core::import::{CHUNK_PREFIX, ChunkItem, ImportItem, ImportStatus, import_key};
 use muster_core::message::{ChunkNudge, MailNudge, PlanNudge};
+use muster_core::random::Random;
 use muster_core::table::Table;
 use muster_core::time::{Clock, Time};
 
@@ -25,6 +27,7 @@ pub struct Sweeper {
     /// Entries that one sweep takes from each shard.
     per_shard: usize,
     clock: Clock,
+    random: Random,
 }
 
 /// What one sweep sends.
@@ -37,7 +40,7 @@ struct Nudges {
 
 impl Sweeper {
     /// A sweeper over these clients.
-    pub fn new(settings: &Settings, config: &SdkConfig, clock: Clock) -> Self {
+    pub fn new(settings: &Settings, config: &SdkConfig, clock: Clock, random: Random) -> Self {
         let sqs = aws_sdk_sqs::Client::new(config);
         let queue = |url: &str| Queue::new(sqs.clone(), url.to_owned());
         Self {
@@ -53,6 +56,7 @@ impl Sweeper {
                 .div_ceil(usize::from(SHARDS))
                 .max(1),
             clock,
+            random,
         }
     }
 
@@ -97,6 +101,7 @@ impl Sweeper {
         match due {
             Due::Mail(nudge) => nudges.mails.push(nudge),
             Due::Chunk(nudge) => nudges.chunks.push(nudge),
+            Due::Erasure(id) => self.erase(id).await,
             Due::Import(id) => {
                 if let Some(import) = due::import(&self.table, id).await? {
                     self.sort_import(&import, nudges).await?;
@@ -104,6 +109,15 @@ impl Sweeper {
             }
         }
         Ok(())
+    }
+
+    /// An erasure that cannot be finished now is due again, and is no reason
+    /// to leave the rest of the sweep undone.
+    async fn erase(&self, profile_id: ProfileId) {
+        match erasure::finish(&self.table, profile_id, &self.random).await {
+            Ok(()) => tracing::info!(%profile_id, "finished an erasure that was left"),
+            Err(error) => tracing::error!(%profile_id, %error, "an erasure is not finished"),
+        }
     }
 
     /// Who is to look after an import depends on how far it is.

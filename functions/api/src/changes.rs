@@ -1,0 +1,284 @@
+//! Changes to a profile: JSON merge patch (RFC 7396), made to the version that
+//! was looked at.
+//!
+//! A new address is another matter than a new name. The lock moves with it in
+//! one transaction, the profile is pending until the new address is confirmed,
+//! both addresses are written to, and what was still to be sent to the old one
+//! is not.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use axum::body::Bytes;
+use axum::http::HeaderMap;
+use muster_core::email::Email;
+use muster_core::failure::Failure;
+use muster_core::mail::{MailItem, MailKind, MailStatus, Recipient};
+use muster_core::person::{Attributes, Name};
+use muster_core::profile::{
+    Dossier, LockItem, ProfileItem, ProfileStatus, list, lock_key, profile_key,
+};
+use muster_core::random::Random;
+use muster_core::table::{Condition, NotCommitted, Table, condition_failed, number, text};
+use muster_core::time::Clock;
+
+use crate::body::{Fields, JSON, MERGE_PATCH, Members, attribute_error};
+use crate::nudges::Nudges;
+use crate::problem::Problem;
+
+/// The most mails to the old address that a change calls off.
+const MOST_MAILS: usize = 90;
+
+/// What is to change: a field that is not here stays.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Patch {
+    email: Option<Email>,
+    /// `null` takes the name away.
+    name: Option<Option<Name>>,
+    /// `null` takes all of them away; a value that is `null`, that one.
+    attributes: Option<Option<Members>>,
+}
+
+impl Patch {
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// 4xx that names every bad field.
+    pub fn parse(headers: &HeaderMap, body: &Bytes) -> Result<Self, Problem> {
+        let mut fields = Fields::parse_as(&[MERGE_PATCH, JSON], headers, body)?;
+        let patch = Self {
+            email: fields.optional("email", Email::parse),
+            name: fields.nullable("name", Name::parse),
+            attributes: fields.members("attributes"),
+        };
+        fields.finish()?;
+        Ok(patch)
+    }
+
+    /// The profile as it is to be, but for its version.
+    ///
+    /// # Errors
+    /// 422 if what comes of old and new attributes breaks a rule.
+    pub fn apply(self, before: &ProfileItem) -> Result<ProfileItem, Problem> {
+        let mut after = before.clone();
+        if let Some(email) = self.email {
+            after.email = email.as_str().to_owned();
+            after.email_key = email.key().to_owned();
+        }
+        if let Some(name) = self.name {
+            after.name = name.map(|name| name.as_str().to_owned());
+        }
+        match self.attributes {
+            None => {}
+            Some(None) => after.attributes = BTreeMap::new(),
+            Some(Some(members)) => merge(&mut after.attributes, members)?,
+        }
+        Ok(after)
+    }
+}
+
+fn merge(attributes: &mut BTreeMap<String, String>, members: Members) -> Result<(), Problem> {
+    for (name, value) in members {
+        match value {
+            Some(value) => attributes.insert(name, value),
+            None => attributes.remove(&name),
+        };
+    }
+    let parsed = Attributes::parse(std::mem::take(attributes)).map_err(|violations| {
+        Problem::invalid(violations.into_iter().map(attribute_error).collect())
+    })?;
+    attributes.clone_from(parsed.as_map());
+    Ok(())
+}
+
+/// A change that was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum NotChanged {
+    /// The profile is another version by now, or gone.
+    #[error("the profile has changed meanwhile")]
+    Overtaken,
+    /// The new address belongs to another profile.
+    #[error("the address is taken")]
+    Taken,
+    /// AWS did not do its part.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+/// Changes profiles.
+pub struct Changes {
+    table: Table,
+    nudges: Nudges,
+    clock: Clock,
+    random: Random,
+}
+
+impl Changes {
+    /// Changes to that table.
+    pub const fn new(table: Table, nudges: Nudges, clock: Clock, random: Random) -> Self {
+        Self {
+            table,
+            nudges,
+            clock,
+            random,
+        }
+    }
+
+    /// Stores a changed profile in the place of the version it comes from.
+    ///
+    /// # Errors
+    /// See [`NotChanged`].
+    pub async fn store(
+        &self,
+        dossier: &Dossier,
+        before: &ProfileItem,
+        after: ProfileItem,
+        operator: String,
+    ) -> Result<ProfileItem, NotChanged> {
+        if after == *before {
+            return Ok(after);
+        }
+        let after = ProfileItem {
+            version: before.version + 1,
+            updated_at: self.clock.now(),
+            updated_by: operator,
+            ..after
+        };
+        if after.email_key == before.email_key {
+            self.replace(before, &after).await?;
+            return Ok(after);
+        }
+        self.move_to(dossier, before, pending(after)).await
+    }
+
+    async fn replace(&self, before: &ProfileItem, after: &ProfileItem) -> Result<(), NotChanged> {
+        let key = profile_key(after.id);
+        if self.table.put_if(&key, after, &unchanged(before)).await? {
+            Ok(())
+        } else {
+            Err(NotChanged::Overtaken)
+        }
+    }
+
+    async fn move_to(
+        &self,
+        dossier: &Dossier,
+        before: &ProfileItem,
+        after: ProfileItem,
+    ) -> Result<ProfileItem, NotChanged> {
+        let mails = self.mails(dossier, before, &after);
+        let actions = self.actions(dossier, before, &after, &mails)?;
+        let token = self.random.name();
+        let (committed, (), ()) = tokio::join!(
+            self.table.transact(actions, &token),
+            self.nudges.send(after.id, mails[0].number),
+            self.nudges.send(after.id, mails[1].number),
+        );
+        match committed {
+            Ok(()) => Ok(after),
+            Err(NotCommitted::Failed(failure)) => Err(failure.into()),
+            Err(NotCommitted::Cancelled(reasons)) => {
+                let failed = |action: usize| reasons.get(action).is_some_and(condition_failed);
+                if failed(NEW_LOCK) {
+                    return Err(NotChanged::Taken);
+                }
+                if reasons.iter().any(condition_failed) {
+                    return Err(NotChanged::Overtaken);
+                }
+                Err(NotChanged::Failed(Failure::Unavailable {
+                    operation: "TransactWriteItems",
+                    source: NotCommitted::Cancelled(reasons).into(),
+                }))
+            }
+        }
+    }
+
+    /// One to each address.
+    fn mails(&self, dossier: &Dossier, before: &ProfileItem, after: &ProfileItem) -> [MailItem; 2] {
+        let last = dossier.last_mail();
+        let mail = |kind, number, profile: &ProfileItem| {
+            let recipient = Recipient {
+                profile_id: after.id,
+                to: &profile.email,
+                email_key: &profile.email_key,
+                name: after.name.as_deref(),
+                expires_at: after.expires_at,
+            };
+            MailItem::new(kind, number, recipient, after.updated_at)
+        };
+        [
+            mail(MailKind::ConfirmChange, last + 1, after),
+            mail(MailKind::AddressChanged, last + 2, before),
+        ]
+    }
+
+    fn actions(
+        &self,
+        dossier: &Dossier,
+        before: &ProfileItem,
+        after: &ProfileItem,
+        mails: &[MailItem; 2],
+    ) -> Result<Vec<TransactWriteItem>, Failure> {
+        let table = &self.table;
+        let lock = LockItem {
+            profile_id: after.id,
+            mails: mails[1].number,
+            confirmed: false,
+            line: None,
+            expires_at: after.expires_at,
+        };
+        let free = Condition::absent_or_expired(after.updated_at);
+        // Who wrote a mail meanwhile has counted it on the lock.
+        let ours = Condition::new("profile_id = :id AND mails = :mails")
+            .with(":id", text(after.id.to_string()))
+            .with(":mails", number(dossier.last_mail()));
+        let mut actions = vec![
+            table.put(&profile_key(after.id), after, &unchanged(before))?,
+            table.put(&lock_key(&after.email_key), &lock, &free)?,
+            table.delete(&lock_key(&before.email_key), Some(&ours))?,
+        ];
+        for mail in mails {
+            actions.push(table.put(&mail.key(), mail, &Condition::absent())?);
+        }
+        let waiting = dossier
+            .mails
+            .iter()
+            .rev()
+            .filter(|mail| mail.status.is_waiting());
+        for mail in waiting.take(MOST_MAILS) {
+            actions.push(self.call_off(mail)?);
+        }
+        Ok(actions)
+    }
+
+    fn call_off(&self, mail: &MailItem) -> Result<TransactWriteItem, Failure> {
+        let waiting = Condition::new("#status = :seen")
+            .with(":seen", text(mail.status.as_str()))
+            .with(":abandoned", text(MailStatus::Abandoned.as_str()))
+            .with(":reason", text("the address was changed before it went"));
+        self.table.change(
+            &mail.key(),
+            "SET #status = :abandoned, reason = :reason REMOVE due_shard, due_at",
+            &waiting,
+        )
+    }
+}
+
+/// Where in a change's actions the new lock is.
+const NEW_LOCK: usize = 1;
+
+/// Nobody has shown yet that the new address is theirs.
+fn pending(profile: ProfileItem) -> ProfileItem {
+    ProfileItem {
+        status: ProfileStatus::Pending,
+        list: list(ProfileStatus::Pending, profile.id),
+        ..profile
+    }
+}
+
+/// The profile is still the version that was looked at.
+fn unchanged(seen: &ProfileItem) -> Condition {
+    Condition::new("version = :seen AND #status = :status")
+        .with(":seen", number(seen.version))
+        .with(":status", seen.status.into())
+}

@@ -1,0 +1,298 @@
+//! Sign-ups and resends, which tell a stranger nothing.
+//!
+//! ```text
+//!              ┌─ UpdateItem: requests of the network address ─┐
+//!  request ────┤                                               ├──┐
+//!              └─ BatchGetItem: lock, mails of the address,    │  │
+//!                 mails of the hour ───────────────────────────┘  │
+//!              ┌──────────────────────────────────────────────────┘
+//!              ├─ TransactWriteItems: four writes ─────┐
+//!              ├─ SendMessage (delayed by 1 s) ────────┼──▶ answer
+//!              └─ UpdateItem: mails of the hour ───────┘
+//! ```
+//!
+//! | the address | sign-up writes | resend writes |
+//! | --- | --- | --- |
+//! | is unknown | rate, profile, lock, mail | rate, three decoys |
+//! | has a profile | rate, profile, lock, mail | rate, profile, lock, mail |
+//! | was written to just now | rate, three decoys | rate, three decoys |
+//!
+//! Whatever is known of the address, the answer is the same, and so are the
+//! calls and the number of writes, so that their time tells nothing either. The
+//! owner of a known address is told by mail. A decoy holds nothing, and expires
+//! within the hour.
+//!
+//! A nudge whose mail was not written finds nothing and is forgotten; a mail
+//! whose nudge was lost is due a minute later.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use muster_core::email::Email;
+use muster_core::failure::Failure;
+use muster_core::ids::ProfileId;
+use muster_core::mail::{MailItem, MailKind, Recipient};
+use muster_core::profile::{
+    LockItem, NewProfile, ProfileStatus, Source, expired, leftovers, lock_key, profile_key,
+};
+use muster_core::random::Random;
+use muster_core::table::{Condition, Item, Key, NotCommitted, Table, decode, number, text};
+use muster_core::time::{Clock, Time};
+use serde::Serialize;
+
+use crate::applicant::Applicant;
+use crate::nudges::Nudges;
+use crate::problem::Problem;
+use crate::rates::{AddressRate, Rates};
+
+/// How often a request looks again when another one came in between.
+const TRIES: u32 = 4;
+/// How long a decoy stays, at least.
+const DECOY: Duration = Duration::from_secs(30 * 60);
+
+/// Takes sign-ups and resends.
+pub struct Signups {
+    table: Table,
+    nudges: Nudges,
+    rates: Arc<Rates>,
+    clock: Clock,
+    random: Random,
+}
+
+/// What a stranger asks for.
+enum Asked<'a> {
+    SignUp(&'a Applicant),
+    Resend(&'a Email),
+}
+
+/// Where what must be known of an address is.
+struct Keys([Key; 3]);
+
+/// What is known of an address.
+struct Seen {
+    lock: Option<LockItem>,
+    rate: Option<AddressRate>,
+    hour: Option<Item>,
+}
+
+/// What is done about a request.
+struct Plan {
+    actions: Vec<TransactWriteItem>,
+    nudge: (ProfileId, u32),
+}
+
+/// Nothing, where something would be.
+#[derive(Serialize)]
+struct Decoy {
+    expires_at: i64,
+}
+
+impl Asked<'_> {
+    const fn email(&self) -> &Email {
+        match self {
+            Self::SignUp(applicant) => &applicant.email,
+            Self::Resend(email) => email,
+        }
+    }
+}
+
+impl Signups {
+    /// Sign-ups over these clients.
+    pub const fn new(
+        table: Table,
+        nudges: Nudges,
+        rates: Arc<Rates>,
+        clock: Clock,
+        random: Random,
+    ) -> Self {
+        Self {
+            table,
+            nudges,
+            rates,
+            clock,
+            random,
+        }
+    }
+
+    /// Somebody signs up.
+    ///
+    /// # Errors
+    /// 429 for too many of one network address, 503 for too many in all, 5xx
+    /// when AWS does not do its part.
+    pub async fn sign_up(
+        &self,
+        applicant: &Applicant,
+        from: Option<IpAddr>,
+    ) -> Result<(), Problem> {
+        self.take(Asked::SignUp(applicant), from).await
+    }
+
+    /// Somebody wants the mail again.
+    ///
+    /// # Errors
+    /// As for [`sign_up`](Self::sign_up).
+    pub async fn resend(&self, email: &Email, from: Option<IpAddr>) -> Result<(), Problem> {
+        self.take(Asked::Resend(email), from).await
+    }
+
+    async fn take(&self, asked: Asked<'_>, from: Option<IpAddr>) -> Result<(), Problem> {
+        let email = asked.email();
+        let keys = Keys([
+            lock_key(email.key()),
+            self.rates.address_key(email).await?,
+            self.rates.hour_key(),
+        ]);
+        let (admitted, seen) = tokio::join!(self.rates.admit(from), self.look(&keys));
+        admitted?;
+        let mut seen = seen?;
+        self.rates.room(seen.hour.as_ref())?;
+        let mut cancelled = Vec::new();
+        for _ in 0..TRIES {
+            let plan = self.plan(&asked, &keys, &seen)?;
+            let token = self.random.name();
+            let (committed, (), ()) = tokio::join!(
+                self.table.transact(plan.actions, &token),
+                self.nudges.send(plan.nudge.0, plan.nudge.1),
+                self.rates.count_mail(),
+            );
+            match committed {
+                Ok(()) => return Ok(()),
+                Err(NotCommitted::Failed(failure)) => return Err(failure.into()),
+                // Another request was faster: look at what it left.
+                Err(NotCommitted::Cancelled(reasons)) => {
+                    cancelled = reasons;
+                    seen = self.look(&keys).await?;
+                }
+            }
+        }
+        let failure = Failure::Unavailable {
+            operation: "TransactWriteItems",
+            source: NotCommitted::Cancelled(cancelled).into(),
+        };
+        Err(failure.into())
+    }
+
+    async fn look(&self, keys: &Keys) -> Result<Seen, Failure> {
+        let [lock, rate, hour] = self.table.get_many(&keys.0).await?;
+        Ok(Seen {
+            lock: lock.map(decode).transpose()?,
+            rate: rate.map(decode).transpose()?,
+            hour,
+        })
+    }
+
+    fn plan(&self, asked: &Asked<'_>, keys: &Keys, seen: &Seen) -> Result<Plan, Failure> {
+        let now = self.clock.now();
+        let next = AddressRate::next(seen.rate.as_ref(), now);
+        let lock = seen.lock.as_ref();
+        let held = lock.filter(|lock| !expired(lock.expires_at, now));
+        let (mut plan, mailed) = match (asked, held) {
+            (Asked::SignUp(applicant), None) => (self.create(applicant, lock, next)?, true),
+            (_, Some(lock)) if next <= now => (self.write_again(asked.email(), lock)?, true),
+            _ => (self.pretend(&keys.0[1])?, false),
+        };
+        // Only mails count: asking alone is not to keep the owner waiting.
+        let rate = match &seen.rate {
+            rate if mailed => AddressRate::with(rate.as_ref(), next),
+            Some(rate) => rate.clone(),
+            None => AddressRate::none(now),
+        };
+        let rate = rate.replace(&self.table, &keys.0[1], seen.rate.as_ref())?;
+        plan.actions.insert(0, rate);
+        Ok(plan)
+    }
+
+    /// A new profile, with a mail that goes when the address may hear of us.
+    fn create(
+        &self,
+        applicant: &Applicant,
+        expired: Option<&LockItem>,
+        next: Time,
+    ) -> Result<Plan, Failure> {
+        let now = self.clock.now();
+        let profile = NewProfile {
+            id: ProfileId::new(now, &self.random),
+            email: applicant.email.clone(),
+            name: Some(applicant.name.clone()),
+            attributes: applicant.attributes.clone(),
+            source: Source::Signup,
+            created_by: "signup".to_owned(),
+            row: None,
+            now,
+        };
+        let mut mail = profile.confirmation();
+        if next > now {
+            mail = mail.scheduled(next);
+        }
+        let mut actions = profile.actions(&self.table, Some(&mail))?;
+        if let Some(lock) = expired {
+            actions.extend(leftovers(&self.table, lock, now)?);
+        }
+        Ok(Plan {
+            actions,
+            nudge: (profile.id, mail.number),
+        })
+    }
+
+    /// Another mail to the owner of a profile. Neither the name that was given
+    /// nor anything else a stranger typed goes into it, or into the profile.
+    fn write_again(&self, email: &Email, lock: &LockItem) -> Result<Plan, Failure> {
+        let now = self.clock.now();
+        let id = lock.profile_id;
+        let last = lock.mails + 1;
+        let kind = if lock.confirmed {
+            MailKind::AlreadyRegistered
+        } else {
+            MailKind::Confirm
+        };
+        let recipient = Recipient {
+            profile_id: id,
+            to: email.as_str(),
+            email_key: email.key(),
+            name: None,
+            expires_at: lock.expires_at,
+        };
+        let mail = MailItem::new(kind, last, recipient, now);
+        let present = Condition::new(
+            "attribute_exists(pk) AND #status <> :erasing \
+             AND (attribute_not_exists(expires_at) OR expires_at > :seconds)",
+        )
+        .with(":erasing", ProfileStatus::Erasing.into())
+        .with(":seconds", number(now.as_seconds()))
+        .with(":now", number(now.as_millis()));
+        let unchanged = Condition::new("profile_id = :id AND mails = :before")
+            .with(":id", text(id.to_string()))
+            .with(":before", number(lock.mails))
+            .with(":after", number(last));
+        let table = &self.table;
+        Ok(Plan {
+            actions: vec![
+                table.change(&profile_key(id), "SET asked_at = :now", &present)?,
+                table.change(&lock_key(email.key()), "SET mails = :after", &unchanged)?,
+                table.put(&mail.key(), &mail, &Condition::absent())?,
+            ],
+            nudge: (id, last),
+        })
+    }
+
+    /// As much work as if there were something to do.
+    fn pretend(&self, rate: &Key) -> Result<Plan, Failure> {
+        let now = self.clock.now();
+        let decoy = Decoy {
+            expires_at: now.after(DECOY).as_seconds(),
+        };
+        let actions = ["PROFILE", "EMAIL", "MAIL"].map(|sk| {
+            let key = Key {
+                pk: rate.pk.replacen("RATE", "DECOY", 1),
+                sk: sk.to_owned(),
+            };
+            self.table.put(&key, &decoy, &Condition::any())
+        });
+        Ok(Plan {
+            actions: actions.into_iter().collect::<Result<_, _>>()?,
+            nudge: (ProfileId::new(now, &self.random), 1),
+        })
+    }
+}

@@ -1,0 +1,187 @@
+//! Limits against abuse.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::place::{Answer, Place};
+
+async fn sign_up_from(place: &Place, from: &str, address: &str) -> Answer {
+    let body = json!({ "email": address, "name": "Somebody" });
+    place
+        .request(json!({ "method": "POST", "path": "/signup", "from": from, "body": body }))
+        .await
+}
+
+fn with(name: &'static str, value: &'static str) -> Place {
+    Place::with(move |asked| (asked == name).then(|| value.to_owned()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_network_address_may_ask_so_often_in_ten_minutes() {
+    let place = with("MUSTER_SIGNUPS_PER_ADDRESS", "3");
+    let household = ["2001:db8:1:2::1", "2001:db8:1:2::2", "2001:db8:1:2:3::"];
+    for (index, from) in household.into_iter().enumerate() {
+        let answer = sign_up_from(&place, from, &format!("p{index}@example.com")).await;
+        assert_eq!(answer.status(), 202);
+    }
+    let refused = sign_up_from(&place, "2001:db8:1:2::4", "p4@example.com").await;
+    assert_eq!(
+        (refused.status(), refused.problem()),
+        (429, "too-many-requests")
+    );
+    let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=600).contains(&wait), "{wait}");
+    let resend = json!({ "method": "POST", "path": "/signup/resend", "from": household[0], "body": { "email": "p0@example.com" } });
+    assert_eq!(place.request(resend).await.status(), 429);
+    assert!(place.profile("p4@example.com").await.is_none());
+
+    let neighbour = sign_up_from(&place, "2001:db8:1:3::1", "p4@example.com").await;
+    assert_eq!(neighbour.status(), 202);
+    place.pass(Duration::from_secs(wait)).await;
+    let later = sign_up_from(&place, "2001:db8:1:2::4", "p5@example.com").await;
+    assert_eq!(later.status(), 202);
+}
+
+#[tokio::test(start_paused = true)]
+async fn network_addresses_are_not_to_be_read_in_the_table() {
+    let place = Place::new();
+    sign_up_from(&place, "203.0.113.77", "ada@example.com").await;
+    let rates: Vec<_> = place
+        .items()
+        .into_iter()
+        .filter(|item| item["pk"].as_s().unwrap().starts_with("RATE#"))
+        .collect();
+    assert_eq!(rates.len(), 3);
+    let text = format!("{rates:?}");
+    assert!(
+        !text.contains("203.0.113.77") && !text.contains("ada@"),
+        "{text}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_hour_has_room_for_so_many_mails() {
+    let place = with("MUSTER_SIGNUP_MAILS_PER_HOUR", "2");
+    assert_eq!(place.sign_up("a@example.com").await.status(), 202);
+    assert_eq!(place.sign_up("b@example.com").await.status(), 202);
+    let refused = place.sign_up("c@example.com").await;
+    assert_eq!((refused.status(), refused.problem()), (503, "unavailable"));
+    assert!(place.profile("c@example.com").await.is_none());
+    let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=3600).contains(&wait), "{wait}");
+    place.pass(Duration::from_secs(wait)).await;
+    assert_eq!(place.sign_up("c@example.com").await.status(), 202);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_hears_at_most_every_three_minutes_and_five_times_a_day() {
+    let place = Place::new();
+    place.sign_up("ada@example.com").await;
+    for minute in 0..60 {
+        for path in ["/signup", "/signup/resend"] {
+            let mut body = json!({ "email": "ada@example.com" });
+            if path == "/signup" {
+                body["name"] = json!("Ada");
+            }
+            assert_eq!(place.ask("POST", path, body).await.status(), 202);
+        }
+        place.deliver_mails().await;
+        let mails = place.mails_to("ada@example.com").len();
+        assert_eq!(mails, (minute / 3 + 1).min(5), "minute {minute}");
+        place.pass(Duration::from_secs(60)).await;
+    }
+    place.pass(Duration::from_secs(24 * 60 * 60)).await;
+    place
+        .ask(
+            "POST",
+            "/signup/resend",
+            json!({ "email": "ada@example.com" }),
+        )
+        .await;
+    place.deliver_mails().await;
+    assert_eq!(place.mails_to("ada@example.com").len(), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn asking_in_vain_keeps_nobody_waiting() {
+    let place = Place::new();
+    for _ in 0..10 {
+        place
+            .ask(
+                "POST",
+                "/signup/resend",
+                json!({ "email": "ada@example.com" }),
+            )
+            .await;
+    }
+    place.sign_up("ada@example.com").await;
+    place.deliver_mails().await;
+    assert_eq!(place.mails_to("ada@example.com").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sign_up_that_was_not_mine_is_gone_and_stays_quiet() {
+    let place = Place::new();
+    place.sign_up("ada@example.com").await;
+    place.deliver_mails().await;
+    let mail = place.mails_to("ada@example.com").pop().unwrap();
+    let link = mail
+        .text
+        .split_whitespace()
+        .find(|word| word.contains("/not-me?"));
+    let path = link
+        .unwrap()
+        .strip_prefix("https://muster.example")
+        .unwrap()
+        .to_owned();
+    let before = place.items();
+    for _ in 0..3 {
+        let page = place.get(&path).await;
+        assert!(page.text().contains("It was not me"), "{}", page.text());
+    }
+    assert_eq!(place.items(), before, "looking changes nothing");
+
+    let click = async || {
+        let body = path.split_once('?').unwrap().1;
+        let form = ("content-type", "application/x-www-form-urlencoded");
+        place.ask_with("POST", "/not-me", form, json!(body)).await
+    };
+    assert!(click().await.text().contains("The sign-up is removed"));
+    assert_eq!(click().await.status(), 404, "once is enough");
+    assert!(!format!("{:?}", place.items()).contains("ada@example.com"));
+
+    // Whoever signs the address up again, its owner hears no more today; the
+    // sign-up itself is taken all the same.
+    assert_eq!(place.sign_up("ada@example.com").await.status(), 202);
+    place.deliver_mails().await;
+    place.pass(Duration::from_secs(600)).await;
+    place.sweep().await;
+    place.deliver_mails().await;
+    assert_eq!(place.mails_to("ada@example.com").len(), 1);
+    place.pass(Duration::from_secs(24 * 60 * 60)).await;
+    place.sweep().await;
+    place.deliver_mails().await;
+    assert_eq!(
+        place.mails_to("ada@example.com").len(),
+        2,
+        "but not for ever"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_sign_up_can_be_disowned() {
+    let place = Place::new();
+    let person = json!({ "email": "made@example.com", "name": "Made" });
+    place.ask("POST", "/profiles", person).await;
+    place.deliver_mails().await;
+    let mail = place.mails_to("made@example.com").pop().unwrap();
+    assert!(!mail.text.contains("/not-me"));
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let body = json!(format!("token={}", mail.token));
+    assert_eq!(
+        place.ask_with("POST", "/not-me", form, body).await.status(),
+        404
+    );
+    assert!(place.profile("made@example.com").await.is_some());
+}

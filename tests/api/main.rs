@@ -1,0 +1,11 @@
+//! The API's own code over a table in memory: what needs a clock that can be
+//! pushed forward, or a look at everything that is stored.
+
+// In a test a panic is an answer, in its helpers too.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod expiry;
+mod limits;
+mod place;
+mod profiles;
+mod strangers;

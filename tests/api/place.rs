@@ -1,0 +1,221 @@
+//! One deployment of the API, with its table, its mails and its time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use muster_api::router::{Services, router};
+use muster_api::settings::Settings;
+use muster_core::aws::AwsSettings;
+use muster_core::random::Random;
+use muster_core::settings::Variables;
+use muster_core::table::{Item, Table};
+use muster_core::time::{Clock, Time};
+use muster_simulation::dynamodb::TABLE;
+use muster_simulation::endpoint::{Caller, State, http_client};
+use muster_simulation::faults::Schedule;
+use muster_simulation::invariants::text;
+use muster_simulation::log::Call;
+use muster_simulation::process::{Function, Outcome, Process, ask, setting};
+use muster_simulation::queues::{BULK_MAIL, MAIL};
+use muster_simulation::run::{EPOCH, empty_world};
+use muster_simulation::ses::Accepted;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+/// It needs tokio's paused clock: `#[tokio::test(start_paused = true)]`.
+pub struct Place {
+    pub state: State,
+    clock: Clock,
+    random: Random,
+    api: Router,
+}
+
+/// An answer of the API.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer(pub Value);
+
+impl Answer {
+    pub fn status(&self) -> u64 {
+        self.0["status"].as_u64().unwrap()
+    }
+
+    pub fn body(&self) -> &Value {
+        &self.0["body"]
+    }
+
+    pub fn text(&self) -> &str {
+        self.0["text"].as_str().unwrap()
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.0["headers"][name].as_str()
+    }
+
+    /// The last part of the problem's type.
+    pub fn problem(&self) -> &str {
+        let kind = self.body()["type"].as_str().unwrap_or_default();
+        kind.strip_prefix("urn:muster:problem:").unwrap_or_default()
+    }
+}
+
+impl Place {
+    pub fn new() -> Self {
+        Self::with(|_| None)
+    }
+
+    /// One whose functions have other settings than usual.
+    pub fn with(own: impl Fn(&str) -> Option<String>) -> Self {
+        let (clock, random) = (Clock::manual(EPOCH), Random::seeded(1));
+        let state = empty_world(Schedule::Clean, None, &clock, &random);
+        let caller = Caller {
+            id: 0,
+            function: "api",
+            killed: Arc::new(Notify::new()),
+        };
+        let variables = Variables::from_fn(|name| own(name).or_else(|| setting(name)));
+        let settings = Settings::read(variables).unwrap();
+        let config = settings.aws.sdk_config_over(http_client(&state, &caller));
+        let services = Services::new(&settings, &config, clock.clone(), random.clone());
+        Self {
+            state,
+            clock,
+            random,
+            api: router(services),
+        }
+    }
+
+    /// See [`ask`] for what a request looks like.
+    pub async fn request(&self, request: Value) -> Answer {
+        Answer(ask(self.api.clone(), &request).await)
+    }
+
+    pub async fn ask(&self, method: &str, path: &str, body: Value) -> Answer {
+        self.request(json!({ "method": method, "path": path, "body": body }))
+            .await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.ask("GET", path, Value::Null).await
+    }
+
+    /// A request with one header more.
+    pub async fn ask_with(
+        &self,
+        method: &str,
+        path: &str,
+        (name, value): (&str, &str),
+        body: Value,
+    ) -> Answer {
+        let headers = json!({ name: value });
+        self.request(json!({ "method": method, "path": path, "headers": headers, "body": body }))
+            .await
+    }
+
+    pub async fn sign_up(&self, address: &str) -> Answer {
+        let person = json!({ "email": address, "name": "Somebody" });
+        self.ask("POST", "/signup", person).await
+    }
+
+    /// A confirmed profile of that address, as an operator sees it.
+    pub async fn confirmed(&self, address: &str) -> Value {
+        self.sign_up(address).await;
+        self.deliver_mails().await;
+        let token = self.mails_to(address).pop().unwrap().token;
+        let answer = self
+            .ask("POST", "/confirm", json!({ "token": token }))
+            .await;
+        assert_eq!(answer.status(), 200, "{answer:?}");
+        self.profile(address).await.unwrap()
+    }
+
+    pub async fn profile(&self, address: &str) -> Option<Value> {
+        let found = self.get(&format!("/profiles?email={address}")).await;
+        found.body()["items"].as_array().unwrap().first().cloned()
+    }
+
+    /// Has the mailer handle what is in its queues, until they are empty.
+    pub async fn deliver_mails(&self) {
+        for queue in [MAIL, BULK_MAIL] {
+            loop {
+                let message = {
+                    let mut state = self.state.lock();
+                    let later = state.now().after(Duration::from_secs(60));
+                    state.queues.receive(queue, 1, later).pop()
+                };
+                let Some(message) = message else { break };
+                let event = json!({ "Records": [message.record(queue)] });
+                self.invoke(Function::Mailer, event).await;
+                self.state.lock().queues.forget(queue, &message.id);
+            }
+        }
+    }
+
+    /// The table, past the API.
+    pub fn table(&self) -> Table {
+        let caller = Caller {
+            id: 2,
+            function: "test",
+            killed: Arc::new(Notify::new()),
+        };
+        let variables = &mut Variables::from_fn(setting);
+        let settings = AwsSettings::read(variables);
+        let config = settings.sdk_config_over(http_client(&self.state, &caller));
+        Table::new(aws_sdk_dynamodb::Client::new(&config), TABLE.to_owned())
+    }
+
+    /// What the schedule does every minute.
+    pub async fn sweep(&self) {
+        self.invoke(Function::Sweeper, Value::Null).await;
+    }
+
+    async fn invoke(&self, function: Function, event: Value) {
+        let process = Process::start(1, function, &self.state, &self.clock, &self.random);
+        let (_, outcome) = process.invoke(event).await;
+        assert!(matches!(outcome, Outcome::Answered(_)), "{outcome:?}");
+    }
+
+    /// Every mail that was sent to an address, in order.
+    pub fn mails_to(&self, address: &str) -> Vec<Accepted> {
+        let state = self.state.lock();
+        let mails = state.ses.accepted.iter();
+        mails.filter(|mail| mail.to == address).cloned().collect()
+    }
+
+    /// Lets time pass.
+    pub async fn pass(&self, time: Duration) {
+        tokio::time::advance(time).await;
+        self.state.lock().now();
+    }
+
+    pub fn now(&self) -> Time {
+        self.state.lock().now()
+    }
+
+    /// Everything that is stored, sorted by its keys.
+    pub fn items(&self) -> Vec<Item> {
+        let mut items = self.state.lock().dynamodb.items();
+        items.sort_by_key(|item| (text(item, "pk"), text(item, "sk")));
+        items
+    }
+
+    /// The items that have expired: what time-to-live may remove, or not yet.
+    pub fn expired(&self) -> Vec<(String, String)> {
+        let now = self.now().as_seconds();
+        let expiry = |item: &Item| item.get("expires_at")?.as_n().ok()?.parse::<i64>().ok();
+        self.items()
+            .iter()
+            .filter(|item| expiry(item).is_some_and(|at| at <= now))
+            .map(|item| (text(item, "pk"), text(item, "sk")))
+            .collect()
+    }
+
+    pub fn remove(&self, (pk, sk): &(String, String)) {
+        self.state.lock().dynamodb.remove(pk, sk);
+    }
+
+    /// The calls since the last time this was asked.
+    pub fn calls(&self) -> Vec<Call> {
+        std::mem::take(&mut self.state.lock().log.calls)
+    }
+}
