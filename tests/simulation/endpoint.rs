@@ -26,6 +26,24 @@ use crate::queues::Queues;
 use crate::s3::S3;
 use crate::ses::Ses;
 
+/// How long a call takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Latency {
+    /// As long as chance has it: in simulated time, where it costs nothing.
+    Drawn,
+    /// As long as its work.
+    Off,
+    /// Always as long, whatever its work, which must be shorter: what is left
+    /// for a stopwatch is the caller's own doing.
+    Constant {
+        /// From the call to its answer.
+        answer: Duration,
+        /// As much longer if the answer is that an address is known: a leak,
+        /// planted to be found.
+        planted: Duration,
+    },
+}
+
 /// What all processes of a run share.
 pub struct Shared {
     /// The table.
@@ -42,6 +60,8 @@ pub struct Shared {
     pub schedule: Schedule,
     /// The bug that was planted.
     pub bug: Option<Bug>,
+    /// How long a call takes.
+    pub latency: Latency,
     clock: Clock,
     epoch: Time,
     started: Instant,
@@ -66,6 +86,7 @@ impl Shared {
             log: Log::default(),
             schedule,
             bug,
+            latency: Latency::Drawn,
             epoch: clock.now(),
             clock,
             started: Instant::now(),
@@ -152,8 +173,8 @@ impl HttpConnector for Connector {
 /// # Errors
 /// When the connection breaks.
 pub async fn serve(state: State, caller: Caller, asked: Asked) -> Result<Answer, ConnectorError> {
-    let there = state.lock().latency();
-    tokio::time::sleep(there).await;
+    let came = Instant::now();
+    there(&state, came).await;
     let (fault, answer) = state.lock().answer(&caller, &asked);
     if fault.is_some_and(Fault::kills) {
         caller.killed.notify_one();
@@ -169,14 +190,54 @@ pub async fn serve(state: State, caller: Caller, asked: Asked) -> Result<Answer,
         Some(Fault::DroppedReply) => return Err(ConnectorError::io("the connection broke".into())),
         _ => {}
     }
-    let back = state.lock().latency();
-    tokio::time::sleep(back).await;
+    back(&state, came, &asked, &answer).await;
     state.lock().now();
     Ok(answer)
 }
 
+/// The way of a call to its work.
+async fn there(state: &State, came: Instant) {
+    let latency = state.lock().latency;
+    match latency {
+        Latency::Drawn => draw(state).await,
+        Latency::Off => {}
+        // Work holds up whatever comes meanwhile, so calls that were made
+        // together must all have come before the first is worked on.
+        Latency::Constant { answer, .. } => until(came + answer / 2).await,
+    }
+}
+
+/// The way of an answer.
+async fn back(state: &State, came: Instant, asked: &Asked, said: &Answer) {
+    let latency = state.lock().latency;
+    match latency {
+        Latency::Drawn => draw(state).await,
+        Latency::Off => {}
+        Latency::Constant { answer, planted } if tells_of_a_lock(asked, said) => {
+            until(came + answer + planted).await;
+        }
+        Latency::Constant { answer, .. } => until(came + answer).await,
+    }
+}
+
+async fn draw(state: &State) {
+    let drawn = state.lock().draw();
+    tokio::time::sleep(drawn).await;
+}
+
+/// Waits to the microsecond, which tokio's timers do not.
+async fn until(moment: Instant) {
+    while Instant::now() < moment {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn tells_of_a_lock(asked: &Asked, said: &Answer) -> bool {
+    asked.operation() == "BatchGetItem" && String::from_utf8_lossy(&said.body).contains("EMAIL#")
+}
+
 impl Shared {
-    fn latency(&self) -> Duration {
+    fn draw(&self) -> Duration {
         Duration::from_millis(1 + u64::from(self.random.bytes::<1>()[0]) / 32)
     }
 

@@ -6,15 +6,18 @@ use muster_core::table::Item;
 use muster_core::time::Time;
 
 use crate::endpoint::Shared;
-use crate::story::FILE;
+use crate::story::{FILE, LEAVES, MOVED, STAYS};
 
 /// A rule over the final state: its findings, one line each.
 pub type Invariant = fn(&Shared, &[Item]) -> Vec<String>;
 
 /// Every rule, by name.
-pub const INVARIANTS: [(&str, Invariant); 8] = [
+pub const INVARIANTS: [(&str, Invariant); 11] = [
     ("no profile without lock and mail", profiles_are_whole),
     ("no lock without profile", locks_have_profiles),
+    ("nothing of a profile that is gone", what_is_erased_is_gone),
+    ("whoever clicked is confirmed", clicks_count),
+    ("one request makes one profile", requests_happen_once),
     (
         "every mail sent, or abandoned with a reason",
         mails_are_settled,
@@ -87,6 +90,43 @@ fn locks_have_profiles(_: &Shared, items: &[Item]) -> Vec<String> {
         .collect()
 }
 
+fn what_is_erased_is_gone(_: &Shared, items: &[Item]) -> Vec<String> {
+    let orphans = of_kind(items, "PROFILE#", "MAIL#")
+        .filter(|mail| find(items, &text(mail, "pk"), "PROFILE").is_none())
+        .map(|mail| format!("{} {} has no profile", text(mail, "pk"), text(mail, "sk")));
+    let traces = items
+        .iter()
+        .filter(|item| format!("{item:?}").contains(LEAVES))
+        .map(|item| format!("{} {} is of who left", text(item, "pk"), text(item, "sk")));
+    orphans.chain(traces).collect()
+}
+
+fn clicks_count(_: &Shared, items: &[Item]) -> Vec<String> {
+    of_kind(items, "PROFILE#", "PROFILE")
+        .filter(|profile| [STAYS, MOVED].contains(&text(profile, "email").as_str()))
+        .filter(|profile| text(profile, "status") != "confirmed")
+        .map(|profile| format!("{} is {}", text(profile, "pk"), text(profile, "status")))
+        .collect()
+}
+
+fn requests_happen_once(_: &Shared, items: &[Item]) -> Vec<String> {
+    let records = of_kind(items, "REQUEST#", "REQUEST");
+    let mut findings = Vec::new();
+    for record in records {
+        let id = text(record, "profile_id");
+        let profile = find(items, &format!("PROFILE#{id}"), "PROFILE");
+        if profile.is_none_or(|profile| text(profile, "request") != text(record, "pk")) {
+            findings.push(format!("{} is not of profile {id}", text(record, "pk")));
+        }
+    }
+    let operators = of_kind(items, "PROFILE#", "PROFILE")
+        .filter(|profile| text(profile, "source") == "operator");
+    if operators.count() > 1 {
+        findings.push("one request made several profiles".to_owned());
+    }
+    findings
+}
+
 fn mails_are_settled(_: &Shared, items: &[Item]) -> Vec<String> {
     of_kind(items, "PROFILE#", "MAIL#")
         .filter(|mail| match text(mail, "status").as_str() {
@@ -108,15 +148,12 @@ fn mails_are_settled(_: &Shared, items: &[Item]) -> Vec<String> {
 fn sent_is_sent(shared: &Shared, items: &[Item]) -> Vec<String> {
     of_kind(items, "PROFILE#", "MAIL#")
         .filter(|mail| text(mail, "status") == "sent")
-        .map(|mail| text(mail, "profile_id"))
-        .filter(|id| {
-            !shared
-                .ses
-                .accepted
-                .iter()
-                .any(|mail| mail.profile_id == *id)
+        .map(|mail| (text(mail, "profile_id"), number(mail, "number").to_string()))
+        .filter(|(id, number)| {
+            let mut accepted = shared.ses.accepted.iter();
+            !accepted.any(|mail| mail.profile_id == *id && mail.mail == *number)
         })
-        .map(|id| format!("the mail of {id} is marked sent, and SES never saw it"))
+        .map(|(id, number)| format!("mail {number} of {id} is marked sent, and SES never saw it"))
         .collect()
 }
 

@@ -13,7 +13,7 @@ use muster_simulation::invariants::{INVARIANTS, text};
 use muster_simulation::process::{Function, Outcome};
 use muster_simulation::queues::{CHUNK, IMPORT, MAIL};
 use muster_simulation::run::empty_world;
-use muster_simulation::socket::RealProcess;
+use muster_simulation::socket::{RealProcess, request};
 use muster_simulation::story::FILE_CSV;
 use serde_json::{Value, json};
 
@@ -96,26 +96,6 @@ impl Machine {
             .flat_map(|(_, invariant)| invariant(&state, &items))
             .collect()
     }
-}
-
-/// What an HTTP API hands to its function.
-fn request(path: &str, body: &Value) -> Value {
-    json!({
-        "version": "2.0",
-        "routeKey": format!("POST {path}"),
-        "rawPath": path,
-        "rawQueryString": "",
-        "headers": { "content-type": "application/json", "host": "muster.example" },
-        "requestContext": {
-            "apiId": "api",
-            "stage": "$default",
-            "requestId": "r",
-            "timeEpoch": 0,
-            "http": { "method": "POST", "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1" },
-        },
-        "body": body.to_string(),
-        "isBase64Encoded": false,
-    })
 }
 
 /// Signs up, mails and confirms, whoever is killed on the way.

@@ -16,10 +16,11 @@ use axum::body::{Body, to_bytes};
 use axum::extract::State as Shared;
 use axum::http::{Request, Response, StatusCode};
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::sync::{Mutex, Notify, mpsc};
+use tokio::time::Instant;
 
 use crate::asked::Asked;
 use crate::endpoint::{Caller, State, serve};
@@ -34,14 +35,23 @@ pub struct RealProcess {
     child: Child,
     caller: Caller,
     events: mpsc::Sender<Value>,
-    answers: mpsc::Receiver<Option<Value>>,
+    answers: mpsc::Receiver<Answered>,
+    took: Duration,
+}
+
+/// What came of an event: nothing, if the function failed.
+struct Answered {
+    answer: Option<Value>,
+    took: Duration,
 }
 
 struct Gate {
     state: State,
     caller: Caller,
     events: Mutex<mpsc::Receiver<Value>>,
-    answers: mpsc::Sender<Option<Value>>,
+    answers: mpsc::Sender<Answered>,
+    /// When the last event was handed over.
+    handed: Mutex<Instant>,
 }
 
 impl RealProcess {
@@ -63,6 +73,7 @@ impl RealProcess {
             caller: caller.clone(),
             events: Mutex::new(queue),
             answers: give,
+            handed: Mutex::new(Instant::now()),
         });
         let router = Router::new().fallback(answer).with_state(gate);
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -71,7 +82,14 @@ impl RealProcess {
             caller,
             events,
             answers,
+            took: Duration::ZERO,
         }
+    }
+
+    /// How long the last event took, from its being handed to the process
+    /// until the answer came.
+    pub const fn took(&self) -> Duration {
+        self.took
     }
 
     /// Has the process handle one event; one that was killed does not come
@@ -90,12 +108,35 @@ impl RealProcess {
                 self.child.kill().await.expect("a process to kill");
                 (None, Outcome::Killed)
             }
-            answer = answer => match answer.ok().flatten().flatten() {
-                Some(answer) => (Some(self), Outcome::Answered(answer)),
-                None => (None, Outcome::Failed),
+            answer = answer => match answer {
+                Ok(Some(Answered { answer: Some(answer), took })) => {
+                    self.took = took;
+                    (Some(self), Outcome::Answered(answer))
+                }
+                _ => (None, Outcome::Failed),
             },
         }
     }
+}
+
+/// What an HTTP API hands to its function for a `POST`.
+pub fn request(path: &str, body: &Value) -> Value {
+    json!({
+        "version": "2.0",
+        "routeKey": format!("POST {path}"),
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": { "content-type": "application/json", "host": "muster.example" },
+        "requestContext": {
+            "apiId": "api",
+            "stage": "$default",
+            "requestId": "r",
+            "timeEpoch": 0,
+            "http": { "method": "POST", "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1" },
+        },
+        "body": body.to_string(),
+        "isBase64Encoded": false,
+    })
 }
 
 fn bootstrap(function: Function) -> PathBuf {
@@ -164,16 +205,21 @@ impl Gate {
     async fn runtime(&self, call: &str, body: &[u8]) -> Response<Body> {
         if call == "invocation/next" {
             return match self.events.lock().await.recv().await {
-                Some(event) => invocation(&event),
+                Some(event) => {
+                    let response = invocation(&event);
+                    *self.handed.lock().await = Instant::now();
+                    response
+                }
                 // Nobody will ask this process for anything any more.
                 None => std::future::pending().await,
             };
         }
+        let took = self.handed.lock().await.elapsed();
         let answer = call
             .ends_with("/response")
             .then(|| serde_json::from_slice(body).unwrap_or_default());
         // Whoever asked may have gone.
-        let _ = self.answers.send(answer).await;
+        let _ = self.answers.send(Answered { answer, took }).await;
         respond(StatusCode::ACCEPTED, Bytes::new())
     }
 

@@ -6,14 +6,30 @@ use std::time::Duration;
 use muster_core::random::Random;
 use muster_core::records::MAX_RECORD_BYTES;
 
-/// One thing that somebody does.
+/// One thing that somebody does, again and again until the answer says that it
+/// is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Act {
-    /// Signs up; tries again when the answer is no success.
-    SignUp(String),
+    /// Signs up.
+    SignUp(&'static str),
+    /// Wants the mail again.
+    Resend(&'static str),
     /// Clicks the link of the newest mail to that address, as soon as there is
-    /// one; tries again when the answer is no success.
-    Confirm(String),
+    /// one.
+    Confirm(&'static str),
+    /// Clicks the other link: it was somebody else.
+    Disown(&'static str),
+    /// An operator makes a profile, with an `Idempotency-Key`.
+    Create(&'static str),
+    /// An operator gives a profile another address.
+    Move {
+        /// The old one.
+        from: &'static str,
+        /// The new one.
+        to: &'static str,
+    },
+    /// An operator erases the profile of that address.
+    Erase(&'static str),
     /// Drops a CSV.
     Upload {
         /// The object.
@@ -26,9 +42,25 @@ pub enum Act {
 /// When somebody does what.
 #[derive(Debug, Clone)]
 pub struct Story {
-    /// The acts, in the order of their times.
+    /// What begins by itself, and when.
     pub acts: Vec<(Duration, Act)>,
+    /// What follows: when the first is done, the second, that long after.
+    pub then: Vec<(Act, Duration, Act)>,
 }
+
+/// Signs up and confirms.
+pub const STAYS: &str = "stays@example.com";
+/// Signs up, confirms, and gets another address.
+pub const MOVES: &str = "moves@example.com";
+/// That address.
+pub const MOVED: &str = "moved@example.com";
+/// Signs up and is gone in the end: erased by an operator, or by the owner of
+/// the address.
+pub const LEAVES: &str = "leaves@example.com";
+/// Signs up and does not care.
+pub const WAITS: &str = "waits@example.com";
+/// Is made by an operator.
+pub const MADE: &str = "made@example.com";
 
 /// What became of the rows of a file, had nothing gone wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,31 +81,42 @@ pub const FILE: Rows = Rows {
 };
 
 impl Story {
-    /// A few sign-ups, some of the same address, most of them confirmed, and
-    /// a file that asks for no mails.
+    /// A few people who sign up, confirm, move and leave, and a file that asks
+    /// for no mails.
     pub fn of(random: &Random) -> Self {
         let second =
             |limit: u64| Duration::from_millis(u64::from_le_bytes(random.bytes()) % (limit * 1000));
-        let mut acts = Vec::new();
-        for person in 0..3 {
-            let address = format!("person{person}@example.com");
-            acts.push((second(5), Act::SignUp(address.clone())));
-            if person == 0 {
-                acts.push((second(5), Act::SignUp(address.clone())));
-            }
-            if person < 2 {
-                acts.push((Duration::from_secs(6) + second(60), Act::Confirm(address)));
-            }
-        }
-        acts.push((
-            second(20),
-            Act::Upload {
-                key: "uploads/people.csv".to_owned(),
-                csv: FILE_CSV.clone(),
-            },
-        ));
-        acts.sort_by_key(|(at, _)| *at);
-        Self { acts }
+        let file = Act::Upload {
+            key: "uploads/people.csv".to_owned(),
+            csv: FILE_CSV.clone(),
+        };
+        let acts = vec![
+            (second(5), Act::SignUp(STAYS)),
+            (second(5), Act::SignUp(STAYS)),
+            (second(5), Act::SignUp(MOVES)),
+            (second(5), Act::SignUp(LEAVES)),
+            (second(5), Act::SignUp(WAITS)),
+            (second(300), Act::Resend(WAITS)),
+            (second(60), Act::Create(MADE)),
+            (second(20), file),
+        ];
+        let leave = if random.bytes::<1>()[0] < 128 {
+            Act::Erase(LEAVES)
+        } else {
+            Act::Disown(LEAVES)
+        };
+        let moving = Act::Move {
+            from: MOVES,
+            to: MOVED,
+        };
+        let then = vec![
+            (Act::SignUp(STAYS), second(60), Act::Confirm(STAYS)),
+            (Act::SignUp(MOVES), second(60), Act::Confirm(MOVES)),
+            (Act::SignUp(MOVES), second(90), moving.clone()),
+            (moving, second(60), Act::Confirm(MOVED)),
+            (Act::SignUp(LEAVES), second(30), leave),
+        ];
+        Self { acts, then }
     }
 }
 
@@ -87,6 +130,7 @@ impl Story {
         let key = "uploads/broken.csv".to_owned();
         Self {
             acts: vec![(Duration::ZERO, Act::Upload { key, csv })],
+            then: Vec::new(),
         }
     }
 }

@@ -35,6 +35,9 @@ const CONCURRENCY: usize = 2;
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// How long people wait before they try again.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// How long people look for a mail or a profile that does not come: a mail to
+/// an address that was changed before it went, say.
+const GIVES_UP: Duration = Duration::from_secs(3 * 60 * 60);
 /// Nothing takes longer than this, whatever goes wrong: the longest visibility
 /// timeout (90 minutes) a few times over.
 const END: Duration = Duration::from_secs(24 * 60 * 60);
@@ -46,7 +49,11 @@ pub struct World {
     random: Random,
     idle: BTreeMap<Function, Vec<Process>>,
     busy: BTreeMap<Function, usize>,
+    start: Time,
     acts: Vec<(Time, Act)>,
+    then: Vec<(Act, Duration, Act)>,
+    /// Acts that were tried: what they are about may be gone since.
+    tried: Vec<Act>,
     next_sweep: Time,
     processes: u64,
     uploads: u64,
@@ -84,7 +91,10 @@ impl World {
             random,
             idle: BTreeMap::new(),
             busy: BTreeMap::new(),
+            start,
             acts,
+            then: story.then,
+            tried: Vec::new(),
             next_sweep: start.after(SWEEP_EVERY),
             processes: 0,
             uploads: 0,
@@ -125,14 +135,33 @@ impl World {
         {
             match (self.request(&act), act) {
                 (Some(request), act) => {
-                    self.start(Function::Api, request, Purpose::Act(act), running)
+                    self.tried.push(act.clone());
+                    self.start(Function::Api, request, Purpose::Act(act), running);
                 }
                 // No function is needed: S3 takes the file and sends its event.
                 (None, Act::Upload { key, csv }) => self.upload(&key, csv, now),
-                // No mail yet: people look into their inbox now and then.
+                // Its effect is there, though its answer was lost.
+                (None, act) if self.tried.contains(&act) => self.follow(&act, now),
+                (None, _) if now > self.start.after(GIVES_UP) => {}
+                // No mail yet, no profile yet: people look now and then.
                 (None, act) => self.again(act, now),
             }
         }
+    }
+
+    /// What comes after an act.
+    fn follow(&mut self, done: &Act, now: Time) {
+        let next: Vec<_> = self
+            .then
+            .extract_if(.., |(act, _, _)| act == done)
+            .map(|(_, wait, act)| (now.after(wait), act))
+            .collect();
+        self.acts.extend(next);
+        self.sort_acts();
+    }
+
+    fn sort_acts(&mut self) {
+        self.acts.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
     }
 
     fn start_batches(&mut self, now: Time, running: &mut FuturesUnordered<Running>) {
@@ -246,47 +275,72 @@ impl World {
 
     fn end_act(&mut self, act: Act, outcome: &Outcome, now: Time) {
         let done = match outcome {
-            Outcome::Answered(answer) => {
-                answer["status"].as_u64().is_some_and(|status| status < 300)
-            }
+            // Nothing to be found is as good an end as any: a link that is
+            // used up, a profile that is erased.
+            Outcome::Answered(answer) => answer["status"]
+                .as_u64()
+                .is_some_and(|status| status < 300 || status == 404),
             Outcome::Failed | Outcome::Killed => false,
         };
-        if !done {
+        if done {
+            self.follow(&act, now);
+        } else {
             self.again(act, now);
         }
     }
 
     fn again(&mut self, act: Act, now: Time) {
         self.acts.push((now.after(PATIENCE), act));
-        self.acts.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+        self.sort_acts();
     }
 
+    /// What the API is asked for; nothing, if there is nothing to ask for yet,
+    /// or any more.
     fn request(&self, act: &Act) -> Option<Value> {
-        match act {
-            Act::SignUp(address) => Some(json!({
-                "method": "POST",
-                "path": "/signup",
-                "body": { "email": address, "name": "Somebody" },
-            })),
+        let person = |address: &str| json!({ "email": address, "name": "Somebody" });
+        Some(match act {
+            Act::SignUp(address) => {
+                json!({ "method": "POST", "path": "/signup", "body": person(address) })
+            }
+            Act::Resend(address) => {
+                json!({ "method": "POST", "path": "/signup/resend", "body": { "email": address } })
+            }
             Act::Confirm(address) => {
                 let token = self.token_of(address)?;
-                Some(json!({ "method": "POST", "path": "/confirm", "body": { "token": token } }))
+                json!({ "method": "POST", "path": "/confirm", "body": { "token": token } })
             }
-            Act::Upload { .. } => None,
-        }
+            Act::Disown(address) => {
+                let form = format!("token={}", self.token_of(address)?);
+                let headers = json!({ "content-type": "application/x-www-form-urlencoded" });
+                json!({ "method": "POST", "path": "/not-me", "headers": headers, "body": form })
+            }
+            Act::Create(address) => {
+                let headers = json!({ "idempotency-key": address });
+                json!({ "method": "POST", "path": "/profiles", "headers": headers, "body": person(address) })
+            }
+            Act::Move { from, to } => {
+                let path = self.path_of(from)?;
+                let headers = json!({ "if-match": "*" });
+                json!({ "method": "PATCH", "path": path, "headers": headers, "body": { "email": to } })
+            }
+            Act::Erase(address) => {
+                json!({ "method": "DELETE", "path": self.path_of(address)?, "body": null })
+            }
+            Act::Upload { .. } => return None,
+        })
     }
 
     /// The token in the newest mail to an address.
     fn token_of(&self, address: &str) -> Option<String> {
         let state = self.state.lock();
-        let profile = state.dynamodb.owner(address)?;
-        let mail = state
-            .ses
-            .accepted
-            .iter()
-            .rev()
-            .find(|mail| mail.profile_id == profile)?;
+        let mut mails = state.ses.accepted.iter().rev();
+        let mail = mails.find(|mail| mail.to == address && !mail.token.is_empty())?;
         Some(mail.token.clone())
+    }
+
+    fn path_of(&self, address: &str) -> Option<String> {
+        let owner = self.state.lock().dynamodb.owner(address)?;
+        Some(format!("/profiles/{owner}"))
     }
 
     fn upload(&mut self, key: &str, csv: Vec<u8>, now: Time) {

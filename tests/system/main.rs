@@ -7,5 +7,6 @@
 mod imports;
 mod nudges;
 mod operators;
+mod profiles;
 mod signup;
 mod stack;
