@@ -4,7 +4,10 @@
 // In a test a panic is an answer, in its helpers too.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod captcha;
 mod expiry;
+mod failures;
+mod hostile;
 mod limits;
 mod place;
 mod profiles;

@@ -76,7 +76,7 @@ impl Place {
         let variables = Variables::from_fn(|name| own(name).or_else(|| setting(name)));
         let settings = Settings::read(variables).unwrap();
         let config = settings.aws.sdk_config_over(http_client(&state, &caller));
-        let services = Services::new(&settings, &config, clock.clone(), random.clone());
+        let services = Services::new(&settings, &config, clock.clone(), random.clone()).unwrap();
         Self {
             state,
             clock,

@@ -89,7 +89,7 @@ pub enum Outcome {
 /// What a process of the simulation is told by its environment.
 pub fn setting(name: &str) -> Option<String> {
     let value = match name {
-        "AWS_SESSION_TOKEN" => return None,
+        "AWS_SESSION_TOKEN" | "MUSTER_CAPTCHA_URL" => return None,
         "AWS_ENDPOINT_URL" => "http://aws.local".to_owned(),
         "MUSTER_TABLE" => TABLE.to_owned(),
         "MUSTER_MAIL_QUEUE_URL" => url(MAIL),
@@ -126,7 +126,8 @@ impl Process {
             Function::Api => {
                 let settings = muster_api::settings::Settings::read(variables()).expect("settings");
                 let config = settings.aws.sdk_config_over(http);
-                let services = muster_api::router::Services::new(&settings, &config, clock, random);
+                let services = muster_api::router::Services::new(&settings, &config, clock, random)
+                    .expect("services");
                 Handler::Api(muster_api::router::router(services))
             }
             Function::Mailer => {

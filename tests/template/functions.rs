@@ -23,6 +23,8 @@ const FUNCTIONS: &[Function] = &[
             "MUSTER_MAIL_QUEUE_URL",
             "MUSTER_SIGNUPS_PER_ADDRESS",
             "MUSTER_SIGNUP_MAILS_PER_HOUR",
+            "MUSTER_CAPTCHA_URL",
+            "MUSTER_CAPTCHA_SECRET",
         ],
         settings: include_str!("../../functions/api/src/settings.rs"),
     },

@@ -4,19 +4,32 @@ use axum::body::Bytes;
 use axum::http::HeaderMap;
 use muster_core::email::Email;
 use muster_core::person::{Attributes, Name};
+use utoipa::ToSchema;
 
 use crate::body::Fields;
+use crate::openapi::values;
 use crate::problem::Problem;
 
-/// The body of `POST /signup` and `POST /profiles`:
-/// `{"email": …, "name": …, "attributes"?: {…}}`.
-#[derive(Debug)]
+/// A person.
+//
+// The body of `POST /profiles`, and with a captcha beside it of `POST /signup`:
+// `{"email": …, "name": …, "attributes"?: {…}}`. `Fields` holds what the
+// attribute says of unknown ones.
+#[derive(Debug, ToSchema)]
+#[schema(
+    as = NewProfile,
+    examples(json!({ "email": "ada@example.com", "name": "Ada Lovelace", "attributes": { "city": "London" } }))
+)]
+#[serde(deny_unknown_fields)]
 pub struct Applicant {
     /// The address.
+    #[schema(value_type = values::EmailAddress)]
     pub email: Email,
     /// The name.
+    #[schema(value_type = values::Name)]
     pub name: Name,
     /// Whatever else is known.
+    #[schema(value_type = Option<values::Attributes>)]
     pub attributes: Attributes,
 }
 
@@ -27,18 +40,21 @@ impl Applicant {
     /// 4xx that names every bad field.
     pub fn parse(headers: &HeaderMap, body: &Bytes) -> Result<Self, Problem> {
         let mut fields = Fields::parse(headers, body)?;
+        let applicant = Self::take(&mut fields);
+        fields.finish()?;
+        applicant.ok_or_else(|| Problem::invalid(Vec::new()))
+    }
+
+    /// Takes the fields; if one of them is bad, none comes of it, and
+    /// [`Fields::finish`] names it.
+    pub fn take(fields: &mut Fields) -> Option<Self> {
         let email = fields.required("email", Email::parse);
         let name = fields.required("name", Name::parse);
         let attributes = fields.attributes();
-        fields.finish()?;
-        match (email, name) {
-            (Some(email), Some(name)) => Ok(Self {
-                email,
-                name,
-                attributes,
-            }),
-            // `finish` has named every field that was not taken.
-            _ => Err(Problem::invalid(Vec::new())),
-        }
+        Some(Self {
+            email: email?,
+            name: name?,
+            attributes,
+        })
     }
 }

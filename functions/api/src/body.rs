@@ -66,7 +66,7 @@ impl Fields {
             )),
             Err(error) => Err(Problem::new(
                 Kind::Malformed,
-                format!("the body is not JSON: {error}"),
+                format!("the body cannot be read as JSON: {error}"),
             )),
         }
     }
@@ -222,9 +222,12 @@ pub fn form_field(
         ));
     }
     not_too_long(body)?;
-    Ok(form_urlencoded::parse(body)
-        .find(|(given, _)| given == name)
-        .map(|(_, value)| value.into_owned()))
+    let mut given = form_urlencoded::parse(body).filter(|(given, _)| given == name);
+    // Which of two is meant, nobody knows.
+    Ok(match (given.next(), given.next()) {
+        (Some((_, value)), None) => Some(value.into_owned()),
+        _ => None,
+    })
 }
 
 fn not_too_long(body: &Bytes) -> Result<(), Problem> {

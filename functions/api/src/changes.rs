@@ -21,21 +21,32 @@ use muster_core::profile::{
 use muster_core::random::Random;
 use muster_core::table::{Condition, NotCommitted, Table, condition_failed, number, text};
 use muster_core::time::Clock;
+use utoipa::ToSchema;
 
 use crate::body::{Fields, JSON, MERGE_PATCH, Members, attribute_error};
 use crate::nudges::Nudges;
+use crate::openapi::values;
 use crate::problem::Problem;
 
 /// The most mails to the old address that a change calls off.
 const MOST_MAILS: usize = 90;
 
 /// What is to change: a field that is not here stays.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, ToSchema)]
+#[schema(
+    as = ProfileChanges,
+    examples(json!({ "name": "Ada King", "attributes": { "city": null, "plan": "basic" } }))
+)]
+#[serde(deny_unknown_fields)]
 pub struct Patch {
+    /// The new address. It is to be confirmed, and both addresses are written to.
+    #[schema(value_type = values::EmailAddress, required = false)]
     email: Option<Email>,
     /// `null` takes the name away.
+    #[schema(value_type = Option<values::Name>)]
     name: Option<Option<Name>>,
     /// `null` takes all of them away; a value that is `null`, that one.
+    #[schema(value_type = values::AttributeChanges, required = false)]
     attributes: Option<Option<Members>>,
 }
 

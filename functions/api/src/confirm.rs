@@ -7,20 +7,27 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use muster_core::token::Token;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::body::{Fields, JSON, form_field, is};
 use crate::confirmations::{Outcome, Standing};
+use crate::openapi::bodies::{LinkToken, LinkTokenForm};
+use crate::openapi::parameters;
+use crate::openapi::refusals::{Always, BadBody, BadRequest, Invalid};
 use crate::page::{Message, Page, Question};
-use crate::problem::{Kind, Problem};
+use crate::problem::{Kind, Problem, Wire};
 use crate::router::Shared;
 
 /// What confirming led to.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(json!({ "status": "confirmed" })))]
 pub struct Confirmed {
+    /// `already_confirmed` if the token did its work before.
+    #[schema(inline)]
     status: ConfirmedStatus,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum ConfirmedStatus {
     Confirmed,
@@ -32,6 +39,22 @@ enum ConfirmedStatus {
 ///
 /// # Errors
 /// 5xx when the table cannot be read.
+#[utoipa::path(
+    get,
+    path = "/confirm",
+    operation_id = "showConfirmation",
+    tag = "people",
+    summary = "The page behind a mail's link",
+    description = "A page with a button. Changes nothing, however often it is fetched: programs \
+        that look into mail follow links, too.",
+    params(parameters::LinkToken),
+    responses(
+        (status = 200, description = "A page with the button, or one that says that the address is confirmed already.", body = String, content_type = "text/html"),
+        (status = 404, description = "A page that says that the link does not work.", body = String, content_type = "text/html"),
+        (status = 410, description = "A page that says that the link has expired or is used up.", body = String, content_type = "text/html"),
+        Always,
+    ),
+)]
 pub async fn show(State(services): Shared, RawQuery(query): RawQuery) -> Result<Page, Problem> {
     let Some(token) = token_in(query.as_deref().unwrap_or_default().as_bytes()) else {
         return Ok(Message::Unknown.into());
@@ -47,6 +70,36 @@ pub async fn show(State(services): Shared, RawQuery(query): RawQuery) -> Result<
 /// # Errors
 /// For JSON: 404 for a token that confirms nothing, 4xx for a bad body; 5xx
 /// when the table cannot be reached.
+#[utoipa::path(
+    post,
+    path = "/confirm",
+    operation_id = "confirm",
+    tag = "people",
+    summary = "Confirm an address",
+    description = "Confirms the address that the token was sent to; doing it twice does no harm. A \
+        form is answered with a page, JSON with JSON.",
+    request_body(
+        description = "The token; as JSON, or as the page's form sends it.",
+        content((LinkToken = "application/json"), (LinkTokenForm = "application/x-www-form-urlencoded")),
+    ),
+    responses(
+        (
+            status = 200,
+            description = "Confirmed, now or before.",
+            content((Confirmed = "application/json"), (String = "text/html")),
+        ),
+        (
+            status = 404,
+            description = "The token confirms nothing. For JSON also: it has expired, or is used up.",
+            content((Wire = "application/problem+json"), (String = "text/html")),
+        ),
+        (status = 410, description = "For a form: a page that says that the link has expired or is used up.", body = String, content_type = "text/html"),
+        Always,
+        BadBody,
+        (status = 400, response = BadRequest),
+        (status = 422, response = Invalid),
+    ),
+)]
 pub async fn confirm(
     State(services): Shared,
     headers: HeaderMap,

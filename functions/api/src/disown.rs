@@ -7,6 +7,9 @@ use axum::http::HeaderMap;
 
 use crate::body::form_field;
 use crate::confirm::token_in;
+use crate::openapi::bodies::LinkTokenForm;
+use crate::openapi::parameters;
+use crate::openapi::refusals::{Always, BadBody};
 use crate::page::{Disowning, Message, Page};
 use crate::problem::Problem;
 use crate::router::Shared;
@@ -15,6 +18,20 @@ use crate::router::Shared;
 ///
 /// # Errors
 /// 5xx when the table cannot be read.
+#[utoipa::path(
+    get,
+    path = "/not-me",
+    operation_id = "showDisowning",
+    tag = "people",
+    summary = "The page behind a mail's other link",
+    description = "For whoever never signed up: a page with a button. Changes nothing.",
+    params(parameters::LinkToken),
+    responses(
+        (status = 200, description = "A page with the button.", body = String, content_type = "text/html"),
+        (status = 404, description = "A page that says that there is no sign-up to remove.", body = String, content_type = "text/html"),
+        Always,
+    ),
+)]
 pub async fn show(State(services): Shared, RawQuery(query): RawQuery) -> Result<Page, Problem> {
     let Some(token) = token_in(query.as_deref().unwrap_or_default().as_bytes()) else {
         return Ok(Message::NothingToDisown.into());
@@ -30,6 +47,22 @@ pub async fn show(State(services): Shared, RawQuery(query): RawQuery) -> Result<
 ///
 /// # Errors
 /// 415 for what is no form; 5xx when the table cannot be reached.
+#[utoipa::path(
+    post,
+    path = "/not-me",
+    operation_id = "disown",
+    tag = "people",
+    summary = "Remove a sign-up that was not mine",
+    description = "Removes the sign-up that the token's mail was sent for, unless the address has \
+        been confirmed. Whoever signs the address up again, it gets no more mail that day.",
+    request_body(content = LinkTokenForm, content_type = "application/x-www-form-urlencoded", description = "The token, as the page's form sends it."),
+    responses(
+        (status = 200, description = "A page that says that the sign-up is removed.", body = String, content_type = "text/html"),
+        (status = 404, description = "A page that says that there is no sign-up to remove.", body = String, content_type = "text/html"),
+        Always,
+        BadBody,
+    ),
+)]
 pub async fn disown(
     State(services): Shared,
     headers: HeaderMap,

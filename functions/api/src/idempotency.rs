@@ -9,7 +9,7 @@ use crate::problem::{Kind, Problem};
 
 const HEADER: &str = "idempotency-key";
 /// What most clients keep to, Stripe's among them.
-const MAX_CHARS: usize = 255;
+pub const MAX_CHARS: usize = 255;
 
 /// A key that came with a request.
 #[derive(Debug, Clone, PartialEq, Eq)]

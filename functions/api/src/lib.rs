@@ -6,25 +6,30 @@
 //! | [`signup`], [`confirm`], [`disown`] | for people: sign up, confirm, or say that it was somebody else |
 //! | [`profiles`], [`imports`] | for operators |
 //! | [`signups`], [`confirmations`], [`registry`], [`changes`] | what happens in the table, one transaction each |
-//! | [`rates`] | limits against abuse |
+//! | [`rates`], [`captcha`] | limits against abuse |
 //! | [`nudges`] | to the mailer |
 //! | [`listing`] | lists, newest first |
+//! | [`gateway`] | what it hands over, read in one way |
 //! | [`caller`], [`path`], [`query`], [`body`], [`json`], [`applicant`] | who asks, and for what |
 //! | [`precondition`], [`idempotency`] | `If-Match` and `Idempotency-Key` |
 //! | [`page`], [`problem`] | what goes out: to a browser, and when it is wrong |
+//! | [`openapi`] | all of it described, for programs and for newcomers |
 
 pub mod applicant;
 pub mod body;
 pub mod caller;
+pub mod captcha;
 pub mod changes;
 pub mod confirm;
 pub mod confirmations;
 pub mod disown;
+pub mod gateway;
 pub mod idempotency;
 pub mod imports;
 pub mod json;
 pub mod listing;
 pub mod nudges;
+pub mod openapi;
 pub mod page;
 pub mod path;
 pub mod precondition;

@@ -10,14 +10,17 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::try_join_all;
 use muster_core::failure::Failure;
+use muster_core::ids::ProfileId;
 use muster_core::table::{Item, Table, decode, text};
 use muster_core::violation::Violation;
 use serde::de::DeserializeOwned;
 
 use crate::query::Parameters;
 
-const DEFAULT_LIMIT: usize = 20;
-const MAX_LIMIT: usize = 100;
+/// The most items of a page unless somebody asks otherwise.
+pub const DEFAULT_LIMIT: usize = 20;
+/// The most items that somebody may ask for.
+pub const MAX_LIMIT: usize = 100;
 
 /// Items that a partition gives beyond its share, so that an uneven spread
 /// does not cost another step.
@@ -66,13 +69,19 @@ fn cursor(text: &str) -> Result<String, Violation> {
         .decode(text)
         .ok()
         .and_then(|bytes| String::from_utf8(bytes).ok())
-        // `<created_at>#<id>`, as the index has it.
-        .filter(|sort| sort.len() > SORT_PREFIX && sort.as_bytes()[SORT_PREFIX] == b'#')
+        .filter(|sort| is_sort_key(sort))
         .ok_or_else(|| Violation::new("invalid_cursor", "a next_cursor of an earlier answer"))
 }
 
-/// Length of a time: `2026-01-01T00:00:00.000Z`.
-const SORT_PREFIX: usize = 24;
+/// Whether it is `<created_at>#<id>`, as the index has it. DynamoDB refuses one
+/// that is far longer, which would look like our mistake.
+fn is_sort_key(text: &str) -> bool {
+    text.split_once('#').is_some_and(|(time, id)| {
+        let of_time = |c: u8| c.is_ascii_digit() || b"-T:.Z".contains(&c);
+        // `2026-01-01T00:00:00.000Z`
+        time.len() == 24 && time.bytes().all(of_time) && id.parse::<ProfileId>().is_ok()
+    })
+}
 
 /// One page of what is in these partitions and is wanted.
 ///

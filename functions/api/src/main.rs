@@ -1,6 +1,8 @@
 //! The API's process: settings, clients, run.
 
-use lambda_http::{Error, tracing};
+use lambda_http::tower::ServiceExt;
+use lambda_http::{Adapter, Error, lambda_runtime, tracing};
+use muster_api::gateway::readable;
 use muster_api::router::{Services, router};
 use muster_api::settings::Settings;
 use muster_core::random::Random;
@@ -12,6 +14,7 @@ async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
     let settings = Settings::read(Variables::of_process())?;
     let config = settings.aws.sdk_config();
-    let services = Services::new(&settings, &config, Clock::system(), Random::system());
-    lambda_http::run(router(services)).await
+    let services = Services::new(&settings, &config, Clock::system(), Random::system())?;
+    let api = Adapter::from(router(services)).map_request(readable);
+    lambda_runtime::run(api).await
 }

@@ -31,15 +31,24 @@ impl IfMatch {
         }
         let text = values
             .into_iter()
-            .map(|value| value.to_str())
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|_| malformed())?
+            .map(|value| String::from_utf8_lossy(value.as_bytes()))
+            .collect::<Vec<_>>()
             .join(",");
         if text.trim() == "*" {
             return Ok(Some(Self::Any));
         }
-        let tags: Vec<_> = text.split(',').map(|tag| tag.trim().to_owned()).collect();
-        if tags.iter().all(|tag| is_tag(tag)) {
+        // A tag may hold commas, and a list may have nothing between two of
+        // them (RFC 9110 sections 8.8.3 and 5.6.1.2).
+        let mut quoted = false;
+        let tags: Vec<_> = text
+            .split(|c| {
+                quoted ^= c == '"';
+                c == ',' && !quoted
+            })
+            .map(|tag| tag.trim().to_owned())
+            .filter(|tag| !tag.is_empty())
+            .collect();
+        if !tags.is_empty() && tags.iter().all(|tag| is_tag(tag)) {
             Ok(Some(Self::Tags(tags)))
         } else {
             Err(malformed())
@@ -79,10 +88,9 @@ pub fn changed() -> Problem {
 
 fn is_tag(text: &str) -> bool {
     let tag = text.strip_prefix("W/").unwrap_or(text);
-    tag.len() >= 2
-        && tag.starts_with('"')
-        && tag.ends_with('"')
-        && !tag[1..tag.len() - 1].contains('"')
+    tag.strip_prefix('"')
+        .and_then(|tag| tag.strip_suffix('"'))
+        .is_some_and(|tag| tag.chars().all(|c| c > ' ' && !matches!(c, '"' | '\x7f')))
 }
 
 fn malformed() -> Problem {
@@ -108,11 +116,21 @@ mod tests {
         assert!(read("*").unwrap().unwrap().allows(3));
         assert!(!read("\"2\"").unwrap().unwrap().allows(3));
         assert!(!read("W/\"3\"").unwrap().unwrap().allows(3));
+        assert!(read("\"a,\u{e9}\",, \"3\" ,").unwrap().unwrap().allows(3));
     }
 
     #[test]
     fn what_is_no_tag_is_malformed() {
-        for text in ["3", "\"3", "", "\"3\",", "*,\"3\"", "\"\"\""] {
+        for text in [
+            "3",
+            "\"3",
+            "",
+            ",",
+            "*,\"3\"",
+            "\"\"\"",
+            "\"3\" \"3\"",
+            "\"a b\"",
+        ] {
             assert_eq!(read(text).unwrap_err().kind(), Kind::Malformed, "{text}");
         }
         let missing = IfMatch::required(&HeaderMap::new()).unwrap_err();

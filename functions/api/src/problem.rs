@@ -7,6 +7,10 @@ use axum::response::{IntoResponse, Response};
 use muster_core::failure::Failure;
 use muster_core::violation::Violation;
 use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The type of a problem: RFC 9457.
+pub const PROBLEM_JSON: &str = "application/problem+json";
 
 /// The kinds of problem: part of the public contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,19 +111,21 @@ impl Kind {
 }
 
 /// One field that breaks a rule.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
     /// Where it stands.
     #[serde(flatten)]
     pub place: Place,
-    /// Which rule.
+    /// Which rule, for programs: a code stays what it is.
+    #[schema(examples("invalid_email"))]
     pub code: &'static str,
-    /// The rule in words.
+    /// The rule in words. Never says what was sent.
+    #[schema(examples("not an e-mail address of the form name@example.com"))]
     pub detail: String,
 }
 
 /// Where in a request something stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Place {
     /// JSON pointer (RFC 6901) into the body.
@@ -215,38 +221,60 @@ impl Problem {
     pub fn errors(&self) -> &[FieldError] {
         &self.errors
     }
-}
 
-#[derive(Serialize)]
-struct Wire<'a> {
-    r#type: String,
-    title: &'static str,
-    status: u16,
-    detail: &'a str,
-    #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
-    errors: &'a [FieldError],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a str>,
-}
-
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+    /// What goes over the wire.
+    pub(crate) fn wire(&self) -> Wire<'_> {
         let (status, slug, title) = self.kind.describe();
-        let body = axum::Json(Wire {
+        Wire {
             r#type: format!("urn:muster:problem:{slug}"),
             title,
             status: status.as_u16(),
             detail: &self.detail,
             errors: &self.errors,
             request_id: self.request_id.as_deref(),
-        });
-        let mut response = (status, body).into_response();
+        }
+    }
+}
+
+/// Problem details (RFC 9457): what is wrong, for programs and for people.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct Wire<'a> {
+    /// Which kind of problem; `urn:muster:problem:` and a name that stays what
+    /// it is.
+    #[schema(format = "uri", examples("urn:muster:problem:not-found"))]
+    r#type: String,
+    /// The kind in words.
+    title: &'static str,
+    /// The status of the answer once more.
+    #[schema(minimum = 400, maximum = 599)]
+    status: u16,
+    /// What is wrong this time.
+    detail: &'a str,
+    /// Every field or parameter that breaks a rule.
+    #[schema(min_items = 1)]
+    #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
+    errors: &'a [FieldError],
+    /// With 5xx: what to name when asking the people who run the service.
+    #[schema(value_type = String, required = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, _, _) = self.kind.describe();
+        let mut response = (status, axum::Json(self.wire())).into_response();
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
+            HeaderValue::from_static(PROBLEM_JSON),
         );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        );
         if let Some(wait) = self.retry_after {
             headers.insert(header::RETRY_AFTER, wait.as_secs().max(1).into());
         }

@@ -15,12 +15,22 @@ use muster_core::profile::{
 };
 use muster_core::violation::Violation;
 use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use crate::applicant::Applicant;
 use crate::caller::Caller;
 use crate::changes::{NotChanged, Patch};
 use crate::idempotency::RequestKey;
 use crate::listing::{self, Found, Page};
+use crate::openapi::parameters::{
+    ExpectedVersion, ExpectedVersionIfAny, Filter, IdempotencyKey, InPath, Paging,
+};
+use crate::openapi::refusals::{
+    Always, BadBody, BadHeader, BadRequest, Conflict, Invalid, InvalidOrReused, InvalidParameters,
+    NotFound, PreconditionFailed, PreconditionRequired, WithoutToken,
+};
+use crate::openapi::values;
 use crate::path::Id;
 use crate::precondition::{IfMatch, changed, etag};
 use crate::problem::{Kind, Problem};
@@ -28,25 +38,44 @@ use crate::query::Parameters;
 use crate::registry::NotStored;
 use crate::router::{Services, Shared};
 
-/// A profile, as it is shown.
-#[derive(Debug, Serialize)]
+/// A profile.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Profile, examples(example))]
 struct ProfileView {
+    #[schema(value_type = values::Id)]
     id: ProfileId,
+    #[schema(value_type = values::EmailAddress)]
     email: String,
+    /// `null` if an import did not know it, or somebody took it away.
+    #[schema(value_type = Option<values::Name>, required)]
     name: Option<String>,
+    #[schema(value_type = values::Attributes)]
     attributes: BTreeMap<String, String>,
+    #[schema(value_type = values::ProfileStatus)]
     status: ProfileStatus,
+    #[schema(value_type = values::ProfileSource)]
     source: Source,
+    /// The row that it was, if it was one.
+    #[schema(required)]
     import: Option<Row>,
+    #[schema(value_type = values::Time)]
     created_at: String,
+    #[schema(value_type = values::Time)]
     updated_at: String,
+    /// Who changed it last: the client or subject of a token; `signup`,
+    /// `import` or `owner`.
     updated_by: String,
 }
 
-/// The row that a profile was.
-#[derive(Debug, Serialize)]
+/// The row of a CSV file that a profile was.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ImportRow)]
 struct Row {
+    /// The import.
+    #[schema(value_type = values::Id)]
     id: ImportId,
+    /// The line of its file.
+    #[schema(minimum = 1)]
     line: u64,
 }
 
@@ -70,10 +99,28 @@ impl From<ProfileItem> for ProfileView {
     }
 }
 
-/// A page of profiles.
-#[derive(Debug, Serialize)]
+fn example() -> Value {
+    json!({
+        "id": "019aafb0-0000-7000-8000-000000000000",
+        "email": "ada@example.com",
+        "name": "Ada Lovelace",
+        "attributes": { "city": "London" },
+        "status": "pending",
+        "source": "operator",
+        "import": null,
+        "created_at": "2026-11-24T08:00:00.000Z",
+        "updated_at": "2026-11-24T08:00:00.000Z",
+        "updated_by": "5a1b2c3d4e5f",
+    })
+}
+
+/// A page of profiles, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(json!({ "items": [example()], "next_cursor": null })))]
 pub struct ProfileList {
     items: Vec<ProfileView>,
+    /// `cursor` of the next page; `null` if this is the last one.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 
@@ -81,6 +128,35 @@ pub struct ProfileList {
 ///
 /// # Errors
 /// 409 if the address has a profile, 4xx for what is wrong with the request.
+#[utoipa::path(
+    post,
+    path = "/profiles",
+    operation_id = "createProfile",
+    tag = "profiles",
+    summary = "Create a profile",
+    description = "Stores a profile that is `pending`, and sends its address a mail that asks to \
+        confirm it. Unlike a sign-up it does not expire.",
+    security(("operator" = ["profiles/write"])),
+    params(IdempotencyKey),
+    request_body(content = Applicant, description = "The person."),
+    responses(
+        (
+            status = 201,
+            description = "The profile. The same request with the same `Idempotency-Key` gets it again as it was then.",
+            body = ProfileView,
+            headers(
+                ("Location" = String, description = "The profile's path."),
+                ("ETag" = String, description = "The profile's version, for `If-Match`."),
+            ),
+        ),
+        Always,
+        WithoutToken,
+        BadBody,
+        (status = 400, response = BadRequest),
+        (status = 409, response = Conflict),
+        (status = 422, response = InvalidOrReused),
+    ),
+)]
 pub async fn create(
     caller: Caller,
     State(services): Shared,
@@ -99,10 +175,7 @@ pub async fn create(
             Ok((StatusCode::CREATED, location, shown(item)).into_response())
         }
         Err(NotStored::Taken) => Err(taken()),
-        Err(NotStored::KeyReused) => Err(Problem::new(
-            Kind::KeyReused,
-            "this Idempotency-Key came with another payload before; take a new one",
-        )),
+        Err(NotStored::KeyReused) => Err(reused()),
         Err(NotStored::Failed(failure)) => Err(failure.into()),
     }
 }
@@ -111,6 +184,27 @@ pub async fn create(
 ///
 /// # Errors
 /// 404 if there is none.
+#[utoipa::path(
+    get,
+    path = "/profiles/{id}",
+    operation_id = "readProfile",
+    tag = "profiles",
+    summary = "Read a profile",
+    description = "A sign-up that has expired, and a profile that is being erased, are not there.",
+    security(("operator" = ["profiles/read"])),
+    params(InPath),
+    responses(
+        (
+            status = 200,
+            description = "The profile.",
+            body = ProfileView,
+            headers(("ETag" = String, description = "The profile's version, for `If-Match`.")),
+        ),
+        Always,
+        WithoutToken,
+        (status = 404, response = NotFound),
+    ),
+)]
 pub async fn read(
     _: Caller,
     State(services): Shared,
@@ -124,6 +218,41 @@ pub async fn read(
 /// # Errors
 /// 428 without `If-Match`, 412 if it names another version, 409 if the new
 /// address has a profile, 4xx for what is wrong with the request.
+#[utoipa::path(
+    patch,
+    path = "/profiles/{id}",
+    operation_id = "changeProfile",
+    tag = "profiles",
+    summary = "Change a profile",
+    description = "A JSON merge patch (RFC 7396) to the version that `If-Match` names: fields that \
+        are not named stay, and in `attributes` the same holds for each.\n\n\
+        With a new address the profile is `pending` until that is confirmed. Both addresses get a \
+        mail: the new one with a link, the old one so that its owner knows.\n\n\
+        A patch that changes nothing makes no new version.",
+    security(("operator" = ["profiles/write"])),
+    params(InPath, ExpectedVersion),
+    request_body(
+        description = "What changes.",
+        content((Patch = "application/merge-patch+json"), (Patch = "application/json")),
+    ),
+    responses(
+        (
+            status = 200,
+            description = "The profile as it is now.",
+            body = ProfileView,
+            headers(("ETag" = String, description = "The profile's new version, for `If-Match`.")),
+        ),
+        Always,
+        WithoutToken,
+        BadBody,
+        (status = 400, response = BadRequest),
+        (status = 404, response = NotFound),
+        (status = 409, response = Conflict),
+        (status = 412, response = PreconditionFailed),
+        (status = 422, response = Invalid),
+        (status = 428, response = PreconditionRequired),
+    ),
+)]
 pub async fn change(
     caller: Caller,
     State(services): Shared,
@@ -155,6 +284,27 @@ pub async fn change(
 ///
 /// # Errors
 /// 404 if there is none, 412 if `If-Match` names another version.
+#[utoipa::path(
+    delete,
+    path = "/profiles/{id}",
+    operation_id = "eraseProfile",
+    tag = "profiles",
+    summary = "Erase a profile",
+    description = "Removes the profile and all that belongs to it: its mails, its hold on the \
+        address, the record of its `Idempotency-Key`. Mails that wait are not sent. What stays: \
+        files that were uploaded and reports about them, until they expire; backups, as long as \
+        they are kept; for two days at most a keyed hash of the address.",
+    security(("operator" = ["profiles/write"])),
+    params(InPath, ExpectedVersionIfAny),
+    responses(
+        (status = 204, description = "It is erased."),
+        Always,
+        WithoutToken,
+        (status = 400, response = BadHeader),
+        (status = 404, response = NotFound),
+        (status = 412, response = PreconditionFailed),
+    ),
+)]
 pub async fn erase(
     caller: Caller,
     State(services): Shared,
@@ -189,6 +339,22 @@ pub async fn erase(
 ///
 /// # Errors
 /// 422 for parameters that are none.
+#[utoipa::path(
+    get,
+    path = "/profiles",
+    operation_id = "listProfiles",
+    tag = "profiles",
+    summary = "List profiles, or find one by its address",
+    description = "Newest first. A list lags behind by a moment; with `email` it does not.",
+    security(("operator" = ["profiles/read"])),
+    params(Filter, Paging),
+    responses(
+        (status = 200, description = "A page of profiles.", body = ProfileList),
+        Always,
+        WithoutToken,
+        (status = 422, response = InvalidParameters),
+    ),
+)]
 pub async fn find(
     _: Caller,
     State(services): Shared,
@@ -217,8 +383,8 @@ pub async fn find(
     }))
 }
 
-/// The statuses that lists show.
-const LISTED: [ProfileStatus; 3] = [
+/// The statuses that are shown.
+pub const LISTED: [ProfileStatus; 3] = [
     ProfileStatus::Pending,
     ProfileStatus::Confirmed,
     ProfileStatus::Undeliverable,
@@ -272,11 +438,21 @@ fn shown(item: ProfileItem) -> Response {
     (headers, Json(ProfileView::from(item))).into_response()
 }
 
-fn absent() -> Problem {
+/// There is none, or none any more.
+pub fn absent() -> Problem {
     Problem::new(Kind::NotFound, "there is no such profile")
 }
 
-fn taken() -> Problem {
+/// The key came with something else before.
+pub fn reused() -> Problem {
+    Problem::new(
+        Kind::KeyReused,
+        "this Idempotency-Key came with another payload before; take a new one",
+    )
+}
+
+/// The address has a profile.
+pub fn taken() -> Problem {
     Problem::new(
         Kind::Conflict,
         "a profile with this e-mail address exists; GET /profiles?email= finds it",

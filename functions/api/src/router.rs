@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use axum::Router;
+use axum::{Json, Router};
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::Method;
 use axum::middleware::{Next, from_fn};
@@ -14,11 +14,16 @@ use muster_core::aws::SdkConfig;
 use muster_core::random::Random;
 use muster_core::table::Table;
 use muster_core::time::Clock;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::caller::request_id;
+use crate::captcha::Captcha;
 use crate::changes::Changes;
 use crate::confirmations::Confirmations;
+use crate::gateway::as_it_came;
 use crate::nudges::Nudges;
+use crate::openapi::{self, refusals::Always};
 use crate::problem::{Kind, Problem};
 use crate::rates::Rates;
 use crate::registry::Registry;
@@ -32,6 +37,8 @@ pub struct Services {
     pub table: Table,
     /// Takes sign-ups and resends.
     pub signups: Signups,
+    /// Verifies captchas, if the deployment has a verifier.
+    pub captcha: Option<Captcha>,
     /// Confirms addresses.
     pub confirmations: Confirmations,
     /// Stores new profiles.
@@ -49,7 +56,15 @@ pub type Shared = axum::extract::State<Arc<Services>>;
 
 impl Services {
     /// Services over these clients.
-    pub fn new(settings: &Settings, config: &SdkConfig, clock: Clock, random: Random) -> Self {
+    ///
+    /// # Errors
+    /// When there is a captcha and no TLS to verify it by.
+    pub fn new(
+        settings: &Settings,
+        config: &SdkConfig,
+        clock: Clock,
+        random: Random,
+    ) -> Result<Self, rustls::Error> {
         let table = Table::new(
             aws_sdk_dynamodb::Client::new(config),
             settings.table.clone(),
@@ -63,7 +78,8 @@ impl Services {
             settings.limits,
         );
         let rates = Arc::new(rates);
-        Self {
+        Ok(Self {
+            captcha: settings.captcha.clone().map(Captcha::new).transpose()?,
             signups: Signups::new(
                 table.clone(),
                 nudges.clone(),
@@ -77,7 +93,7 @@ impl Services {
             table,
             clock,
             random,
-        }
+        })
     }
 }
 
@@ -86,6 +102,7 @@ impl Services {
 pub fn router(services: Services) -> Router {
     Router::new()
         .route("/health", get(health))
+        .route("/openapi.json", get(openapi::serve))
         .route("/signup", post(signup::sign_up))
         .route("/signup/resend", post(signup::resend))
         .route("/confirm", get(confirm::show).post(confirm::confirm))
@@ -104,6 +121,7 @@ pub fn router(services: Services) -> Router {
         // The body is in memory already, and how long it may be is said where
         // it is read: as a problem, like everything else.
         .layer(DefaultBodyLimit::disable())
+        .layer(from_fn(as_it_came))
         .layer(from_fn(own_up))
         .with_state(Arc::new(services))
 }
@@ -126,8 +144,32 @@ async fn own_up(request: Request, next: Next) -> Response {
     }
 }
 
-async fn health() -> axum::Json<serde_json::Value> {
-    axum::Json(serde_json::json!({ "status": "ok" }))
+/// It runs.
+#[derive(Serialize, ToSchema)]
+struct Health {
+    #[schema(inline)]
+    status: HealthStatus,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum HealthStatus {
+    Ok,
+}
+
+/// `GET /health`
+#[utoipa::path(
+    get,
+    path = "/health",
+    operation_id = "health",
+    tag = "service",
+    summary = "Whether the API runs",
+    description = "Looks at nothing behind it.",
+    responses((status = 200, description = "It runs.", body = Health), Always),
+)]
+async fn health() -> Json<Health> {
+    let status = HealthStatus::Ok;
+    Json(Health { status })
 }
 
 async fn not_found() -> Problem {
@@ -159,6 +201,7 @@ mod tests {
             Some(match name {
                 "AWS_ENDPOINT_URL" => "http://127.0.0.1:1".to_owned(),
                 "AWS_REGION" => "eu-central-1".to_owned(),
+                "MUSTER_CAPTCHA_URL" => return None,
                 "MUSTER_SIGNUPS_PER_ADDRESS" | "MUSTER_SIGNUP_MAILS_PER_HOUR" => "9".to_owned(),
                 name => name.to_lowercase(),
             })
@@ -166,7 +209,7 @@ mod tests {
         let settings = Settings::read(variables).unwrap();
         let config = settings.aws.sdk_config();
         let clock = Clock::manual(Time::from_millis(0));
-        router(Services::new(&settings, &config, clock, Random::seeded(1)))
+        router(Services::new(&settings, &config, clock, Random::seeded(1)).unwrap())
     }
 
     async fn ask(

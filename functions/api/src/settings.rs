@@ -3,6 +3,7 @@
 use muster_core::aws::AwsSettings;
 use muster_core::settings::{SettingsError, Variables};
 
+use crate::captcha::CaptchaSettings;
 use crate::rates::Limits;
 
 /// The API's settings.
@@ -16,6 +17,8 @@ pub struct Settings {
     pub mail_queue_url: String,
     /// `MUSTER_SIGNUPS_PER_ADDRESS`, `MUSTER_SIGNUP_MAILS_PER_HOUR`
     pub limits: Limits,
+    /// `MUSTER_CAPTCHA_URL`, `MUSTER_CAPTCHA_SECRET`: neither, or both.
+    pub captcha: Option<CaptchaSettings>,
 }
 
 impl Settings {
@@ -28,11 +31,18 @@ impl Settings {
             per_network_address: variables.required_number("MUSTER_SIGNUPS_PER_ADDRESS"),
             mails_per_hour: variables.required_number("MUSTER_SIGNUP_MAILS_PER_HOUR"),
         };
+        let captcha = variables
+            .optional_parsed("MUSTER_CAPTCHA_URL")
+            .map(|url| CaptchaSettings {
+                url,
+                secret: variables.required("MUSTER_CAPTCHA_SECRET"),
+            });
         let settings = Self {
             aws: AwsSettings::read(&mut variables),
             table: variables.required("MUSTER_TABLE"),
             mail_queue_url: variables.required("MUSTER_MAIL_QUEUE_URL"),
             limits,
+            captcha,
         };
         variables.finish()?;
         Ok(settings)

@@ -8,21 +8,26 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use muster_core::email::Email;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::applicant::Applicant;
 use crate::body::{Fields, JSON, form_field, is};
 use crate::caller::Origin;
+use crate::captcha;
 use crate::page::{Message, Page};
-use crate::problem::Problem;
+use crate::openapi::bodies::{Resend, ResendForm, SignUp};
+use crate::openapi::refusals::{Always, BadBody, BadRequest, Invalid, TooManyRequests};
+use crate::problem::{Problem, Wire};
 use crate::router::Shared;
 
 /// The request was taken. What comes of it, only the address's owner is told.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(json!({ "status": "accepted" })))]
 pub struct Accepted {
     status: AcceptedStatus,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum AcceptedStatus {
     Accepted,
@@ -32,13 +37,41 @@ enum AcceptedStatus {
 ///
 /// # Errors
 /// 4xx for what is wrong with the body, 429 and 503 for too many.
+#[utoipa::path(
+    post,
+    path = "/signup",
+    operation_id = "signUp",
+    tag = "people",
+    summary = "Sign up",
+    description = "Stores a profile that is `pending` and sends its address a mail with a link. If \
+        nobody follows it, the profile is gone after seven days.\n\n\
+        The answer is the same whether or not the address is known, and so is the time it takes: \
+        who has a profile is nobody else's business. The owner of a known address is told by \
+        mail, at most every three minutes and five times a day.",
+    request_body(content = SignUp, description = "Who signs up."),
+    responses(
+        (status = 202, description = "Taken. What comes of it, only the address's owner is told.", body = Accepted),
+        Always,
+        BadBody,
+        (status = 400, response = BadRequest),
+        (status = 422, response = Invalid),
+        (status = 429, response = TooManyRequests),
+    ),
+)]
 pub async fn sign_up(
     State(services): Shared,
     Origin(from): Origin,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<(StatusCode, Json<Accepted>), Problem> {
-    let applicant = Applicant::parse(&headers, &body)?;
+    let mut fields = Fields::parse(&headers, &body)?;
+    let applicant = Applicant::take(&mut fields);
+    let token = fields.optional("captcha", captcha::token);
+    fields.finish()?;
+    let applicant = applicant.ok_or_else(|| Problem::invalid(Vec::new()))?;
+    if let Some(captcha) = &services.captcha {
+        captcha.verify(token.as_deref(), from).await?;
+    }
     services.signups.sign_up(&applicant, from).await?;
     Ok(accepted())
 }
@@ -47,6 +80,36 @@ pub async fn sign_up(
 ///
 /// # Errors
 /// As for [`sign_up`].
+#[utoipa::path(
+    post,
+    path = "/signup/resend",
+    operation_id = "resendConfirmation",
+    tag = "people",
+    summary = "Have the mail sent again",
+    description = "Sends another mail with a fresh link, if there is anything to confirm for the \
+        address and the last mail was more than three minutes ago. The answer tells none of it.",
+    request_body(
+        description = "Which address; as JSON, or as the pages' form sends it.",
+        content((Resend = "application/json"), (ResendForm = "application/x-www-form-urlencoded")),
+    ),
+    responses(
+        (
+            status = 202,
+            description = "Taken. For a form: a page that says so.",
+            content((Accepted = "application/json"), (String = "text/html")),
+        ),
+        Always,
+        BadBody,
+        (status = 400, response = BadRequest),
+        (
+            status = 422,
+            description = "For JSON: fields of the body break a rule. For a form: a page that \
+                asks for the address again.",
+            content((Wire = "application/problem+json"), (String = "text/html")),
+        ),
+        (status = 429, response = TooManyRequests),
+    ),
+)]
 pub async fn resend(
     State(services): Shared,
     Origin(from): Origin,

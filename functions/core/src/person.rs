@@ -39,10 +39,11 @@ impl Name {
                 format!("a name has at most {MAX_NAME_CHARS} characters"),
             ));
         }
-        if name.chars().any(forbidden) {
+        // Zero-width characters alone would greet nobody.
+        if name.chars().any(forbidden) || !name.chars().any(char::is_alphanumeric) {
             return Err(Violation::new(
                 "invalid_name",
-                "a name is one line of text without control characters",
+                "a name is one line of text with letters and without control characters",
             ));
         }
         Ok(Self(name.to_owned()))
@@ -195,6 +196,7 @@ mod tests {
         assert_eq!(code("Ada\r\nBcc: all@example.com"), "invalid_name");
         assert_eq!(code("Ada\u{202E}cod.exe"), "invalid_name");
         assert_eq!(code("A\0da"), "invalid_name");
+        assert_eq!(code("\u{200B}\u{FEFF}"), "invalid_name");
         assert_eq!(code(&"ü".repeat(201)), "name_too_long");
         assert!(Name::parse(&"ü".repeat(200)).is_ok());
     }

@@ -49,16 +49,19 @@ impl<'a> Variables<'a> {
 
     /// A variable with a default, parsed.
     pub fn parsed<T: FromStr>(&mut self, name: &str, default: T) -> T {
-        let Some(text) = self.optional(name) else {
-            return default;
-        };
-        text.parse().unwrap_or_else(|_| {
+        self.optional_parsed(name).unwrap_or(default)
+    }
+
+    /// A variable that may be missing, parsed.
+    pub fn optional_parsed<T: FromStr>(&mut self, name: &str) -> Option<T> {
+        let parsed = self.optional(name)?.parse();
+        if parsed.is_err() {
             self.problems.push(format!(
                 "{name} cannot be read as {}",
                 std::any::type_name::<T>()
             ));
-            default
-        })
+        }
+        parsed.ok()
     }
 
     /// A number that must be there. When it is not, the value given back is

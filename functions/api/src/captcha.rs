@@ -1,0 +1,164 @@
+//! A hook for a captcha: whoever signs up shows a token, and a verifier says
+//! what it is worth.
+//!
+//! reCAPTCHA, hCaptcha, Turnstile and those who imitate them share one
+//! protocol: a form with `secret`, `response` and `remoteip` is posted to their
+//! `siteverify` address, and JSON with a `success` comes back. Which of them it
+//! is, is a parameter of the deployment; without one, no token is asked for.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::http::{Request, Uri, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use muster_core::violation::Violation;
+use rustls::{ClientConfig, RootCertStore};
+use serde::Deserialize;
+
+use crate::body::FORM;
+use crate::problem::{FieldError, Kind, Problem};
+
+/// The longest token: Turnstile's are the longest, with 2,048 characters.
+pub const MAX_TOKEN_BYTES: usize = 4096;
+/// How long the verifier may think.
+const TIMEOUT: Duration = Duration::from_secs(4);
+/// More than any verifier has to say.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+
+/// Which verifier.
+#[derive(Clone)]
+pub struct CaptchaSettings {
+    /// `MUSTER_CAPTCHA_URL`: its `siteverify` address.
+    pub url: Uri,
+    /// `MUSTER_CAPTCHA_SECRET`: what it knows us by.
+    pub secret: String,
+}
+
+/// A verifier.
+pub struct Captcha {
+    settings: CaptchaSettings,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+}
+
+#[derive(Deserialize)]
+struct Verdict {
+    success: bool,
+}
+
+/// No verdict is to be had.
+#[derive(Debug, thiserror::Error)]
+enum NoVerdict {
+    #[error("the verifier takes longer than {TIMEOUT:?}")]
+    TooSlow(#[from] tokio::time::error::Elapsed),
+    #[error("the request cannot be made: {0}")]
+    Request(#[from] axum::http::Error),
+    #[error("the verifier cannot be reached: {0}")]
+    Unreachable(#[from] hyper_util::client::legacy::Error),
+    #[error("the verifier's answer breaks off: {0}")]
+    Body(Box<dyn std::error::Error + Send + Sync>),
+    #[error("the verifier answers with status {0}")]
+    Status(u16),
+    #[error("the verifier's answer is no verdict: {0}")]
+    Unreadable(#[from] serde_json::Error),
+}
+
+/// A token, as somebody typed it: or rather, as a widget did.
+///
+/// # Errors
+/// `captcha_failed` for what can be no token.
+pub fn token(text: &str) -> Result<String, Violation> {
+    if text.is_empty() || text.len() > MAX_TOKEN_BYTES {
+        return Err(failed());
+    }
+    Ok(text.to_owned())
+}
+
+impl Captcha {
+    /// A verifier that is asked over TLS with built-in roots.
+    ///
+    /// # Errors
+    /// None that the settings can cause.
+    pub fn new(settings: CaptchaSettings) -> Result<Self, rustls::Error> {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .build();
+        Ok(Self {
+            settings,
+            client: Client::builder(TokioExecutor::new()).build(connector),
+        })
+    }
+
+    /// Has a token verified.
+    ///
+    /// # Errors
+    /// 422 for a missing or worthless one, 503 if there is no verdict: an
+    /// attacker who can silence the verifier is not to be let in.
+    pub async fn verify(&self, token: Option<&str>, from: Option<IpAddr>) -> Result<(), Problem> {
+        let refused = |violation| Problem::invalid(vec![FieldError::at("/captcha", violation)]);
+        let Some(token) = token else {
+            let violation = Violation::new("missing", "this field is required");
+            return Err(refused(violation));
+        };
+        match self.verdict(token, from).await {
+            Ok(Verdict { success: true }) => Ok(()),
+            Ok(Verdict { success: false }) => Err(refused(failed())),
+            Err(error) => {
+                tracing::error!(%error, metric = "captcha_unavailable", "no captcha can be verified");
+                Err(Problem::new(
+                    Kind::Unavailable,
+                    "the captcha cannot be verified right now; try again",
+                ))
+            }
+        }
+    }
+
+    async fn verdict(&self, token: &str, from: Option<IpAddr>) -> Result<Verdict, NoVerdict> {
+        let request = Request::post(&self.settings.url)
+            .header(header::CONTENT_TYPE, FORM)
+            .body(Full::from(self.form(token, from)))?;
+        tokio::time::timeout(TIMEOUT, self.ask(request)).await?
+    }
+
+    fn form(&self, token: &str, from: Option<IpAddr>) -> String {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("secret", &self.settings.secret)
+            .append_pair("response", token);
+        if let Some(from) = from {
+            form.append_pair("remoteip", &from.to_string());
+        }
+        form.finish()
+    }
+
+    async fn ask(&self, request: Request<Full<Bytes>>) -> Result<Verdict, NoVerdict> {
+        let response = self.client.request(request).await?;
+        let status = response.status();
+        if !status.is_success() {
+            return Err(NoVerdict::Status(status.as_u16()));
+        }
+        let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES);
+        let bytes = body.collect().await.map_err(NoVerdict::Body)?.to_bytes();
+        Ok(serde_json::from_slice(&bytes)?)
+    }
+}
+
+fn failed() -> Violation {
+    Violation::new(
+        "captcha_failed",
+        "the captcha was not solved; show a new one",
+    )
+}

@@ -1,0 +1,166 @@
+//! The OpenAPI document: put together from what the handlers and the wire types
+//! say of themselves, and served at `GET /openapi.json`.
+//!
+//! | module | what it describes |
+//! | --- | --- |
+//! | [`values`] | addresses, names, times, …: the core's, which knows no OpenAPI |
+//! | [`bodies`] | bodies without a type of their own |
+//! | [`parameters`] | paths, queries, headers |
+//! | [`refusals`] | what comes instead of what was asked for |
+//! | [`links`] | what can be done next |
+
+pub mod bodies;
+pub mod links;
+pub mod parameters;
+pub mod refusals;
+pub mod values;
+
+use axum::http::header;
+use axum::response::IntoResponse;
+use serde_json::json;
+use utoipa::openapi::extensions::Extensions;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use crate::body::JSON;
+use crate::problem::Wire;
+use crate::{confirm, disown, imports, profiles, router, signup};
+use refusals as no;
+
+/// The document, as `document` makes it: a test holds the two together.
+const DOCUMENT: &str = include_str!("../openapi.json");
+
+/// As long as a deployment may take to be seen.
+const FOR_FIVE_MINUTES: &str = "public, max-age=300";
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Muster",
+        description = include_str!("openapi/introduction.md"),
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    servers((url = ".", description = "Where this document is.")),
+    tags(
+        (name = "people", description = "For everybody: sign up, confirm, or say that it was somebody else."),
+        (name = "profiles", description = "For operators: the people's profiles."),
+        (name = "imports", description = "For operators: what became of CSV files."),
+        (name = "service", description = "The service itself."),
+    ),
+    paths(
+        router::health,
+        serve,
+        signup::sign_up,
+        signup::resend,
+        confirm::show,
+        confirm::confirm,
+        disown::show,
+        disown::disown,
+        profiles::find,
+        profiles::create,
+        profiles::read,
+        profiles::change,
+        profiles::erase,
+        imports::list,
+        imports::read,
+    ),
+    components(
+        schemas(Wire, no::GatewayMessage, values::Id, values::EmailAddress, values::ProfileStatus),
+        responses(
+            no::BadRequest, no::BadHeader, no::Unauthorized, no::Forbidden, no::NotFound,
+            no::MethodNotAllowed, no::Conflict, no::PreconditionFailed, no::TooLarge,
+            no::UnsupportedMediaType, no::Invalid, no::InvalidOrReused, no::InvalidParameters,
+            no::PreconditionRequired, no::Throttled, no::TooManyRequests, no::InternalError,
+            no::Unavailable,
+        ),
+    ),
+    modifiers(&Rest),
+)]
+struct Document;
+
+/// What the attributes above cannot say.
+struct Rest;
+
+impl Modify for Rest {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("operator", operator());
+        links::add(document);
+    }
+}
+
+/// Where tokens are to be had differs from deployment to deployment, so this is
+/// no `oauth2` scheme, which would have to name an address. The scopes are what
+/// OpenAPI 3.1 calls the roles of a scheme.
+fn operator() -> SecurityScheme {
+    let scopes = json!({
+        "profiles/read": "Read profiles",
+        "profiles/write": "Create, change and erase profiles",
+        "imports/read": "Follow imports",
+    });
+    let flows = json!(["clientCredentials", "authorizationCode"]);
+    let mut scheme = Http::new(HttpAuthScheme::Bearer);
+    scheme.bearer_format = Some("JWT".to_owned());
+    scheme.description = Some(include_str!("openapi/operator.md").trim_end().to_owned());
+    scheme.extensions = Some(Extensions::from_iter([
+        ("x-scopes", scopes),
+        ("x-oauth2-flows", flows),
+    ]));
+    SecurityScheme::Http(scheme)
+}
+
+/// `GET /openapi.json`
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    operation_id = "readDocument",
+    tag = "service",
+    summary = "This document",
+    description = "Generated from the code that answers.",
+    responses(
+        (
+            status = 200,
+            description = "OpenAPI 3.1.",
+            body = Object,
+            content_type = "application/json",
+            headers(("Cache-Control" = String, description = "It may be kept for a while.")),
+        ),
+        no::Always,
+    ),
+)]
+pub async fn serve() -> impl IntoResponse {
+    let headers = [
+        (header::CONTENT_TYPE, JSON),
+        (header::CACHE_CONTROL, FOR_FIVE_MINUTES),
+    ];
+    (headers, DOCUMENT)
+}
+
+/// The document, pretty-printed.
+///
+/// # Errors
+/// None that is known.
+pub fn document() -> Result<String, serde_json::Error> {
+    Document::openapi().to_pretty_json().map(|text| text + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn the_file_is_what_the_code_says() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.json");
+        let generated = document().unwrap();
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(&path, &generated).unwrap();
+        }
+        let file = std::fs::read_to_string(&path).unwrap();
+        assert!(
+            file == generated,
+            "functions/api/openapi.json is not what the code says. If the code is right: \
+             UPDATE_GOLDEN=1 cargo test -p muster-api openapi"
+        );
+    }
+}

@@ -1,0 +1,67 @@
+//! Bodies that are read field by field and so have no type of their own.
+//!
+//! As JSON, fields that are unknown are refused; in a form they are not looked at.
+
+use utoipa::ToSchema;
+
+use super::parameters::TOKEN;
+use super::values::{Attributes, Captcha, EmailAddress, Name};
+
+/// Who signs up.
+#[derive(Debug, ToSchema)]
+#[schema(examples(json!({
+    "email": "ada@example.com",
+    "name": "Ada Lovelace",
+    "attributes": { "city": "London" }
+})))]
+#[serde(deny_unknown_fields)]
+pub struct SignUp {
+    /// The address.
+    #[schema(value_type = EmailAddress)]
+    pub email: String,
+    /// The name.
+    #[schema(value_type = Name)]
+    pub name: String,
+    /// Whatever else is known.
+    #[schema(value_type = Option<Attributes>)]
+    pub attributes: String,
+    /// Needed if the deployment has a captcha; if it has none, nobody looks at it.
+    #[schema(value_type = Captcha, required = false)]
+    pub captcha: String,
+}
+
+/// Who wants the mail again.
+#[derive(Debug, ToSchema)]
+#[schema(examples(json!({ "email": "ada@example.com" })))]
+#[serde(deny_unknown_fields)]
+pub struct Resend {
+    /// The address that signed up.
+    #[schema(value_type = EmailAddress)]
+    pub email: String,
+}
+
+/// The same as a form.
+#[derive(Debug, ToSchema)]
+#[schema(examples(json!({ "email": "ada@example.com" })))]
+pub struct ResendForm {
+    /// The address that signed up.
+    #[schema(value_type = EmailAddress)]
+    pub email: String,
+}
+
+/// What a link of a mail carries.
+#[derive(Debug, ToSchema)]
+#[schema(examples(json!({ "token": TOKEN })))]
+#[serde(deny_unknown_fields)]
+pub struct LinkToken {
+    /// The part of the link after `token=`.
+    pub token: String,
+}
+
+/// The same as a form.
+#[derive(Debug, ToSchema)]
+#[schema(examples(json!({ "token": TOKEN })))]
+pub struct LinkTokenForm {
+    /// The part of the link after `token=`.
+    pub token: String,
+}

@@ -1,0 +1,243 @@
+//! The values that bodies, parameters and answers are made of. Their types are
+//! muster-core's, which knows nothing of OpenAPI, so they are described here;
+//! the numbers are its own.
+
+use muster_core::email::MAX_EMAIL_BYTES;
+use muster_core::import::{Confirm, ImportStatus};
+use muster_core::person::{
+    MAX_ATTRIBUTE_NAME_CHARS, MAX_ATTRIBUTE_VALUE_BYTES, MAX_ATTRIBUTES, MAX_ATTRIBUTES_BYTES,
+    MAX_NAME_CHARS,
+};
+use muster_core::profile::Source;
+use serde_json::json;
+use utoipa::openapi::schema::{
+    AdditionalProperties, ObjectBuilder, SchemaFormat, SchemaType, Type,
+};
+use utoipa::openapi::{KnownFormat, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::captcha::MAX_TOKEN_BYTES;
+use crate::profiles::LISTED;
+
+/// What neither a name nor an attribute's name may hold: control characters,
+/// line ends, and what turns text around. Inside a class of a pattern.
+const FORBIDDEN: &str = r"\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069";
+
+/// Types that stand for a schema, each with the function that describes it.
+macro_rules! values {
+    ($($(#[$doc:meta])* $name:ident: $schema:expr,)*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug)]
+            pub struct $name;
+
+            impl PartialSchema for $name {
+                fn schema() -> RefOr<Schema> {
+                    $schema.into()
+                }
+            }
+
+            impl ToSchema for $name {}
+        )*
+    };
+}
+
+values! {
+    /// [`muster_core::email::Email`]
+    EmailAddress: email_address(),
+    /// [`muster_core::person::Name`]
+    Name: name(),
+    /// [`muster_core::person::Attributes`]
+    Attributes: attributes(attribute_value(Type::String)),
+    /// What a patch says of them.
+    AttributeChanges: attribute_changes(),
+    /// [`crate::captcha::token`]
+    Captcha: captcha(),
+    /// [`muster_core::ids`]
+    Id: id(),
+    /// [`muster_core::time::Time`]
+    Time: time(),
+    /// [`muster_core::profile::ProfileStatus`]
+    ProfileStatus: profile_status(),
+    /// [`muster_core::profile::Source`]
+    ProfileSource: profile_source(),
+    /// [`muster_core::import::ImportStatus`]
+    ImportState: import_state(),
+    /// [`muster_core::import::Confirm`]
+    ImportConfirm: import_confirm(),
+}
+
+fn string() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String)
+}
+
+fn email_address() -> ObjectBuilder {
+    string()
+        .format(Some(SchemaFormat::Custom("idn-email".to_owned())))
+        .min_length(Some(1))
+        .max_length(Some(MAX_EMAIL_BYTES))
+        .examples([json!("ada@example.com")])
+        .description(Some(format!(
+            "An address of the form `name@example.com`, of at most {MAX_EMAIL_BYTES} bytes in \
+             UTF-8. White space around it is dropped, and letters that can be typed in two ways \
+             get one spelling (Unicode NFC). Apart from that it is kept, shown and written to as \
+             it was typed.\n\n\
+             International addresses are taken. The domain must have a dot. Not taken: quoted \
+             names (`\"a b\"@example.com`), IP addresses for domains, display names \
+             (`Ada <ada@example.com>`).\n\n\
+             Two addresses are the same person's if they are equal in lower case, with the domain \
+             in its ASCII form (IDNA): `Ada@Bücher.example` and `ada@xn--bcher-kva.example` are. \
+             Dots and `+tags` make another address: what they mean is the provider's business."
+        )))
+}
+
+fn name() -> ObjectBuilder {
+    string()
+        .min_length(Some(1))
+        .max_length(Some(MAX_NAME_CHARS))
+        .pattern(Some(one_line(r"\s*")))
+        .examples([json!("Ada Lovelace")])
+        .description(Some(format!(
+            "One line of 1 to {MAX_NAME_CHARS} characters, in any alphabet; no control characters \
+             and none that turn text around. White space around it is dropped."
+        )))
+}
+
+/// One line that does not start or end with white space, but for `around`.
+fn one_line(around: &str) -> String {
+    format!(r"^{around}[^\s{FORBIDDEN}](?:[^{FORBIDDEN}]*[^\s{FORBIDDEN}])?{around}$")
+}
+
+fn attributes(value: ObjectBuilder) -> ObjectBuilder {
+    let name = string()
+        .min_length(Some(1))
+        .max_length(Some(MAX_ATTRIBUTE_NAME_CHARS))
+        .pattern(Some(one_line("")))
+        .description(Some(
+            "One line, without white space around it and without control characters.",
+        ));
+    ObjectBuilder::new()
+        .property_names(Some(Schema::from(name)))
+        .additional_properties(Some(AdditionalProperties::from(Schema::from(value))))
+        .max_properties(Some(MAX_ATTRIBUTES))
+        .examples([json!({ "city": "London", "plan": "basic" })])
+        .description(Some(format!(
+            "Whatever else is known: names and values, both text. At most {MAX_ATTRIBUTES} of \
+             them; a value has at most {MAX_ATTRIBUTE_VALUE_BYTES} bytes in UTF-8, all names and \
+             values together at most {MAX_ATTRIBUTES_BYTES}."
+        )))
+}
+
+fn attribute_value(types: impl Into<SchemaType>) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(types)
+        .max_length(Some(MAX_ATTRIBUTE_VALUE_BYTES))
+        .pattern(Some(r"^[^\u0000]*$"))
+}
+
+fn attribute_changes() -> ObjectBuilder {
+    let value = attribute_value(SchemaType::from_iter([Type::String, Type::Null]));
+    attributes(value)
+        .schema_type(SchemaType::from_iter([Type::Object, Type::Null]))
+        .examples([json!({ "city": "Paris", "plan": null })])
+        .description(Some(
+            "A text sets that attribute, `null` removes it, and one that is not named stays. \
+             `null` in the place of the object removes all of them. What comes of it must keep \
+             the limits of `Attributes`.",
+        ))
+}
+
+fn captcha() -> ObjectBuilder {
+    string()
+        .min_length(Some(1))
+        .max_length(Some(MAX_TOKEN_BYTES))
+        .description(Some(
+            "What the widget of the captcha gave: reCAPTCHA, hCaptcha, Turnstile or what else the \
+             deployment names.",
+        ))
+}
+
+fn id() -> ObjectBuilder {
+    string()
+        .format(Some(SchemaFormat::Custom("uuid".to_owned())))
+        .examples([json!("019aafb0-0000-7000-8000-000000000000")])
+        .description(Some(
+            "A UUID, with hyphens and in lower case: no other spelling names the same thing.",
+        ))
+}
+
+fn time() -> ObjectBuilder {
+    string()
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+        .examples([json!("2026-11-24T08:00:00.000Z")])
+        .description(Some(
+            "RFC 3339, in UTC, always with milliseconds: the texts sort as the moments do.",
+        ))
+}
+
+fn choice<const N: usize>(choices: [(&'static str, &str); N]) -> ObjectBuilder {
+    let lines = choices.map(|(name, meaning)| format!("- `{name}`: {meaning}"));
+    string()
+        .enum_values(Some(choices.map(|(name, _)| name)))
+        .description(Some(lines.join("\n")))
+}
+
+fn profile_status() -> ObjectBuilder {
+    use muster_core::profile::ProfileStatus::{Confirmed, Erasing, Pending, Undeliverable};
+    choice(LISTED.map(|status| {
+        let meaning = match status {
+            Pending => "nobody has shown yet that the address is theirs",
+            Confirmed => "the owner of the address has confirmed it",
+            Undeliverable => "mail to the address came back for good",
+            Erasing => "being removed, and not shown",
+        };
+        (status.as_str(), meaning)
+    }))
+}
+
+fn profile_source() -> ObjectBuilder {
+    choice(
+        [Source::Signup, Source::Operator, Source::Import].map(|source| match source {
+            Source::Signup => ("signup", "the person signed up"),
+            Source::Operator => ("operator", "`POST /profiles`"),
+            Source::Import => ("import", "it was a row of a CSV file"),
+        }),
+    )
+}
+
+fn import_state() -> ObjectBuilder {
+    use ImportStatus::{
+        Completed, CompletedWithErrors, Failed, Planning, Queued, Reporting, Running,
+    };
+    let states = [
+        Queued,
+        Planning,
+        Running,
+        Reporting,
+        Completed,
+        CompletedWithErrors,
+        Failed,
+    ];
+    choice(states.map(|status| {
+        let meaning = match status {
+            Queued => "recorded; nobody has looked into the file yet",
+            Planning => "the file is being cut into chunks; the first are imported already",
+            Running => "all chunks are known and are being imported",
+            Reporting => "all rows are answered; the report is being written",
+            Completed => "over: every row was imported or skipped",
+            CompletedWithErrors => "over: some rows were refused; the report says which and why",
+            Failed => "over: the file could not be imported; the reason says why",
+        };
+        (status.as_str(), meaning)
+    }))
+}
+
+fn import_confirm() -> ObjectBuilder {
+    choice([Confirm::Skip, Confirm::Send].map(|confirm| {
+        let meaning = match confirm {
+            Confirm::Skip => "the people get no mail",
+            Confirm::Send => "each gets a mail that asks them to confirm the address",
+        };
+        (confirm.as_str(), meaning)
+    }))
+}
