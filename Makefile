@@ -6,7 +6,7 @@ export SAM_CLI_TELEMETRY := 0
 FUNCTIONS := api mailer import-planner import-worker sweeper
 LOCAL := cargo run --quiet --package muster-local --
 
-.PHONY: up demo inbox down test test-long simulate audit build tools
+.PHONY: up demo inbox down test test-long simulate bench audit build tools
 
 up: build ## start the local stack and deploy to it
 	@$(LOCAL) up
@@ -32,6 +32,11 @@ simulate: ## seeded schedules of faults: FROM=<seed> COUNT=<n> [TIMELINE=1 | BUD
 
 test-long: ## the long proofs: 10,000 schedules
 	@$(SIMULATE) --count 10000
+
+PAIRS ?= 1000
+
+bench: build ## what the time of an answer tells a stranger: [PAIRS=<n>]
+	@cargo bench --quiet --profile dev --package muster-tests --bench timing -- --count $(PAIRS)
 
 audit: ## licences, bans and sources of every dependency
 	@test -x .venv/cargo/bin/cargo-deny || cargo install --quiet --locked --root .venv/cargo cargo-deny@0.20.2

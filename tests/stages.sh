@@ -34,6 +34,11 @@ system() {
     $local up && cargo test --package muster-tests --test system
 }
 
+# On the stack that the stage before it started.
+contract() {
+    tests/schemathesis.sh
+}
+
 documentation() {
     RUSTDOCFLAGS="-D warnings" cargo doc --quiet --workspace --no-deps
 }
@@ -42,12 +47,13 @@ stage format cargo fmt --check
 stage lints cargo clippy --quiet --workspace --all-targets -- -D warnings
 stage docs documentation
 stage units cargo test --workspace --exclude muster-tests
-stage simulation cargo test --package muster-tests --lib --test simulation
+stage simulation cargo test --package muster-tests --lib --test simulation --test api
 stage template env AWS_DEFAULT_REGION=us-east-1 sam validate --lint
 stage rules cargo test --package muster-tests --test template
 stage functions make --no-print-directory build
 stage bootstraps cargo test --package muster-tests --test bootstraps
 stage kills cargo test --package muster-tests --test kill
 stage system system
+stage contract contract
 
 printf '\n%s' "$times"

@@ -26,6 +26,9 @@ use crate::queues::Queues;
 use crate::s3::S3;
 use crate::ses::Ses;
 
+/// Within this time of each other come calls that are made together.
+const TOGETHER: Duration = Duration::from_micros(500);
+
 /// How long a call takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Latency {
@@ -62,6 +65,8 @@ pub struct Shared {
     pub bug: Option<Bug>,
     /// How long a call takes.
     pub latency: Latency,
+    /// Answers whose work took longer than [`Latency::Constant`] allows.
+    pub late: u64,
     clock: Clock,
     epoch: Time,
     started: Instant,
@@ -87,6 +92,7 @@ impl Shared {
             schedule,
             bug,
             latency: Latency::Drawn,
+            late: 0,
             epoch: clock.now(),
             clock,
             started: Instant::now(),
@@ -203,7 +209,7 @@ async fn there(state: &State, came: Instant) {
         Latency::Off => {}
         // Work holds up whatever comes meanwhile, so calls that were made
         // together must all have come before the first is worked on.
-        Latency::Constant { answer, .. } => until(came + answer / 2).await,
+        Latency::Constant { .. } => until(came + TOGETHER).await,
     }
 }
 
@@ -213,10 +219,18 @@ async fn back(state: &State, came: Instant, asked: &Asked, said: &Answer) {
     match latency {
         Latency::Drawn => draw(state).await,
         Latency::Off => {}
-        Latency::Constant { answer, planted } if tells_of_a_lock(asked, said) => {
-            until(came + answer + planted).await;
+        Latency::Constant { answer, planted } => {
+            let planted = if tells_of_a_lock(asked, said) {
+                planted
+            } else {
+                Duration::ZERO
+            };
+            let due = came + answer + planted;
+            if Instant::now() > due {
+                state.lock().late += 1;
+            }
+            until(due).await;
         }
-        Latency::Constant { answer, .. } => until(came + answer).await,
     }
 }
 

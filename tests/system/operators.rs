@@ -9,7 +9,7 @@ use sha2::Sha256;
 
 use crate::stack::Stack;
 
-const ROUTES: [(Method, &str); 8] = [
+const ROUTES: [(Method, &str); 9] = [
     (Method::POST, "/profiles"),
     (Method::GET, "/profiles?email=ada@example.com"),
     (
@@ -25,6 +25,7 @@ const ROUTES: [(Method, &str); 8] = [
         "/profiles/019aafb0-0000-7000-8000-000000000000",
     ),
     (Method::GET, "/profiles"),
+    (Method::HEAD, "/profiles"),
     (Method::GET, "/imports"),
     (Method::GET, "/imports/019aafb0-0000-5000-8000-000000000000"),
 ];
@@ -197,7 +198,7 @@ async fn what_is_not_there_is_not_found() {
         "/profiles/x",
         ROUTES[2].1,
         "/imports/x",
-        ROUTES[7].1,
+        ROUTES[8].1,
         "/nowhere",
     ] {
         let answer = stack

@@ -40,6 +40,13 @@ async fn a_profile_is_made_once_changed_and_erased() {
     assert_eq!(again.status(), 201);
     assert_eq!(again.json::<Value>().await.unwrap(), made);
 
+    let head = ask(&stack, Method::HEAD, &path, None, &Value::Null).await;
+    assert_eq!(
+        (head.status().as_u16(), &head.headers()["etag"]),
+        (200, &"\"1\"".parse().unwrap())
+    );
+    assert_eq!(head.text().await.unwrap(), "");
+
     // The list is eventually consistent.
     eventually("the list has the profile", async || {
         let list = stack.get("/profiles?status=pending&limit=100").await;

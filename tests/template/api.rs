@@ -1,6 +1,7 @@
 //! The routes: what is open to everybody, and what needs which scope.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use crate::template::{Resource, Template, items, referenced, texts, written};
 use crate::{assert_kept, assert_noticed};
@@ -34,7 +35,11 @@ fn scope_of(route_key: &str) -> Option<String> {
         "queues" => "operations",
         area => area,
     };
-    let right = if method == "GET" { "read" } else { "write" };
+    let right = if ["GET", "HEAD"].contains(&method) {
+        "read"
+    } else {
+        "write"
+    };
     Some(format!("{area}/{right}"))
 }
 
@@ -95,6 +100,53 @@ fn routes_lead_to_the_api(template: &Template) -> Vec<String> {
             findings.push(format!("{} lets any API call", permission.name));
         }
     }
+    findings
+}
+
+/// What the API's document says: its routes, and the scopes that each needs.
+fn documented() -> BTreeMap<String, Vec<String>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../functions/api/openapi.json");
+    let text = std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{} cannot be read: {error}", path.display()));
+    let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let paths = document["paths"].as_object().unwrap().iter();
+    paths
+        .flat_map(|(path, operations)| {
+            let operations = operations.as_object().unwrap().iter();
+            operations.map(move |(method, operation)| {
+                let scopes = operation["security"][0]["operator"].as_array();
+                let scopes = scopes.into_iter().flatten();
+                let scopes = scopes.map(|scope| scope.as_str().unwrap().to_owned());
+                (
+                    format!("{} {path}", method.to_uppercase()),
+                    scopes.collect(),
+                )
+            })
+        })
+        .collect()
+}
+
+/// The document tells of every route and its scope, and of no other route.
+fn the_document_is_right(template: &Template) -> Vec<String> {
+    let documented = documented();
+    let mut findings = Vec::new();
+    let mut there = BTreeSet::from(["$default".to_owned()]);
+    for route in routes(template) {
+        let key = route.text("RouteKey");
+        if !there.insert(key.clone()) {
+            continue;
+        }
+        let scopes = texts(route.property("AuthorizationScopes"));
+        // HEAD is GET without the body: the document does not say it twice.
+        let told = documented.get(&key.replacen("HEAD ", "GET ", 1));
+        if told != Some(&scopes) {
+            findings.push(format!(
+                "{key} takes {scopes:?}, the document says {told:?}"
+            ));
+        }
+    }
+    let absent = documented.keys().filter(|key| !there.contains(*key));
+    findings.extend(absent.map(|key| format!("there is no route {key}")));
     findings
 }
 
@@ -210,6 +262,33 @@ fn every_route_leads_to_the_api() {
                 "!GetAtt MailerFunction.Arn",
             ),
             ("Resources/ApiInvokePermission/Properties/SourceArn", ""),
+        ],
+    );
+}
+
+#[test]
+fn the_document_tells_of_every_route_and_its_scope() {
+    assert_kept(the_document_is_right);
+    assert_noticed(
+        the_document_is_right,
+        &[
+            ("Resources/HealthRoute", ""),
+            (
+                "Resources/ReadImportRoute/Properties/RouteKey",
+                "GET /import/{id}",
+            ),
+            (
+                "Resources/ReadImportRoute/Properties/AuthorizationScopes",
+                "",
+            ),
+            (
+                "Resources/ChangeProfileRoute/Properties/AuthorizationScopes",
+                "[profiles/read]",
+            ),
+            (
+                "Resources/SignupRoute/Properties/AuthorizationScopes",
+                "[profiles/write]",
+            ),
         ],
     );
 }

@@ -93,19 +93,18 @@ impl Modify for Rest {
 /// no `oauth2` scheme, which would have to name an address. The scopes are what
 /// OpenAPI 3.1 calls the roles of a scheme.
 fn operator() -> SecurityScheme {
-    let scopes = json!({
-        "profiles/read": "Read profiles",
-        "profiles/write": "Create, change and erase profiles",
-        "imports/read": "Follow imports",
+    let oauth2 = json!({
+        "flows": ["clientCredentials", "authorizationCode"],
+        "scopes": {
+            "profiles/read": "Read profiles",
+            "profiles/write": "Create, change and erase profiles",
+            "imports/read": "Follow imports",
+        },
     });
-    let flows = json!(["clientCredentials", "authorizationCode"]);
     let mut scheme = Http::new(HttpAuthScheme::Bearer);
     scheme.bearer_format = Some("JWT".to_owned());
     scheme.description = Some(include_str!("openapi/operator.md").trim_end().to_owned());
-    scheme.extensions = Some(Extensions::from_iter([
-        ("x-scopes", scopes),
-        ("x-oauth2-flows", flows),
-    ]));
+    scheme.extensions = Some(Extensions::from_iter([("x-oauth2", oauth2)]));
     SecurityScheme::Http(scheme)
 }
 

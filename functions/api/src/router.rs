@@ -3,12 +3,12 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use axum::{Json, Router};
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::Method;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Json, Router};
 use futures_util::FutureExt;
 use muster_core::aws::SdkConfig;
 use muster_core::random::Random;
@@ -186,6 +186,8 @@ async fn method_not_allowed(method: Method) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::{BTreeMap, BTreeSet};
+
     use axum::body::{Body, to_bytes};
     use axum::http::{Request, StatusCode, header};
     use muster_core::aws::AwsSettings;
@@ -267,6 +269,43 @@ mod tests {
     async fn a_wrong_method_is_told_the_right_one() {
         let (_, _, allow) = ask("DELETE", "/signup", None).await;
         assert_eq!(allow.as_deref(), Some("POST"));
+    }
+
+    /// axum does not tell its routes: the paths are read where they are
+    /// written, the methods off the `Allow` header.
+    #[tokio::test]
+    async fn the_document_has_every_route_and_no_other() {
+        let source = include_str!("router.rs");
+        let (code, _) = source.split_once("#[cfg(test)]").unwrap();
+        let mut routes = BTreeMap::new();
+        for call in code.split(".route(").skip(1) {
+            let path = call.split('"').nth(1).unwrap();
+            let allow = ask("TRACE", path, None).await.2.unwrap();
+            let methods: BTreeSet<_> = allow.to_lowercase().split(',').map(str::to_owned).collect();
+            routes.insert(path.to_owned(), methods);
+        }
+        let document: Value = serde_json::from_str(&openapi::document().unwrap()).unwrap();
+        let mut documented = BTreeMap::new();
+        for (path, operations) in document["paths"].as_object().unwrap() {
+            let mut methods: BTreeSet<_> =
+                operations.as_object().unwrap().keys().cloned().collect();
+            if methods.contains("get") {
+                methods.insert("head".to_owned());
+            }
+            documented.insert(path.clone(), methods);
+        }
+        assert_eq!(documented, routes);
+    }
+
+    #[tokio::test]
+    async fn the_document_is_served_and_may_be_kept() {
+        let request = Request::get("/openapi.json").body(Body::empty()).unwrap();
+        let response = api().oneshot(request).await.unwrap();
+        let headers = response.headers();
+        assert_eq!(headers[header::CONTENT_TYPE], "application/json");
+        assert_eq!(headers[header::CACHE_CONTROL], "public, max-age=300");
+        let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        assert_eq!(bytes, include_str!("../openapi.json"));
     }
 
     #[tokio::test]

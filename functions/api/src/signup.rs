@@ -14,9 +14,9 @@ use crate::applicant::Applicant;
 use crate::body::{Fields, JSON, form_field, is};
 use crate::caller::Origin;
 use crate::captcha;
-use crate::page::{Message, Page};
 use crate::openapi::bodies::{Resend, ResendForm, SignUp};
 use crate::openapi::refusals::{Always, BadBody, BadRequest, Invalid, TooManyRequests};
+use crate::page::{Message, Page};
 use crate::problem::{Problem, Wire};
 use crate::router::Shared;
 

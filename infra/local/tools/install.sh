@@ -34,3 +34,4 @@ install() {
 
 install emulator
 install sam
+install schemathesis

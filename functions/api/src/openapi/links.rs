@@ -11,7 +11,6 @@ type Parameters<'a> = &'a [(&'a str, &'a str)];
 
 const ID: (&str, &str) = ("id", "$response.body#/id");
 const VERSION: (&str, &str) = ("If-Match", "$response.header.ETag");
-const FIRST: (&str, &str) = ("id", "$response.body#/items/0/id");
 const NEXT: (&str, &str) = ("cursor", "$response.body#/next_cursor");
 
 /// Puts the links where they belong.
@@ -29,9 +28,7 @@ pub fn add(document: &mut OpenApi) {
         ("readProfile", "200", "changeProfile", &[ID, VERSION]),
         ("readProfile", "200", "eraseProfile", &[ID, VERSION]),
         ("changeProfile", "200", "readProfile", &[ID]),
-        ("listProfiles", "200", "readProfile", &[FIRST]),
         ("listProfiles", "200", "listProfiles", &[NEXT]),
-        ("listImports", "200", "readImport", &[FIRST]),
         ("listImports", "200", "listImports", &[NEXT]),
     ] {
         let responses = find(document, operation).map(|found| &mut found.responses.responses);

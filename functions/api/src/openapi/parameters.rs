@@ -3,7 +3,7 @@
 use muster_core::request::LIFETIME;
 use serde_json::{Value, json};
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{ObjectBuilder, Ref, Schema, Type};
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Ref, Schema, Type};
 use utoipa::openapi::{RefOr, Required};
 use utoipa::{IntoParams, ToSchema};
 
@@ -109,9 +109,13 @@ fn status() -> ParameterBuilder {
 fn if_match(required: Required) -> ParameterBuilder {
     let tag = r#"(?:W/)?"[!#-~\u0080-\u00ff]*""#;
     let list = format!(r"[ \t,]*{tag}(?:[ \t]*,[ \t,]*{tag})*[ \t,]*");
-    let schema = ObjectBuilder::new()
+    let star = ObjectBuilder::new()
         .schema_type(Type::String)
-        .pattern(Some(format!(r"^(?:\*|{list})$")));
+        .enum_values(Some(["*"]));
+    let tags = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some(format!("^{list}$")));
+    let schema = OneOfBuilder::new().item(star).item(tags);
     parameter("If-Match", ParameterIn::Header, schema, json!("\"1\""))
         .required(required)
         .description(Some(

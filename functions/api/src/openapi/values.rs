@@ -19,8 +19,26 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::captcha::MAX_TOKEN_BYTES;
 use crate::profiles::LISTED;
 
-/// What neither a name nor an attribute's name may hold: control characters,
-/// line ends, and what turns text around. Inside a class of a pattern.
+/// The pattern of a name. The limit is in it, and not beside it, because the
+/// white space around a name does not count. That a name has a letter is said in
+/// words only: `\p{L}` is not known to every tool.
+fn name_pattern() -> String {
+    let inner = MAX_NAME_CHARS - 2;
+    format!(
+        r"^[\s\u0085]*[^\s{FORBIDDEN}](?:[^{FORBIDDEN}]{{0,{inner}}}[^\s{FORBIDDEN}])?[\s\u0085]*$"
+    )
+}
+
+/// The pattern of an attribute's name: no white space around it.
+fn attribute_name_pattern() -> String {
+    format!(r"^[^\s{FORBIDDEN}](?:[^{FORBIDDEN}]*[^\s{FORBIDDEN}])?$")
+}
+
+/// The pattern of an attribute's value: anything but NUL.
+const ATTRIBUTE_VALUE: &str = r"^[^\u0000]*$";
+
+/// What neither of the names holds: control characters, line ends, and what turns
+/// text around. Inside a class of a pattern.
 const FORBIDDEN: &str = r"\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069";
 
 /// Types that stand for a schema, each with the function that describes it.
@@ -94,25 +112,20 @@ fn email_address() -> ObjectBuilder {
 fn name() -> ObjectBuilder {
     string()
         .min_length(Some(1))
-        .max_length(Some(MAX_NAME_CHARS))
-        .pattern(Some(one_line(r"\s*")))
+        .pattern(Some(name_pattern()))
         .examples([json!("Ada Lovelace")])
         .description(Some(format!(
-            "One line of 1 to {MAX_NAME_CHARS} characters, in any alphabet; no control characters \
-             and none that turn text around. White space around it is dropped."
+            "One line of 1 to {MAX_NAME_CHARS} characters in any alphabet, at least one of them a \
+             letter or a digit; no control characters, and none that turn text around. White space \
+             around it is dropped."
         )))
-}
-
-/// One line that does not start or end with white space, but for `around`.
-fn one_line(around: &str) -> String {
-    format!(r"^{around}[^\s{FORBIDDEN}](?:[^{FORBIDDEN}]*[^\s{FORBIDDEN}])?{around}$")
 }
 
 fn attributes(value: ObjectBuilder) -> ObjectBuilder {
     let name = string()
         .min_length(Some(1))
         .max_length(Some(MAX_ATTRIBUTE_NAME_CHARS))
-        .pattern(Some(one_line("")))
+        .pattern(Some(attribute_name_pattern()))
         .description(Some(
             "One line, without white space around it and without control characters.",
         ));
@@ -132,7 +145,7 @@ fn attribute_value(types: impl Into<SchemaType>) -> ObjectBuilder {
     ObjectBuilder::new()
         .schema_type(types)
         .max_length(Some(MAX_ATTRIBUTE_VALUE_BYTES))
-        .pattern(Some(r"^[^\u0000]*$"))
+        .pattern(Some(ATTRIBUTE_VALUE))
 }
 
 fn attribute_changes() -> ObjectBuilder {
@@ -240,4 +253,55 @@ fn import_confirm() -> ObjectBuilder {
         };
         (confirm.as_str(), meaning)
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use muster_core::person::{Attributes, Name};
+    use regex::Regex;
+
+    /// What a pattern and a parser do not agree on, among texts with each
+    /// character up to where the classes of the patterns end.
+    fn disagreements(pattern: &str, parses: impl Fn(&str) -> bool) -> Vec<String> {
+        let pattern = Regex::new(pattern).unwrap();
+        ('\0'..'\u{3100}')
+            .flat_map(|c| {
+                [
+                    format!("a{c}a"),
+                    format!("{c}a"),
+                    format!("a{c}"),
+                    format!("{c}a{c}"),
+                ]
+            })
+            .filter(|text| pattern.is_match(text) != parses(text))
+            .collect()
+    }
+
+    #[test]
+    fn the_patterns_are_what_the_parsers_take() {
+        let nothing: [String; 0] = [];
+        let name = disagreements(&name_pattern(), |text| Name::parse(text).is_ok());
+        assert_eq!(name, nothing);
+        let attribute = |name: &str, value: &str| {
+            Attributes::parse([(name.to_owned(), value.to_owned())]).is_ok()
+        };
+        let names = disagreements(&attribute_name_pattern(), |text| attribute(text, ""));
+        assert_eq!(names, nothing);
+        let values = disagreements(ATTRIBUTE_VALUE, |text| attribute("a", text));
+        assert_eq!(values, nothing);
+    }
+
+    #[test]
+    fn a_name_is_as_long_as_its_pattern_says() {
+        let pattern = Regex::new(&name_pattern()).unwrap();
+        for length in [1, 2, MAX_NAME_CHARS, MAX_NAME_CHARS + 1] {
+            let name = format!("\t{}\n ", "ü".repeat(length));
+            assert_eq!(
+                pattern.is_match(&name),
+                Name::parse(&name).is_ok(),
+                "{length}"
+            );
+        }
+    }
 }

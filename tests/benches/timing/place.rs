@@ -1,0 +1,156 @@
+//! One process of the API, and AWS around it.
+
+use std::time::Duration;
+
+use muster_core::random::Random;
+use muster_core::time::Clock;
+use muster_simulation::endpoint::{Latency, State};
+use muster_simulation::faults::Schedule;
+use muster_simulation::log::Call;
+use muster_simulation::process::{Function, Outcome, Process};
+use muster_simulation::queues::BULK_MAIL;
+use muster_simulation::run::empty_world;
+use muster_simulation::socket::{RealProcess, request};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::ANSWER;
+use crate::class::Route;
+
+/// Between two requests: until the process waits for the next event.
+const PAUSE: Duration = Duration::from_micros(300);
+
+pub struct Place {
+    pub state: State,
+    clock: Clock,
+    random: Random,
+    api: Option<RealProcess>,
+}
+
+impl Place {
+    pub async fn new(seed: u64) -> Self {
+        let (clock, random) = (Clock::manual(Clock::system().now()), Random::seeded(seed));
+        let state = empty_world(Schedule::Clean, None, &clock, &random);
+        state.lock().latency = Latency::Off;
+        let api = RealProcess::start(1, Function::Api, &state).await;
+        Self {
+            state,
+            clock,
+            random,
+            api: Some(api),
+        }
+    }
+
+    /// From now on calls take a constant time, or leak what they know.
+    pub fn plant(&self, planted: Duration) {
+        let answer = ANSWER;
+        self.state.lock().latency = Latency::Constant { answer, planted };
+    }
+
+    /// An address that nobody had before, as long as all of them.
+    pub fn address(&self) -> String {
+        format!("{}@example.com", self.random.name())
+    }
+
+    pub fn shuffle<T>(&self, things: &mut [T]) {
+        for last in (1..things.len()).rev() {
+            let draw = u64::from_le_bytes(self.random.bytes());
+            things.swap(last, (draw % (last as u64 + 1)) as usize);
+        }
+    }
+
+    /// How many answers AWS has given too late so far.
+    pub fn late(&self) -> u64 {
+        self.state.lock().late
+    }
+
+    /// Asks about an address, as a stranger would; says how long it took.
+    pub async fn ask(&mut self, route: Route, address: &str) -> Duration {
+        let body = match route {
+            Route::SignUp => json!({ "email": address, "name": "Somebody" }),
+            Route::Resend => json!({ "email": address }),
+        };
+        self.calls();
+        let (answer, took) = self.post(route.path(), &body).await;
+        assert_eq!(answer["statusCode"], 202, "{answer}");
+        let calls = self.calls();
+        // Another call, or one that is made again, would be another story.
+        assert!(calls.iter().all(|call| call.status == 200), "{calls:#?}");
+        let made = calls
+            .iter()
+            .filter(|call| !call.subject.starts_with("SECRET"));
+        assert_eq!(made.count(), 5, "{calls:#?}");
+        took
+    }
+
+    /// Signs an address up; says where its mails are counted.
+    pub async fn sign_up(&mut self, address: &str) -> String {
+        let body = json!({ "email": address, "name": "Somebody" });
+        self.calls();
+        self.post(Route::SignUp.path(), &body).await;
+        let calls = self.calls();
+        let look = calls
+            .iter()
+            .find(|call| call.operation.ends_with("BatchGetItem"))
+            .expect("a look at the address");
+        let key = look.subject.split(", ").nth(1).expect("a second key");
+        key.trim_end_matches(" RATE").to_owned()
+    }
+
+    /// Confirms an address that was signed up, by the link in its mail.
+    pub async fn confirm(&mut self, address: &str) {
+        let owner = self
+            .state
+            .lock()
+            .dynamodb
+            .owner(address)
+            .expect("a profile");
+        self.mail(&owner).await;
+        let token = self.state.lock().ses.accepted.pop().expect("a mail").token;
+        let (answer, _) = self.post("/confirm", &json!({ "token": token })).await;
+        assert_eq!(answer["statusCode"], 200, "{answer}");
+    }
+
+    async fn mail(&self, profile: &str) {
+        let nudge = json!({ "profile_id": profile, "mail": 1 }).to_string();
+        let message = {
+            let mut state = self.state.lock();
+            let now = state.now();
+            // The API's own nudges are in the other queue, and stay there.
+            let id = state.queues.send(BULK_MAIL, &nudge, Duration::ZERO, now);
+            let later = now.after(Duration::from_secs(60));
+            let message = state.queues.receive(BULK_MAIL, 1, later).pop();
+            state.queues.forget(BULK_MAIL, &id);
+            message.expect("a nudge")
+        };
+        let event = json!({ "Records": [message.record(BULK_MAIL)] });
+        let mailer = Process::start(2, Function::Mailer, &self.state, &self.clock, &self.random);
+        let (_, outcome) = mailer.invoke(event).await;
+        assert!(matches!(outcome, Outcome::Answered(_)), "{outcome:?}");
+    }
+
+    async fn post(&mut self, path: &str, body: &Value) -> (Value, Duration) {
+        pause().await;
+        let api = self.api.take().expect("a process that is alive");
+        let (api, outcome) = api.invoke(request(path, body)).await;
+        let Outcome::Answered(answer) = outcome else {
+            panic!("the API did not answer: {outcome:?}");
+        };
+        let api = api.expect("a process that is alive");
+        let took = api.took();
+        self.api = Some(api);
+        (answer, took)
+    }
+
+    /// The calls since the last time this was asked.
+    fn calls(&self) -> Vec<Call> {
+        std::mem::take(&mut self.state.lock().log.calls)
+    }
+}
+
+async fn pause() {
+    let end = Instant::now() + PAUSE;
+    while Instant::now() < end {
+        tokio::task::yield_now().await;
+    }
+}
