@@ -59,6 +59,7 @@ impl Bug {
                     json!("attribute_exists(pk) AND (#status = :queued OR #status = :sending)");
                 if let Some(values) = request["ExpressionAttributeValues"].as_object_mut() {
                     values.remove(":now");
+                    values.remove(":scheduled");
                     values.remove(":seconds");
                 }
             }

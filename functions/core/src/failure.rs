@@ -54,7 +54,10 @@ impl Failure {
     {
         let unavailable = match &error {
             SdkError::ServiceError(context) => {
-                context.raw().status().is_server_error()
+                let status = context.raw().status();
+                // A success that cannot be read is an answer that did not come.
+                status.is_server_error()
+                    || status.is_success()
                     || context
                         .err()
                         .code()
