@@ -7,14 +7,24 @@ import urllib.request
 
 import schemathesis
 
-INBOX = os.environ["AWS_ENDPOINT_URL"] + "/_ministack/ses/messages"
+EMULATOR = os.environ["AWS_ENDPOINT_URL"]
+CSV = b"email,name\nimported@example.com,Ada\nimported@example.com,Ada\nnobody,Eve\n"
 KEY = "Idempotency-Key"
 used = set()
 
 
+def start_an_import():
+    """One with a row that is created, one that is skipped and one that fails."""
+    address = f"{EMULATOR}/{os.environ['MUSTER_UPLOADS_BUCKET']}/uploads/schemathesis.csv"
+    urllib.request.urlopen(urllib.request.Request(address, CSV, method="PUT")).close()
+
+
+start_an_import()
+
+
 def newest_token():
     """The token of the newest mail whose link nobody has followed here."""
-    with urllib.request.urlopen(INBOX) as answer:
+    with urllib.request.urlopen(EMULATOR + "/_ministack/ses/messages") as answer:
         tokens = re.findall(r"token=([\w.-]+)", answer.read().decode())
     unused = (token for token in reversed(tokens) if token not in used)
     token = next(unused, tokens[-1] if tokens else "")

@@ -78,6 +78,9 @@ fn the_budget_is_kept() {
     );
 }
 
+/// The run of a seed.
+type RunOf = fn(u64, Option<Bug>) -> Run;
+
 /// A seed under so many faults that whole deliveries come to nothing.
 fn storm(seed: u64, bug: Option<Bug>) -> Run {
     let schedule = Schedule::Rate {
@@ -92,7 +95,7 @@ fn storm(seed: u64, bug: Option<Bug>) -> Run {
 #[test]
 fn every_planted_bug_is_found() {
     let counts = "the counts of an import are its rows";
-    let runs: [(Bug, &str, fn(u64, Option<Bug>) -> Run); 4] = [
+    let runs: [(Bug, &str, RunOf); 4] = [
         (
             Bug::MarkedSentBeforeSending,
             "what is marked sent was sent",

@@ -17,6 +17,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Ref, Type};
 use utoipa::{IntoResponses, ToResponse, ToSchema};
 
 use crate::body::{JSON, MAX_BODY_BYTES};
+use crate::listing::MAX_LIMIT;
 use crate::precondition::changed;
 use crate::problem::{FieldError, Kind, PROBLEM_JSON, Problem};
 use crate::profiles::{absent, reused, taken};
@@ -202,7 +203,7 @@ fn invalid_field() -> Problem {
 }
 
 fn invalid_parameter() -> Problem {
-    let violation = Violation::new("invalid_limit", "a number from 1 to 100");
+    let violation = Violation::new("invalid_limit", format!("a number from 1 to {MAX_LIMIT}"));
     Problem::invalid(vec![FieldError::parameter("limit", violation)])
 }
 
