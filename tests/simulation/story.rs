@@ -98,7 +98,7 @@ impl Story {
             (second(5), Act::SignUp(WAITS)),
             (second(300), Act::Resend(WAITS)),
             (second(60), Act::Create(MADE)),
-            (second(5), file),
+            (second(20), file),
         ];
         let leave = if random.bytes::<1>()[0] < 128 {
             Act::Erase(LEAVES)
