@@ -47,9 +47,6 @@ const PLANTED: Duration = Duration::from_micros(200);
 /// As test vector leakage assessment (TVLA) and dudect have it: below this,
 /// chance explains the difference.
 const TOLD_APART: f64 = 4.5;
-/// "By far": nobody needs statistics for this one.
-const FOUND: f64 = 10.0;
-
 /// Rounds before anything counts.
 const WARM_UP: usize = 50;
 
@@ -83,7 +80,7 @@ async fn measure(arguments: &Arguments) -> ExitCode {
             tokio::task::yield_now().await;
         }
     });
-    let (count, controls) = (arguments.count, arguments.count / 4);
+    let (count, controls) = (arguments.count, arguments.count);
     let needed = [
         (Class::Confirmed, WARM_UP + count),
         (Class::Pending, WARM_UP + count),
@@ -154,7 +151,7 @@ fn report(route: Route, classes: &[Class], samples: &[Vec<f64>]) -> bool {
     for (class, known) in classes.iter().zip(samples).skip(1) {
         let found = compare(known, &samples[0]);
         let (as_it_should, verdict) = match (class, found.t.abs()) {
-            (Class::Planted, t) if t >= FOUND => (true, "found, as it must be"),
+            (Class::Planted, t) if t >= TOLD_APART => (true, "found, as it must be"),
             (Class::Planted, _) => (false, "NOT FOUND"),
             (_, t) if t < TOLD_APART => (true, "not told apart"),
             _ => (false, "TOLD APART"),
