@@ -20,5 +20,8 @@ http://*.execute-api.localhost:*)
 *) api=$MUSTER_API_URL ;;
 esac
 
+# What Hypothesis keeps for itself, out of the way.
+export HYPOTHESIS_STORAGE_DIRECTORY=target/hypothesis
+
 exec .venv/schemathesis/bin/st --config-file tests/schemathesis.toml \
     run --url "$api" "$@" functions/api/openapi.json
