@@ -33,7 +33,7 @@ simulate: ## seeded schedules of faults: FROM=<seed> COUNT=<n> [TIMELINE=1 | BUD
 test-long: ## the long proofs: 10,000 schedules
 	@$(SIMULATE) --count 10000
 
-PAIRS ?= 1000
+PAIRS ?= 500
 
 bench: build ## what the time of an answer tells a stranger: [PAIRS=<n>]
 	@cargo bench --quiet --profile dev --package muster-tests --bench timing -- --count $(PAIRS)

@@ -28,6 +28,9 @@ use crate::ses::Ses;
 
 /// Within this time of each other come calls that are made together.
 const TOGETHER: Duration = Duration::from_micros(500);
+/// As much later than other answers leave those in which an address shows, so
+/// that no other one's handling hides how long they took.
+const LAST: Duration = Duration::from_millis(1);
 
 /// How long a call takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +39,8 @@ pub enum Latency {
     Drawn,
     /// As long as its work.
     Off,
-    /// Always as long, whatever its work, which must be shorter: what is left
-    /// for a stopwatch is the caller's own doing.
+    /// Always as long, by its operation, whatever its work, which must be
+    /// shorter: what is left for a stopwatch is the caller's own doing.
     Constant {
         /// From the call to its answer.
         answer: Duration,
@@ -225,7 +228,12 @@ async fn back(state: &State, came: Instant, asked: &Asked, said: &Answer) {
             } else {
                 Duration::ZERO
             };
-            let due = came + answer + planted;
+            let last = if depends_on_who(asked) {
+                LAST
+            } else {
+                Duration::ZERO
+            };
+            let due = came + answer + last + planted;
             if Instant::now() > due {
                 state.lock().late += 1;
             }
@@ -244,6 +252,10 @@ async fn until(moment: Instant) {
     while Instant::now() < moment {
         tokio::task::yield_now().await;
     }
+}
+
+fn depends_on_who(asked: &Asked) -> bool {
+    matches!(asked.operation(), "BatchGetItem" | "TransactWriteItems")
 }
 
 fn tells_of_a_lock(asked: &Asked, said: &Answer) -> bool {

@@ -9,9 +9,12 @@
 //! falls on all classes alike, and a table that grows slows all of them down.
 //!
 //! AWS is the endpoint of the simulation behind a socket, and answers each call
-//! [`ANSWER`] after it came, to the microsecond, however long dynoxide worked on
-//! it: what an `Update` costs more than a `Put` in a database in memory is not
-//! what it costs in DynamoDB, and DynamoDB is nothing we could mend. What is
+//! at a fixed time after it came, [`ANSWER`] or a little more by its operation,
+//! however long dynoxide worked on it: what an `Update` costs more than a `Put`
+//! in a database in memory is not what it costs in DynamoDB, and DynamoDB is
+//! nothing we could mend. The answers
+//! in which an address shows leave last of those that are under way together, so
+//! that the handling of others does not hide how long they took. What is
 //! left is the function's own: how many calls it makes, in which order, which at
 //! the same time, and its processor time in between. A round in which any answer
 //! left late does not count, for any class.
@@ -47,6 +50,7 @@ const PLANTED: Duration = Duration::from_micros(200);
 /// As test vector leakage assessment (TVLA) and dudect have it: below this,
 /// chance explains the difference.
 const TOLD_APART: f64 = 4.5;
+
 /// Rounds before anything counts.
 const WARM_UP: usize = 50;
 
@@ -54,7 +58,7 @@ const WARM_UP: usize = 50;
 #[derive(Parser)]
 struct Arguments {
     /// Pairs of a known and an unknown address, for each route and class.
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 500)]
     count: usize,
     /// Decides the addresses, and the order within each round.
     #[arg(long, default_value_t = 1)]
