@@ -196,10 +196,7 @@ impl Changes {
                 if reasons.iter().any(condition_failed) {
                     return Err(NotChanged::Overtaken);
                 }
-                Err(NotChanged::Failed(Failure::Unavailable {
-                    operation: "TransactWriteItems",
-                    source: NotCommitted::Cancelled(reasons).into(),
-                }))
+                Err(NotChanged::Failed(NotCommitted::Cancelled(reasons).into()))
             }
         }
     }

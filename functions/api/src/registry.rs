@@ -108,10 +108,7 @@ impl Registry {
                 Err(NotCommitted::Cancelled(reasons)) => cancelled = reasons,
             }
         }
-        Err(NotStored::Failed(Failure::Unavailable {
-            operation: "TransactWriteItems",
-            source: NotCommitted::Cancelled(cancelled).into(),
-        }))
+        Err(NotStored::Failed(NotCommitted::Cancelled(cancelled).into()))
     }
 
     async fn look(&self, lock: &Key, request: Option<&RequestKey>) -> Result<Seen, Failure> {

@@ -35,7 +35,8 @@ use muster_core::failure::Failure;
 use muster_core::ids::ProfileId;
 use muster_core::mail::{MailItem, MailKind, Recipient};
 use muster_core::profile::{
-    LockItem, NewProfile, ProfileStatus, Source, expired, leftovers, lock_key, profile_key,
+    IS_PRESENT, LockItem, NewProfile, ProfileStatus, Source, expired, leftovers, lock_key,
+    profile_key,
 };
 use muster_core::random::Random;
 use muster_core::table::{Condition, Item, Key, NotCommitted, Table, decode, number, text};
@@ -167,11 +168,7 @@ impl Signups {
                 }
             }
         }
-        let failure = Failure::Unavailable {
-            operation: "TransactWriteItems",
-            source: NotCommitted::Cancelled(cancelled).into(),
-        };
-        Err(failure.into())
+        Err(Failure::from(NotCommitted::Cancelled(cancelled)).into())
     }
 
     async fn look(&self, keys: &Keys) -> Result<Seen, Failure> {
@@ -255,13 +252,10 @@ impl Signups {
             expires_at: lock.expires_at,
         };
         let mail = MailItem::new(kind, last, recipient, now);
-        let present = Condition::new(
-            "attribute_exists(pk) AND #status <> :erasing \
-             AND (attribute_not_exists(expires_at) OR expires_at > :seconds)",
-        )
-        .with(":erasing", ProfileStatus::Erasing.into())
-        .with(":seconds", number(now.as_seconds()))
-        .with(":now", number(now.as_millis()));
+        let present = Condition::new(IS_PRESENT)
+            .with(":erasing", ProfileStatus::Erasing.into())
+            .with(":seconds", number(now.as_seconds()))
+            .with(":now", number(now.as_millis()));
         let unchanged = Condition::new("profile_id = :id AND mails = :before")
             .with(":id", text(id.to_string()))
             .with(":before", number(lock.mails))

@@ -20,7 +20,9 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 use crate::failure::Failure;
 use crate::ids::ProfileId;
 use crate::mail::due_shard;
-use crate::profile::{LockItem, ProfileItem, ProfileStatus, list, lock_key, profile_key};
+use crate::profile::{
+    IS_PRESENT, LockItem, ProfileItem, ProfileStatus, list, lock_key, profile_key,
+};
 use crate::random::Random;
 use crate::request::key_of;
 use crate::table::{
@@ -59,9 +61,7 @@ pub async fn begin(
     version: Option<u64>,
     now: Time,
 ) -> Result<Begun, Failure> {
-    let mut condition = "attribute_exists(pk) AND #status <> :erasing \
-         AND (attribute_not_exists(expires_at) OR expires_at > :seconds)"
-        .to_owned();
+    let mut condition = IS_PRESENT.to_owned();
     let mut update = table.update(&profile_key(id));
     if let Some(version) = version {
         condition.push_str(" AND version = :version");
@@ -109,10 +109,7 @@ pub async fn finish(table: &Table, id: ProfileId, random: &Random) -> Result<(),
             Err(NotCommitted::Failed(failure)) => return Err(failure),
         }
     }
-    Err(Failure::Unavailable {
-        operation: "TransactWriteItems",
-        source: NotCommitted::Cancelled(cancelled).into(),
-    })
+    Err(NotCommitted::Cancelled(cancelled).into())
 }
 
 /// A transaction of an erasure.

@@ -112,6 +112,11 @@ pub struct ProfileItem {
     pub due_at: Option<String>,
 }
 
+/// What [`ProfileItem::is_present`] is to DynamoDB; `:erasing` and `:seconds`
+/// are the caller's to give.
+pub const IS_PRESENT: &str = "attribute_exists(pk) AND #status <> :erasing \
+     AND (attribute_not_exists(expires_at) OR expires_at > :seconds)";
+
 impl ProfileItem {
     /// Whether it counts as there: neither expired nor being removed.
     pub fn is_present(&self, now: Time) -> bool {

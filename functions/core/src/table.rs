@@ -125,6 +125,20 @@ pub enum NotCommitted {
     Failed(#[from] Failure),
 }
 
+/// To whoever cannot tell what cancelled it: something was in the way, and may
+/// not be next time.
+impl From<NotCommitted> for Failure {
+    fn from(error: NotCommitted) -> Self {
+        match error {
+            NotCommitted::Failed(failure) => failure,
+            cancelled => Self::Unavailable {
+                operation: "TransactWriteItems",
+                source: cancelled.into(),
+            },
+        }
+    }
+}
+
 fn codes(reasons: &[CancellationReason]) -> String {
     let codes: Vec<_> = reasons
         .iter()

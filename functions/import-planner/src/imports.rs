@@ -114,10 +114,7 @@ impl Imports {
                         Recorded::Stale
                     })
                 }
-                _ => Err(Failure::Unavailable {
-                    operation: "TransactWriteItems",
-                    source: NotCommitted::Cancelled(reasons).into(),
-                }),
+                _ => Err(NotCommitted::Cancelled(reasons).into()),
             },
         }
     }

@@ -91,7 +91,7 @@ impl Writer {
                     if rows.len() < before {
                         continue;
                     }
-                    unavailable(reasons)
+                    NotCommitted::Cancelled(reasons).into()
                 }
                 Err(NotCommitted::Failed(failure)) => failure,
             };
@@ -185,13 +185,6 @@ fn may_pass(reason: &CancellationReason) -> bool {
             "None" | "TransactionConflict" | "ProvisionedThroughputExceeded" | "ThrottlingError"
         )
     )
-}
-
-fn unavailable(reasons: Vec<CancellationReason>) -> Failure {
-    Failure::Unavailable {
-        operation: "TransactWriteItems",
-        source: NotCommitted::Cancelled(reasons).into(),
-    }
 }
 
 #[cfg(test)]
