@@ -185,3 +185,26 @@ async fn only_a_sign_up_can_be_disowned() {
     );
     assert!(place.profile("made@example.com").await.is_some());
 }
+
+/// Both buttons at once: whichever is faster, the page says what happened.
+#[tokio::test(start_paused = true)]
+async fn removed_is_said_only_of_what_is_removed() {
+    let place = Place::new();
+    let (mut removed, mut kept) = (0, 0);
+    for person in 0..40 {
+        let address = format!("p{person}@example.com");
+        place.sign_up(&address).await;
+        place.deliver_mails().await;
+        let token = place.mails_to(&address).pop().unwrap().token;
+        let form = ("content-type", "application/x-www-form-urlencoded");
+        let (_, page) = tokio::join!(
+            place.ask("POST", "/confirm", json!({ "token": token })),
+            place.ask_with("POST", "/not-me", form, json!(format!("token={token}"))),
+        );
+        let said = page.text().contains("The sign-up is removed");
+        let gone = place.profile(&address).await.is_none();
+        assert_eq!(said, gone, "{address}: {}", page.text());
+        *(if gone { &mut removed } else { &mut kept }) += 1;
+    }
+    assert!(removed > 0 && kept > 0, "{removed} removed, {kept} kept");
+}

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
-use muster_core::erasure;
+use muster_core::erasure::{self, Begun};
 use muster_core::failure::Failure;
 use muster_core::mail::{MailItem, MailStatus};
 use muster_core::profile::{
@@ -103,10 +103,7 @@ impl Confirmations {
                 Err(NotCommitted::Cancelled(reasons)) => cancelled = reasons,
             }
         }
-        Err(Failure::Unavailable {
-            operation: "TransactWriteItems",
-            source: NotCommitted::Cancelled(cancelled).into(),
-        })
+        Err(NotCommitted::Cancelled(cancelled).into())
     }
 
     /// Removes a sign-up that its address's owner knows nothing of, and keeps
@@ -116,21 +113,15 @@ impl Confirmations {
     /// # Errors
     /// When the table cannot be reached.
     pub async fn disown(&self, token: &Token) -> Result<bool, Failure> {
-        let Look { standing, dossier } = self.look(token).await?;
-        let Some(profile) = dossier.profile.filter(|_| may_be_disowned(standing)) else {
+        let Some(profile) = self.disownable(token).await? else {
             return Ok(false);
         };
-        if profile.source != Source::Signup {
+        self.rates.silence(&profile.email_key).await?;
+        let (version, now) = (Some(profile.version), self.clock.now());
+        if erasure::begin(&self.table, profile.id, version, now).await? == Begun::Changed {
+            // The other link was faster.
             return Ok(false);
         }
-        self.rates.silence(&profile.email_key).await?;
-        erasure::begin(
-            &self.table,
-            profile.id,
-            Some(profile.version),
-            self.clock.now(),
-        )
-        .await?;
         erasure::finish(&self.table, profile.id, &self.random).await?;
         tracing::info!(metric = "signup_disowned", profile_id = %profile.id, "sign-up removed by the address's owner");
         Ok(true)
@@ -141,9 +132,16 @@ impl Confirmations {
     /// # Errors
     /// When the table cannot be read.
     pub async fn can_be_disowned(&self, token: &Token) -> Result<bool, Failure> {
-        let look = self.look(token).await?;
-        let signed_up = |profile: &ProfileItem| profile.source == Source::Signup;
-        Ok(may_be_disowned(look.standing) && look.dossier.profile.is_some_and(|p| signed_up(&p)))
+        Ok(self.disownable(token).await?.is_some())
+    }
+
+    /// The sign-up that a token is good for removing. One that came too late to
+    /// confirm still is.
+    async fn disownable(&self, token: &Token) -> Result<Option<ProfileItem>, Failure> {
+        let Look { standing, dossier } = self.look(token).await?;
+        let in_time = matches!(standing, Standing::Fresh | Standing::Expired);
+        let signed_up = |profile: &ProfileItem| in_time && profile.source == Source::Signup;
+        Ok(dossier.profile.filter(signed_up))
     }
 
     async fn look(&self, token: &Token) -> Result<Look, Failure> {
@@ -242,9 +240,4 @@ impl Confirmations {
         expression.push_str(&format!("REMOVE {}", remove.join(", ")));
         self.table.change(&mail.key(), &expression, &condition)
     }
-}
-
-/// A link that came too late to confirm can still disown.
-const fn may_be_disowned(standing: Standing) -> bool {
-    matches!(standing, Standing::Fresh | Standing::Expired)
 }
