@@ -15,6 +15,8 @@ pub const BULK_MAIL: &str = "bulk-mail";
 pub const IMPORT: &str = "import";
 /// Chunks to import.
 pub const CHUNK: &str = "chunk";
+/// What SES reports.
+pub const FEEDBACK: &str = "feedback";
 
 /// The URL of a queue.
 pub fn url(name: &str) -> String {

@@ -15,7 +15,7 @@ use crate::endpoint::{Shared, State};
 use crate::faults::{FAULTS, Schedule};
 use crate::invariants::INVARIANTS;
 use crate::log::Log;
-use crate::queues::{BULK_MAIL, CHUNK, IMPORT, MAIL, Queues};
+use crate::queues::{BULK_MAIL, CHUNK, FEEDBACK, IMPORT, MAIL, Queues};
 use crate::story::Story;
 use crate::world::World;
 
@@ -189,6 +189,7 @@ fn visibility_timeouts() -> Vec<(&'static str, Duration)> {
         (BULK_MAIL, "BulkMailQueue"),
         (IMPORT, "ImportQueue"),
         (CHUNK, "ChunkQueue"),
+        (FEEDBACK, "FeedbackQueue"),
     ]
     .into_iter()
     .map(|(name, resource)| {

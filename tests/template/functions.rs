@@ -70,6 +70,12 @@ const FUNCTIONS: &[Function] = &[
         ],
         settings: include_str!("../../functions/sweeper/src/settings.rs"),
     },
+    Function {
+        name: "FeedbackFunction",
+        binary: "feedback",
+        environment: &["MUSTER_TABLE", "MUSTER_FEEDBACK_QUEUE_URL"],
+        settings: include_str!("../../functions/feedback/src/settings.rs"),
+    },
 ];
 
 fn functions(template: &Template) -> impl Iterator<Item = Resource<'_>> {

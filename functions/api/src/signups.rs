@@ -15,7 +15,7 @@
 //! | --- | --- | --- |
 //! | is unknown | rate, profile, lock, mail | rate, three decoys |
 //! | has a profile | rate, profile, lock, mail | rate, profile, lock, mail |
-//! | was written to just now | rate, three decoys | rate, three decoys |
+//! | was written to just now, or nothing can go there | rate, three decoys | rate, three decoys |
 //!
 //! Whatever is known of the address, the answer is the same, and so are the
 //! calls and the number of writes, so that their time tells nothing either. The
@@ -180,7 +180,9 @@ impl Signups {
         let held = lock.filter(|lock| !expired(lock.expires_at, now));
         let (mut plan, mailed) = match (asked, held) {
             (Asked::SignUp(applicant), None) => (self.create(applicant, lock, next)?, true),
-            (_, Some(lock)) if next <= now => (self.write_again(asked.email(), lock)?, true),
+            (_, Some(lock)) if next <= now && !lock.undeliverable => {
+                (self.write_again(asked.email(), lock)?, true)
+            }
             _ => (self.pretend(asked.email(), &keys.0[1])?, false),
         };
         // Only mails count: asking alone is not to keep the owner waiting.
@@ -249,10 +251,12 @@ impl Signups {
             .with(":erasing", ProfileStatus::Erasing.into())
             .with(":seconds", number(now.as_seconds()))
             .with(":now", number(now.as_millis()));
-        let unchanged = Condition::new("profile_id = :id AND mails = :before")
-            .with(":id", text(id.to_string()))
-            .with(":before", number(lock.mails))
-            .with(":after", number(last));
+        let unchanged = Condition::new(
+            "profile_id = :id AND mails = :before AND attribute_not_exists(undeliverable)",
+        )
+        .with(":id", text(id.to_string()))
+        .with(":before", number(lock.mails))
+        .with(":after", number(last));
         let table = &self.table;
         Ok(Plan {
             actions: vec![
@@ -287,7 +291,7 @@ impl Signups {
             pk: rate.pk.replacen("RATE", "DECOY", 1),
             sk: sk.to_owned(),
         };
-        // No decoy has a status or a profile, so these always hold.
+        // No decoy has a status or comes back, so these always hold.
         let present = Condition::new(
             "attribute_not_exists(#status) OR (#status <> :erasing AND expires_at > :seconds)",
         )
@@ -295,7 +299,7 @@ impl Signups {
         .with(":seconds", number(now.as_seconds()))
         .with(":until", number(until));
         let unchanged = Condition::new(
-            "attribute_not_exists(profile_id) OR (profile_id = :id AND mails = :before)",
+            "attribute_not_exists(undeliverable) OR (profile_id = :id AND mails = :before)",
         )
         .with(":id", text(id.to_string()))
         .with(":before", number(0))

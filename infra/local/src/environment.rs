@@ -12,7 +12,7 @@ use crate::place::{CREDENTIAL, Place, REGION};
 use crate::trouble::{OrTrouble, Trouble};
 
 /// Which variable has which output of the template.
-const FROM_OUTPUTS: [(&str, &str); 16] = [
+const FROM_OUTPUTS: [(&str, &str); 20] = [
     ("MUSTER_API_URL", "ApiUrl"),
     ("MUSTER_TABLE", "TableName"),
     ("MUSTER_UPLOADS_BUCKET", "UploadsBucketName"),
@@ -20,10 +20,12 @@ const FROM_OUTPUTS: [(&str, &str); 16] = [
     ("MUSTER_BULK_MAIL_QUEUE_URL", "BulkMailQueueUrl"),
     ("MUSTER_IMPORT_QUEUE_URL", "ImportQueueUrl"),
     ("MUSTER_CHUNK_QUEUE_URL", "ChunkQueueUrl"),
+    ("MUSTER_FEEDBACK_QUEUE_URL", "FeedbackQueueUrl"),
     ("MUSTER_MAIL_DLQ_URL", "MailDeadLetterQueueUrl"),
     ("MUSTER_BULK_MAIL_DLQ_URL", "BulkMailDeadLetterQueueUrl"),
     ("MUSTER_IMPORT_DLQ_URL", "ImportDeadLetterQueueUrl"),
     ("MUSTER_CHUNK_DLQ_URL", "ChunkDeadLetterQueueUrl"),
+    ("MUSTER_FEEDBACK_DLQ_URL", "FeedbackDeadLetterQueueUrl"),
     ("MUSTER_API_FUNCTION", "ApiFunctionName"),
     ("MUSTER_MAILER_FUNCTION", "MailerFunctionName"),
     (
@@ -32,6 +34,8 @@ const FROM_OUTPUTS: [(&str, &str); 16] = [
     ),
     ("MUSTER_IMPORT_WORKER_FUNCTION", "ImportWorkerFunctionName"),
     ("MUSTER_SWEEPER_FUNCTION", "SweeperFunctionName"),
+    ("MUSTER_FEEDBACK_FUNCTION", "FeedbackFunctionName"),
+    ("MUSTER_CONFIGURATION_SET", "ConfigurationSetName"),
 ];
 
 /// The variables, in the order they are written.
