@@ -36,10 +36,12 @@ pub struct Accepted {
     pub recorded: bool,
 }
 
-/// An event that SES publishes of every mail.
-const SEND: &str = include_str!("../../functions/feedback/fixtures/send.json");
-const DELIVERY: &str = include_str!("../../functions/feedback/fixtures/delivery.json");
-const BOUNCE: &str = include_str!("../../functions/feedback/fixtures/bounce-permanent.json");
+/// SES took the mail.
+pub const SEND: &str = include_str!("../../functions/feedback/fixtures/send.json");
+/// The recipient's server took it.
+pub const DELIVERY: &str = include_str!("../../functions/feedback/fixtures/delivery.json");
+/// It came back for good.
+pub const BOUNCE: &str = include_str!("../../functions/feedback/fixtures/bounce-permanent.json");
 const COMPLAINT: &str = include_str!("../../functions/feedback/fixtures/complaint.json");
 
 /// How long the recipient's server, or the recipient, takes at the most.
