@@ -72,6 +72,9 @@ impl Asked {
     pub fn operation(&self) -> &str {
         match self.target() {
             Some((_, operation)) => operation,
+            None if self.service() == Service::Ses && self.method == http::Method::GET => {
+                "GetAccount"
+            }
             None if self.service() == Service::Ses => "SendEmail",
             None => s3_operation(&self.method, &self.path),
         }

@@ -322,6 +322,9 @@ impl Shared {
                 let body = String::from_utf8_lossy(&asked.body);
                 Answer::json(200, self.queues.call(asked.operation(), &body, now))
             }
+            Service::Ses if asked.operation() == "GetAccount" => {
+                Answer::json(200, self.ses.account())
+            }
             Service::Ses => {
                 let body = String::from_utf8_lossy(&asked.body);
                 let answer = self.ses.accept(&body, number, caller.id, now);

@@ -103,6 +103,8 @@ pub fn setting(name: &str) -> Option<String> {
         "MUSTER_CHUNK_QUEUE_URL" => url(CHUNK),
         "MUSTER_FEEDBACK_QUEUE_URL" => url(FEEDBACK),
         "MUSTER_MAILS_PER_MINUTE" => "600".to_owned(),
+        "MUSTER_REMINDER_HOURS" => "24".to_owned(),
+        "MUSTER_MAIL_PAUSED" => "false".to_owned(),
         "MUSTER_SIGNUPS_PER_ADDRESS" | "MUSTER_SIGNUP_MAILS_PER_HOUR" => "1000000".to_owned(),
         "MUSTER_PUBLIC_URL" => "https://muster.example".to_owned(),
         "MUSTER_SENDER" => "muster@example.com".to_owned(),

@@ -134,7 +134,7 @@ async fn happen(
     if !world.at_rest {
         broken.push((
             "everything comes to rest",
-            vec!["a day later, something still goes on".to_owned()],
+            vec!["two days later, something still goes on".to_owned()],
         ));
     }
     let mut mails: Vec<_> = shared

@@ -89,6 +89,18 @@ impl Ses {
         json!({ "MessageId": format!("ses-{call}") }).to_string()
     }
 
+    /// Answers a `GetAccount`, as for an account that is out of the sandbox.
+    pub fn account(&self) -> String {
+        json!({
+            "SendQuota": {
+                "Max24HourSend": 50_000.0,
+                "MaxSendRate": 14.0,
+                "SentLast24Hours": self.accepted.len() as f64,
+            }
+        })
+        .to_string()
+    }
+
     /// What SES will report of the mail that it accepted last, each after some
     /// time.
     pub fn reports(&self, random: &Random) -> Vec<(Duration, String)> {

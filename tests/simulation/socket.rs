@@ -154,7 +154,7 @@ fn bootstrap(function: Function) -> PathBuf {
 }
 
 fn spawn(function: Function, address: &str) -> Child {
-    const SETTINGS: [&str; 18] = [
+    const SETTINGS: [&str; 20] = [
         "AWS_REGION",
         "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",
@@ -165,6 +165,8 @@ fn spawn(function: Function, address: &str) -> Child {
         "MUSTER_CHUNK_QUEUE_URL",
         "MUSTER_FEEDBACK_QUEUE_URL",
         "MUSTER_MAILS_PER_MINUTE",
+        "MUSTER_REMINDER_HOURS",
+        "MUSTER_MAIL_PAUSED",
         "MUSTER_SIGNUPS_PER_ADDRESS",
         "MUSTER_SIGNUP_MAILS_PER_HOUR",
         "MUSTER_PUBLIC_URL",

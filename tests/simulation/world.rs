@@ -39,9 +39,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// How long people look for a mail or a profile that does not come: a mail to
 /// an address that was changed before it went, say.
 const GIVES_UP: Duration = Duration::from_secs(3 * 60 * 60);
-/// Nothing takes longer than this, whatever goes wrong: the longest visibility
-/// timeout (90 minutes) a few times over.
-const END: Duration = Duration::from_secs(24 * 60 * 60);
+/// Nothing takes longer than this, whatever goes wrong: a day until the
+/// reminder, and the longest visibility timeout (90 minutes) a few times over.
+const END: Duration = Duration::from_secs(2 * 24 * 60 * 60);
 
 /// A run under way.
 pub struct World {

@@ -250,26 +250,27 @@ impl Changes {
         for mail in mails {
             actions.push(table.put(&mail.key(), mail, &Condition::absent())?);
         }
-        let waiting = dossier
+        let open = dossier
             .mails
             .iter()
             .rev()
-            .filter(|mail| mail.status.is_waiting());
-        for mail in waiting.take(MOST_MAILS) {
+            .filter(|mail| mail.status.is_open());
+        for mail in open.take(MOST_MAILS) {
             actions.push(self.call_off(mail)?);
         }
         Ok(actions)
     }
 
     fn call_off(&self, mail: &MailItem) -> Result<TransactWriteItem, Failure> {
-        let waiting = Condition::new("#status = :seen")
+        let unchanged = Condition::new("#status = :seen")
             .with(":seen", text(mail.status.as_str()))
             .with(":abandoned", text(MailStatus::Abandoned.as_str()))
             .with(":reason", text("the address was changed before it went"));
         self.table.change(
             &mail.key(),
-            "SET #status = :abandoned, reason = :reason REMOVE due_shard, due_at",
-            &waiting,
+            "SET #status = :abandoned, reason = :reason \
+             REMOVE due_shard, due_at, lease_owner, lease_until",
+            &unchanged,
         )
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use muster_core::erasure::{self, Begun};
 use muster_core::failure::Failure;
-use muster_core::mail::{MailItem, MailStatus};
+use muster_core::mail::{MailItem, MailKind, MailStatus};
 use muster_core::profile::{
     Dossier, ProfileItem, ProfileStatus, Source, list, lock_key, profile_key,
 };
@@ -217,18 +217,22 @@ impl Confirmations {
     }
 
     /// A mail of a profile that is confirmed now: it does not expire, its links
-    /// only say so, and if it asks for a confirmation it need not go.
+    /// only say so, and if it asks for a confirmation it need not go, nor go
+    /// again. Of a reminder that was not needed nothing stays.
     fn settle(&self, mail: &MailItem) -> Result<TransactWriteItem, Failure> {
         let mut condition =
             Condition::new("#status = :seen").with(":seen", text(mail.status.as_str()));
+        if mail.kind == MailKind::Reminder && mail.status.is_waiting() {
+            return self.table.delete(&mail.key(), Some(&condition));
+        }
         let (mut set, mut remove) = (Vec::new(), vec!["expires_at"]);
         if !mail.token_hashes.is_empty() {
             set.push("used_token_hashes = token_hashes");
             remove.extend(["token_hashes", "links_until"]);
         }
-        if mail.status.is_waiting() && mail.kind.confirms() {
+        if mail.status.is_open() && mail.kind.confirms() {
             set.extend(["#status = :abandoned", "reason = :reason"]);
-            remove.extend(["due_shard", "due_at"]);
+            remove.extend(["due_shard", "due_at", "lease_owner", "lease_until"]);
             condition = condition
                 .with(":abandoned", text(MailStatus::Abandoned.as_str()))
                 .with(":reason", text("the address was confirmed before it went"));

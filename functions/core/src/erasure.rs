@@ -17,9 +17,9 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 
+use crate::due::Kind;
 use crate::failure::Failure;
 use crate::ids::ProfileId;
-use crate::mail::due_shard;
 use crate::profile::{
     IS_PRESENT, LockItem, ProfileItem, ProfileStatus, list, lock_key, profile_key,
 };
@@ -79,7 +79,7 @@ pub async fn begin(
         .expression_attribute_values(":erasing", ProfileStatus::Erasing.into())
         .expression_attribute_values(":list", text(list(ProfileStatus::Erasing, id)))
         .expression_attribute_values(":seconds", number(now.as_seconds()))
-        .expression_attribute_values(":shard", text(due_shard(id)))
+        .expression_attribute_values(":shard", text(Kind::Work.of_profile(id)))
         .expression_attribute_values(":due", text(now.after(GRACE).to_string()));
     Ok(match run(update).await? {
         Updated::Done(_) => Begun::Marked,

@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::due::Kind;
 use crate::ids::ImportId;
 use crate::table::Key;
 use crate::time::Time;
-
-/// Shards of the `due` index.
-const DUE_SHARDS: u8 = 16;
 
 /// The partition of the `listing` index that all imports are in. One is
 /// enough: imports are started by hand, not by the thousand a second.
@@ -317,7 +315,7 @@ pub fn report_part(import: ImportId, chunk: u32, checkpoint: u32) -> String {
 
 /// The partition of the `due` index that an import and its chunks are in.
 pub fn due_shard(import: ImportId) -> String {
-    format!("DUE#{}", import.shard(DUE_SHARDS))
+    Kind::Work.of_import(import)
 }
 
 /// How long the nudge for a chunk, or the end of an import that runs, is waited

@@ -9,6 +9,8 @@
 //! | [`time`], [`random`], [`ids`] | the only sources of time, chance and identity |
 //! | [`email`], [`person`], [`violation`] | what people type, parsed once; what is wrong with it |
 //! | [`profile`], [`mail`], [`import`] | the items of the table and their states |
+//! | [`due`] | what waits for the sweeper |
+//! | [`pace`] | how fast mails go |
 //! | [`token`] | the secret behind a confirmation link |
 //! | [`request`] | what an `Idempotency-Key` leaves behind |
 //! | [`erasure`] | a profile and all that belongs to it, removed |
@@ -19,6 +21,7 @@
 
 pub mod aws;
 pub mod batch;
+pub mod due;
 pub mod email;
 pub mod erasure;
 pub mod failure;
@@ -28,6 +31,7 @@ pub mod import;
 pub mod mail;
 pub mod message;
 pub mod object;
+pub mod pace;
 pub mod person;
 pub mod profile;
 pub mod random;

@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::due::Kind;
 use crate::ids::ProfileId;
 use crate::person::Name;
 use crate::profile::{NewProfile, Source};
@@ -40,8 +41,11 @@ pub const LINK_LIFETIME: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 /// sent again after a crash has two links in the world, and both must work.
 pub const MAX_TOKEN_HASHES: usize = 5;
 
-/// Shards of the `due` index.
-const DUE_SHARDS: u8 = 16;
+/// The number of a profile's first mail.
+const FIRST: u32 = 1;
+/// The number of the reminder, of which there is at most one. The others are
+/// counted on the lock, which whoever marks a mail as sent does not know.
+pub const REMINDER: u32 = 0;
 
 /// How long the nudge has to do its work before the mail counts as overdue.
 const NUDGE_GRACE: Duration = Duration::from_secs(60);
@@ -52,6 +56,8 @@ const NUDGE_GRACE: Duration = Duration::from_secs(60);
 pub enum MailKind {
     /// Asks the owner of an address to confirm it.
     Confirm,
+    /// Asks again, a while later.
+    Reminder,
     /// Tells somebody who signs up that they have a profile already.
     AlreadyRegistered,
     /// Asks the owner of a profile's new address to confirm it.
@@ -63,7 +69,7 @@ pub enum MailKind {
 impl MailKind {
     /// Whether the mail has a link that confirms its address.
     pub const fn confirms(self) -> bool {
-        matches!(self, Self::Confirm | Self::ConfirmChange)
+        matches!(self, Self::Confirm | Self::Reminder | Self::ConfirmChange)
     }
 }
 
@@ -211,7 +217,7 @@ impl MailItem {
             created_at: now,
             sent_at: None,
             expires_at: recipient.expires_at,
-            due_shard: Some(due_shard(recipient.profile_id)),
+            due_shard: Some(Kind::Mail.of_profile(recipient.profile_id)),
             due_at: Some(now.after(NUDGE_GRACE).to_string()),
         }
     }
@@ -225,13 +231,36 @@ impl MailItem {
             name: profile.name.as_ref().map(Name::as_str),
             expires_at: profile.expires_at(),
         };
-        let mut mail = Self::new(MailKind::Confirm, 1, recipient, profile.now);
+        let mut mail = Self::new(MailKind::Confirm, FIRST, recipient, profile.now);
         if profile.source == Source::Import {
             // No nudge is on its way: the sweeper feeds these as fast as SES
             // allows.
             mail.due_at = Some(profile.now.to_string());
+            mail.due_shard = Some(Kind::BulkMail.of_profile(profile.id));
         }
         mail
+    }
+
+    /// The mail that reminds of this one, if its link is not followed: once,
+    /// of a profile's first mail, and while there is a profile to confirm.
+    pub fn reminder(&self, sent_at: Time, after: Duration) -> Option<Self> {
+        let at = sent_at.after(after);
+        let in_time = self.expires_at.is_none_or(|end| at.as_seconds() < end);
+        let is_first = self.kind == MailKind::Confirm && self.number == FIRST;
+        let reminds = is_first && in_time && !after.is_zero();
+        reminds.then(|| {
+            let recipient = Recipient {
+                profile_id: self.profile_id,
+                to: &self.to,
+                email_key: &self.email_key,
+                name: self.name.as_deref(),
+                expires_at: self.expires_at,
+            };
+            Self {
+                due_shard: Some(Kind::BulkMail.of_profile(self.profile_id)),
+                ..Self::new(MailKind::Reminder, REMINDER, recipient, sent_at).scheduled(at)
+            }
+        })
     }
 
     /// The same mail, not to be sent before that time.
@@ -273,9 +302,4 @@ pub fn mail_key(profile: ProfileId, number: u32) -> Key {
         pk: format!("PROFILE#{profile}"),
         sk: format!("{MAIL_PREFIX}{number}"),
     }
-}
-
-/// The partition of the `due` index that a profile's mails are in.
-pub fn due_shard(profile: ProfileId) -> String {
-    format!("DUE#{}", profile.shard(DUE_SHARDS))
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::email::Email;
 use crate::failure::Failure;
 use crate::ids::{ImportId, ProfileId};
-use crate::mail::{MAIL_PREFIX, MailItem, mail_key};
+use crate::mail::{MAIL_PREFIX, MailItem, REMINDER, mail_key};
 use crate::person::{Attributes, Name};
 use crate::table::{Condition, Key, Table, decode, text};
 use crate::time::Time;
@@ -275,7 +275,7 @@ pub fn leftovers(
     now: Time,
 ) -> Result<Vec<TransactWriteItem>, Failure> {
     let expired = Condition::absent_or_expired(now);
-    let mails = (1..=lock.mails.min(MAX_LEFTOVERS)).map(|n| mail_key(lock.profile_id, n));
+    let mails = (REMINDER..=lock.mails.min(MAX_LEFTOVERS)).map(|n| mail_key(lock.profile_id, n));
     std::iter::once(profile_key(lock.profile_id))
         .chain(mails)
         .map(|key| table.delete(&key, Some(&expired)))

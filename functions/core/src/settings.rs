@@ -1,6 +1,7 @@
 //! The environment, read once and as a whole.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 type Lookup<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
@@ -69,6 +70,12 @@ impl<'a> Variables<'a> {
     pub fn required_number<T: FromStr + Default>(&mut self, name: &str) -> T {
         self.required(name);
         self.parsed(name, T::default())
+    }
+
+    /// A number of hours that must be there.
+    pub fn required_hours(&mut self, name: &str) -> Duration {
+        let hours: u32 = self.required_number(name);
+        Duration::from_secs(u64::from(hours) * 60 * 60)
     }
 
     /// The end of the asking.

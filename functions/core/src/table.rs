@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, CancellationReason, Delete, KeysAndAttributes, Put,
+    AttributeValue, CancellationReason, Delete, KeysAndAttributes, Put, ReturnValue,
     ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
 use serde::Serialize;
@@ -336,7 +336,7 @@ impl Table {
     }
 
     /// Changes an item on a condition, which has the values of both
-    /// expressions; says what it came to.
+    /// expressions; answers with the item as it is then.
     ///
     /// # Errors
     /// When the table cannot be written.
@@ -351,7 +351,8 @@ impl Table {
             .update_expression(expression)
             .condition_expression(&condition.expression)
             .set_expression_attribute_names(names(&[expression, &condition.expression]))
-            .set_expression_attribute_values(condition.values());
+            .set_expression_attribute_values(condition.values())
+            .return_values(ReturnValue::AllNew);
         run(update).await
     }
 

@@ -50,6 +50,19 @@ pub enum News {
     Rejected(String),
 }
 
+impl News {
+    /// Whether nothing more is to go where it comes from.
+    pub const fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Bounced {
+                permanent: true,
+                ..
+            } | Self::Complained(_)
+        )
+    }
+}
+
 /// The message is no event of ours.
 #[derive(Debug, thiserror::Error)]
 pub enum NotAnEvent {

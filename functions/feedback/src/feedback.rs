@@ -8,18 +8,20 @@
 //! | of a mail that is gone | acknowledged, counted | |
 //! | not readable, not of ours | left to SQS: dead-lettered in the end | |
 
+use std::time::Duration;
+
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use muster_core::aws::SdkConfig;
 use muster_core::batch::{Answer, NamelessRecord, Queues};
 use muster_core::failure::Failure;
-use muster_core::mail::{MailItem, MailStatus, mail_key};
+use muster_core::mail::{MailItem, MailStatus};
 use muster_core::profile::{Dossier, ProfileItem, ProfileStatus, list, lock_key, profile_key};
 use muster_core::random::Random;
-use muster_core::table::{Condition, NotCommitted, Table, Updated, encode_value, number, text};
+use muster_core::table::{Condition, NotCommitted, Table, encode_value, number, text};
 use muster_core::time::Clock;
 
-use crate::event::{Event, News, NotAnEvent};
+use crate::event::{Event, NotAnEvent};
 use crate::settings::Settings;
 use crate::step::Step;
 
@@ -33,6 +35,7 @@ const MOST_MAILS: usize = 90;
 pub struct Feedback {
     table: Table,
     queues: Queues,
+    reminder_after: Duration,
     clock: Clock,
     random: Random,
 }
@@ -57,6 +60,7 @@ impl Feedback {
         Self {
             table,
             queues: Queues::new(aws_sdk_sqs::Client::new(config), queue_urls),
+            reminder_after: settings.reminder_after,
             clock,
             random,
         }
@@ -89,56 +93,32 @@ impl Feedback {
 
     async fn take(&self, record: &SqsMessage) -> Result<(), Unanswered> {
         let event = Event::parse(record.body.as_deref().unwrap_or_default())?;
-        match event.news {
-            News::Bounced {
-                permanent: true, ..
-            }
-            | News::Complained(_) => self.give_up(&event).await?,
-            _ => self.note(&event).await?,
-        }
-        Ok(())
-    }
-
-    /// Moves the mail, and nothing else.
-    async fn note(&self, event: &Event) -> Result<(), Failure> {
-        let step = Step::of(&event.news);
-        let key = mail_key(event.mail.profile_id, event.mail.mail);
-        let (expression, condition) = (expression(&step), condition(event, &step));
-        match self.table.change_if(&key, &expression, &condition).await? {
-            Updated::Done(_) => log(event, step.to),
-            Updated::Refused(Some(_)) => {}
-            Updated::Refused(None) => absent(event),
-        }
-        Ok(())
-    }
-
-    /// Moves the mail, and lets nothing more go where it came back from.
-    async fn give_up(&self, event: &Event) -> Result<(), Failure> {
         let mut cancelled = Vec::new();
         for _ in 0..TRIES {
             let dossier = Dossier::read(&self.table, event.mail.profile_id).await?;
             let mut mails = dossier.mails.iter();
             let Some(mail) = mails.find(|mail| mail.number == event.mail.mail) else {
-                absent(event);
+                absent(&event);
                 return Ok(());
             };
-            let actions = self.actions(event, mail, &dossier)?;
+            let actions = self.actions(&event, mail, &dossier)?;
             if actions.is_empty() {
                 return Ok(());
             }
             match self.table.transact(actions, &self.random.name()).await {
                 Ok(()) => {
-                    log(event, Step::of(&event.news).to);
+                    log(&event);
                     return Ok(());
                 }
-                Err(NotCommitted::Failed(failure)) => return Err(failure),
+                Err(NotCommitted::Failed(failure)) => return Err(failure.into()),
                 // A mailer, an operator or the owner was faster: look again.
                 Err(NotCommitted::Cancelled(reasons)) => cancelled = reasons,
             }
         }
-        Err(NotCommitted::Cancelled(cancelled).into())
+        Err(Failure::from(NotCommitted::Cancelled(cancelled)).into())
     }
 
+    /// What is to be done about an event: nothing, if it has nothing new.
     fn actions(
         &self,
         event: &Event,
@@ -148,11 +128,11 @@ impl Feedback {
         let mut actions = Vec::new();
         let step = Step::of(&event.news);
         if step.moves(mail) {
-            let condition = condition(event, &step);
-            actions.push(
-                self.table
-                    .change(&mail.key(), &expression(&step), &condition)?,
-            );
+            actions.push(self.step(event, &step, mail)?);
+            actions.extend(self.reminder(event, mail)?);
+        }
+        if !event.news.is_refusal() {
+            return Ok(actions);
         }
         // It may have another address by now, which is not to blame.
         let blamed = dossier.present(self.clock.now()).filter(|profile| {
@@ -169,6 +149,51 @@ impl Feedback {
             }
         }
         Ok(actions)
+    }
+
+    fn step(
+        &self,
+        event: &Event,
+        step: &Step<'_>,
+        mail: &MailItem,
+    ) -> Result<TransactWriteItem, Failure> {
+        let unchanged = Condition::new("#status = :seen")
+            .with(":seen", text(mail.status.as_str()))
+            .with(":to", text(step.to.as_str()))
+            .with(":ses", text(&event.ses_message_id))
+            .with(":sent_at", number(event.sent_at.as_millis()));
+        let (unchanged, reason) = match step.reason {
+            Some(reason) => (
+                unchanged.with(":reason", text(reason)),
+                ", reason = :reason REMOVE",
+            ),
+            None => (unchanged, " REMOVE reason,"),
+        };
+        let expression = format!(
+            "SET #status = :to, ses_message_id = if_not_exists(ses_message_id, :ses), \
+                 sent_at = if_not_exists(sent_at, :sent_at){reason} \
+                 due_shard, due_at, lease_owner, lease_until"
+        );
+        self.table.change(&mail.key(), &expression, &unchanged)
+    }
+
+    /// Whoever marks a first mail as sent writes the reminder: if its mailer
+    /// died, that is us.
+    fn reminder(
+        &self,
+        event: &Event,
+        mail: &MailItem,
+    ) -> Result<Option<TransactWriteItem>, Failure> {
+        if !mail.status.is_open() || event.news.is_refusal() {
+            return Ok(None);
+        }
+        let reminder = mail.reminder(event.sent_at, self.reminder_after);
+        reminder
+            .map(|reminder| {
+                self.table
+                    .put(&reminder.key(), &reminder, &Condition::absent())
+            })
+            .transpose()
     }
 
     /// Profile and lock know that nothing is to go there. Whoever writes a mail
@@ -222,36 +247,10 @@ impl Feedback {
     }
 }
 
-/// What a step does to a mail's item.
-fn expression(step: &Step<'_>) -> String {
-    let reason = if step.reason.is_some() {
-        ", reason = :reason REMOVE"
-    } else {
-        " REMOVE reason,"
-    };
-    format!(
-        "SET #status = :to, ses_message_id = if_not_exists(ses_message_id, :ses), \
-             sent_at = if_not_exists(sent_at, :sent_at){reason} \
-             due_shard, due_at, lease_owner, lease_until"
-    )
-}
-
-/// When it may, with the values of [`expression`].
-fn condition(event: &Event, step: &Step<'_>) -> Condition {
-    let condition = step
-        .condition()
-        .with(":to", text(step.to.as_str()))
-        .with(":ses", text(&event.ses_message_id))
-        .with(":sent_at", number(event.sent_at.as_millis()));
-    match step.reason {
-        Some(reason) => condition.with(":reason", text(reason)),
-        None => condition,
-    }
-}
-
-fn log(event: &Event, status: MailStatus) {
+fn log(event: &Event) {
+    let status = Step::of(&event.news).to.as_str();
     tracing::info!(
-        profile_id = %event.mail.profile_id, mail = event.mail.mail, status = status.as_str(), "mail reported"
+        profile_id = %event.mail.profile_id, mail = event.mail.mail, status, "mail reported"
     );
 }
 

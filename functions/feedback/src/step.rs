@@ -12,7 +12,6 @@
 //! One that was given up meanwhile went all the same, and says so.
 
 use muster_core::mail::{MailItem, MailStatus};
-use muster_core::table::{Condition, text};
 
 use crate::event::News;
 
@@ -62,23 +61,6 @@ impl<'a> Step<'a> {
 
     fn moves_from(&self, status: MailStatus, is_reported: bool) -> bool {
         self.from.contains(&status) || (status == MailStatus::Abandoned && !is_reported)
-    }
-
-    /// What [`moves`](Self::moves) is to DynamoDB.
-    pub fn condition(&self) -> Condition {
-        let names: Vec<_> = (0..self.from.len()).map(|n| format!(":from{n}")).collect();
-        let condition = Condition::new(format!(
-            "#status IN ({}) \
-             OR (#status = :given_up AND attribute_not_exists(ses_message_id))",
-            names.join(", ")
-        ))
-        .with(":given_up", text(MailStatus::Abandoned.as_str()));
-        names
-            .iter()
-            .zip(self.from)
-            .fold(condition, |condition, (name, status)| {
-                condition.with(name, text(status.as_str()))
-            })
     }
 }
 

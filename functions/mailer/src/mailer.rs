@@ -5,6 +5,7 @@
 //! | no mail, message younger than a transaction can take | visible again in 2 s, then when it is older |
 //! | no mail, older | acknowledged, counted |
 //! | sent, abandoned, expired, or another's to send | acknowledged |
+//! | no turn free, or sending paused | put off, acknowledged |
 //! | SES not now | postponed, acknowledged |
 //! | SES refuses the mail | abandoned with the reason, acknowledged |
 //! | SES gave no answer | left leased until the lease is over, acknowledged |
@@ -18,6 +19,7 @@ use muster_core::batch::{Answer, NamelessRecord, Queues, receives};
 use muster_core::failure::Failure;
 use muster_core::mail::{LINK_LIFETIME, MailKind};
 use muster_core::message::MailNudge;
+use muster_core::pace::{Lane, Pace, Turns};
 use muster_core::random::Random;
 use muster_core::table::Table;
 use muster_core::time::{Clock, Time};
@@ -33,6 +35,7 @@ const OVERTAKEN: Duration = Duration::from_secs(2);
 /// Turns nudges into mails.
 pub struct Mailer {
     mails: Mails,
+    pace: Pace,
     ses: Ses,
     queues: Queues,
     settings: Settings,
@@ -64,7 +67,8 @@ impl Mailer {
             settings.bulk_mail_queue_url.clone(),
         ];
         Self {
-            mails: Mails::new(table, clock.clone(), random),
+            pace: Pace::new(table.clone(), clock.clone()),
+            mails: Mails::new(table, settings.reminder_after, clock.clone(), random),
             ses: Ses::new(config, &settings),
             queues: Queues::new(aws_sdk_sqs::Client::new(config), queue_urls),
             settings,
@@ -77,13 +81,48 @@ impl Mailer {
     /// # Errors
     /// When a record has no id.
     pub async fn answer(&self, event: SqsEvent) -> Result<SqsBatchResponse, NamelessRecord> {
+        let turns = &self.turns(&event).await;
         self.queues
-            .answer(event, |record| self.record(record))
+            .answer(event, |record| self.record(record, turns))
             .await
     }
 
-    async fn record(&self, record: SqsMessage) -> Answer {
-        match self.nudge(&record).await {
+    /// A turn for each record, or for as many as there are turns free.
+    async fn turns(&self, event: &SqsEvent) -> Turns {
+        if self.settings.mail_paused {
+            return Turns::none();
+        }
+        let (count, lane) = (event.records.len(), self.lane(event));
+        match self.pace.take(count, lane).await {
+            Ok(turns) => turns,
+            Err(error) => {
+                tracing::warn!(%error, "nobody knows whose turn it is");
+                match lane {
+                    // SES has its own limit, and what it turns away is due
+                    // again: better than to keep people waiting.
+                    Lane::Interactive => Turns::at_once(count),
+                    Lane::Bulk => Turns::none(),
+                }
+            }
+        }
+    }
+
+    /// A batch is of one queue.
+    fn lane(&self, event: &SqsEvent) -> Lane {
+        let arn = event
+            .records
+            .first()
+            .and_then(|r| r.event_source_arn.as_deref());
+        let bulk = self.settings.bulk_mail_queue_url.rsplit('/').next();
+        if arn.and_then(|arn| arn.rsplit(':').next()) == bulk {
+            Lane::Bulk
+        } else {
+            Lane::Interactive
+        }
+    }
+
+    async fn record(&self, record: SqsMessage, turns: &Turns) -> Answer {
+        match self.nudge(&record, turns).await {
             Ok(()) => Answer::Done,
             Err(Unanswered::Overtaken(wait)) => Answer::RetryIn(wait),
             Err(error) => {
@@ -94,9 +133,16 @@ impl Mailer {
         }
     }
 
-    async fn nudge(&self, record: &SqsMessage) -> Result<(), Unanswered> {
+    async fn nudge(&self, record: &SqsMessage, turns: &Turns) -> Result<(), Unanswered> {
         let nudge: MailNudge = serde_json::from_str(record.body.as_deref().unwrap_or_default())?;
         let profile_id = nudge.profile_id;
+        let Some(wait) = turns.next(self.clock.now()) else {
+            self.mails.put_off(nudge).await?;
+            tracing::info!(metric = "mail_put_off", %profile_id, mail = nudge.mail, "no turn free");
+            return Ok(());
+        };
+        // Before the claim, whose lease is for the sending alone.
+        tokio::time::sleep(wait).await;
         match self.mails.claim(nudge).await? {
             Claim::Claimed(claimed) => self.deliver(&claimed).await,
             Claim::Settled(status) => {
@@ -149,7 +195,7 @@ impl Mailer {
         let url = &self.link("confirm", claimed);
         let days = LINK_LIFETIME.as_secs() / (24 * 60 * 60);
         match mail.kind {
-            MailKind::Confirm => {
+            MailKind::Confirm | MailKind::Reminder => {
                 // Only what a stranger may have asked for can be disowned.
                 let not_me = mail
                     .expires_at

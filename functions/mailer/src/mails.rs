@@ -12,7 +12,9 @@ use muster_core::failure::Failure;
 use muster_core::mail::{LINK_LIFETIME, MAX_TOKEN_HASHES, MailItem, MailStatus, mail_key};
 use muster_core::message::MailNudge;
 use muster_core::random::Random;
-use muster_core::table::{Table, Updated, decode, number, run, text};
+use muster_core::table::{
+    Condition, NotCommitted, Table, Updated, condition_failed, decode, number, run, text,
+};
 use muster_core::time::{Clock, Time};
 use muster_core::token::Token;
 
@@ -25,9 +27,16 @@ const LEASE: Duration = Duration::from_secs(45);
 const SHORTEST_BACK_OFF: Duration = Duration::from_secs(30);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(15 * 60);
 
+/// When a mail that found no turn free is due again: at one of the next sweeps.
+const PUT_OFF: Duration = Duration::from_secs(30);
+
+/// How often a mail is marked as sent with its reminder before it is without.
+const TRIES: u32 = 4;
+
 /// The mails in the table.
 pub struct Mails {
     table: Table,
+    reminder_after: Duration,
     clock: Clock,
     random: Random,
 }
@@ -55,9 +64,10 @@ pub struct Claimed {
 
 impl Mails {
     /// Mails of that table.
-    pub const fn new(table: Table, clock: Clock, random: Random) -> Self {
+    pub const fn new(table: Table, reminder_after: Duration, clock: Clock, random: Random) -> Self {
         Self {
             table,
+            reminder_after,
             clock,
             random,
         }
@@ -114,22 +124,49 @@ impl Mails {
         }
     }
 
-    /// SES took it.
+    /// SES took it. With a profile's first mail the reminder is written, in the
+    /// same transaction: whoever makes it needless (a click, an erasure, a
+    /// bounce) changes this mail too, and finds either both or none.
     ///
     /// # Errors
     /// When the table cannot be reached.
     pub async fn sent(&self, claimed: &Claimed, ses_message_id: &str) -> Result<(), Failure> {
         let now = self.clock.now();
-        let update = self
-            .settle(claimed)
-            .update_expression(format!(
-                "SET #status = :status, ses_message_id = :ses, sent_at = :now \
-                 REMOVE due_shard, due_at, {RELEASED}"
-            ))
-            .expression_attribute_values(":status", text(MailStatus::Sent.as_str()))
-            .expression_attribute_values(":ses", text(ses_message_id))
-            .expression_attribute_values(":now", number(now.as_millis()));
-        settled(update).await
+        let sent = ours(claimed)
+            .with(":status", text(MailStatus::Sent.as_str()))
+            .with(":ses", text(ses_message_id))
+            .with(":now", number(now.as_millis()));
+        let expression = format!(
+            "SET #status = :status, ses_message_id = :ses, sent_at = :now \
+             REMOVE reason, due_shard, due_at, {}",
+            released(claimed)
+        );
+        let Some(reminder) = claimed.mail.reminder(now, self.reminder_after) else {
+            return self.settle(claimed, &expression, &sent).await;
+        };
+        let actions = vec![
+            self.table.change(&claimed.mail.key(), &expression, &sent)?,
+            self.table
+                .put(&reminder.key(), &reminder, &Condition::absent())?,
+        ];
+        for _ in 0..TRIES {
+            match self
+                .table
+                .transact(actions.clone(), &self.random.name())
+                .await
+            {
+                Ok(()) => return Ok(()),
+                Err(NotCommitted::Failed(failure)) => return Err(failure),
+                Err(NotCommitted::Cancelled(reasons)) if reasons.iter().any(condition_failed) => {
+                    break;
+                }
+                // Another transaction came in between.
+                Err(NotCommitted::Cancelled(_)) => {}
+            }
+        }
+        // Not ours any more, or reminded already. That it was sent is worth
+        // more than the reminder in any case.
+        self.settle(claimed, &expression, &sent).await
     }
 
     /// It will never be sent.
@@ -137,14 +174,14 @@ impl Mails {
     /// # Errors
     /// When the table cannot be reached.
     pub async fn abandon(&self, claimed: &Claimed, reason: &str) -> Result<(), Failure> {
-        let update = self
-            .settle(claimed)
-            .update_expression(format!(
-                "SET #status = :status, reason = :reason REMOVE due_shard, due_at, {RELEASED}"
-            ))
-            .expression_attribute_values(":status", text(MailStatus::Abandoned.as_str()))
-            .expression_attribute_values(":reason", text(reason));
-        settled(update).await
+        let abandoned = ours(claimed)
+            .with(":status", text(MailStatus::Abandoned.as_str()))
+            .with(":reason", text(reason));
+        let expression = format!(
+            "SET #status = :status, reason = :reason REMOVE due_shard, due_at, {}",
+            released(claimed)
+        );
+        self.settle(claimed, &expression, &abandoned).await
     }
 
     /// Not now: the lease is given back, the attempt is not counted, and the
@@ -154,17 +191,32 @@ impl Mails {
     /// When the table cannot be reached.
     pub async fn postpone(&self, claimed: &Claimed, reason: &str) -> Result<(), Failure> {
         let due = self.next_try(claimed.mail.created_at);
-        let update = self
-            .settle(claimed)
-            .update_expression(format!(
-                "SET #status = :status, reason = :reason, due_at = :due, \
-                     attempts = attempts - :one REMOVE {RELEASED}"
-            ))
-            .expression_attribute_values(":status", text(MailStatus::Queued.as_str()))
-            .expression_attribute_values(":reason", text(reason))
-            .expression_attribute_values(":due", text(due.to_string()))
-            .expression_attribute_values(":one", number(1));
-        settled(update).await
+        let postponed = ours(claimed)
+            .with(":status", text(MailStatus::Queued.as_str()))
+            .with(":reason", text(reason))
+            .with(":due", text(due.to_string()))
+            .with(":one", number(1));
+        let expression = format!(
+            "SET #status = :status, reason = :reason, due_at = :due, \
+                 attempts = attempts - :one REMOVE {}",
+            released(claimed)
+        );
+        self.settle(claimed, &expression, &postponed).await
+    }
+
+    /// No turn is free, so it is not even claimed: due again soon. A mail that
+    /// is not due is not to be sent, and stays as it is.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn put_off(&self, nudge: MailNudge) -> Result<(), Failure> {
+        let due = self.clock.now().after(PUT_OFF + self.random.up_to(PUT_OFF));
+        let is_due = Condition::new("attribute_exists(due_at)").with(":due", text(due.to_string()));
+        let key = mail_key(nudge.profile_id, nudge.mail);
+        self.table
+            .change_if(&key, "SET due_at = :due", &is_due)
+            .await?;
+        Ok(())
     }
 
     /// The back-off grows with the mail's age, as attempts that SES never saw
@@ -176,17 +228,22 @@ impl Mails {
         now.after(half + self.random.up_to(half))
     }
 
-    /// An update of a mail that is still ours.
-    fn settle(&self, claimed: &Claimed) -> UpdateItemFluentBuilder {
-        self.update(MailNudge {
-            profile_id: claimed.mail.profile_id,
-            mail: claimed.mail.number,
-        })
-        .condition_expression(
-            "attribute_exists(pk) AND lease_owner = :owner AND #status = :sending",
-        )
-        .expression_attribute_values(":owner", text(&claimed.owner))
-        .expression_attribute_values(":sending", text(MailStatus::Sending.as_str()))
+    /// Changes a mail that is still ours; if it is not, it was settled without
+    /// us: SES's report was faster, a click, an erasure, or the lease was lost.
+    async fn settle(
+        &self,
+        claimed: &Claimed,
+        expression: &str,
+        ours: &Condition,
+    ) -> Result<(), Failure> {
+        let key = claimed.mail.key();
+        if let Updated::Refused(_) = self.table.change_if(&key, expression, ours).await? {
+            tracing::info!(
+                metric = "mail_settled_by_others", profile_id = %claimed.mail.profile_id,
+                mail = claimed.mail.number, "the mail was settled by others"
+            );
+        }
+        Ok(())
     }
 
     fn update(&self, nudge: MailNudge) -> UpdateItemFluentBuilder {
@@ -194,20 +251,20 @@ impl Mails {
     }
 }
 
+/// The mail is still ours.
+fn ours(claimed: &Claimed) -> Condition {
+    Condition::new("attribute_exists(pk) AND lease_owner = :owner AND #status = :sending")
+        .with(":owner", text(&claimed.owner))
+        .with(":sending", text(MailStatus::Sending.as_str()))
+}
+
 /// What goes when a lease is given back: the lease, and the oldest secret if
 /// the claim brought one more than is kept. (The claim itself cannot drop it:
 /// one expression may not touch a list twice.)
-const RELEASED: &str = "lease_owner, lease_until, token_hashes[5]";
-const _: () = assert!(
-    MAX_TOKEN_HASHES == 5,
-    "RELEASED names the place behind the last"
-);
-
-/// Runs an update; if its condition fails, the mail is no longer ours and
-/// whoever has it decides.
-async fn settled(update: UpdateItemFluentBuilder) -> Result<(), Failure> {
-    if let Updated::Refused(_) = run(update).await? {
-        tracing::warn!("the lease was lost before the mail was settled");
+fn released(claimed: &Claimed) -> String {
+    let mut released = "lease_owner, lease_until".to_owned();
+    if claimed.mail.token_hashes.len() > MAX_TOKEN_HASHES {
+        released.push_str(&format!(", token_hashes[{MAX_TOKEN_HASHES}]"));
     }
-    Ok(())
+    released
 }

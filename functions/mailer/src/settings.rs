@@ -1,5 +1,7 @@
 //! What the mailer is told by its environment.
 
+use std::time::Duration;
+
 use muster_core::aws::AwsSettings;
 use muster_core::settings::{SettingsError, Variables};
 
@@ -22,13 +24,18 @@ pub struct Settings {
     pub configuration_set: String,
     /// `MUSTER_PRODUCT_NAME`: what the mails call us.
     pub product_name: String,
+    /// `MUSTER_REMINDER_HOURS`: how long after a profile's first mail it is
+    /// reminded of it; 0 for never.
+    pub reminder_after: Duration,
+    /// `MUSTER_MAIL_PAUSED`: whether no mail is to go (`true` or `false`).
+    pub mail_paused: bool,
 }
 
 impl Settings {
     /// Reads all of it.
     ///
     /// # Errors
-    /// Names every variable that is missing.
+    /// Names every variable that is missing or malformed.
     pub fn read(mut variables: Variables<'_>) -> Result<Self, SettingsError> {
         let settings = Self {
             aws: AwsSettings::read(&mut variables),
@@ -42,6 +49,8 @@ impl Settings {
             sender: variables.required("MUSTER_SENDER"),
             configuration_set: variables.required("MUSTER_CONFIGURATION_SET"),
             product_name: variables.required("MUSTER_PRODUCT_NAME"),
+            reminder_after: variables.required_hours("MUSTER_REMINDER_HOURS"),
+            mail_paused: variables.parsed("MUSTER_MAIL_PAUSED", false),
         };
         variables.finish()?;
         Ok(settings)

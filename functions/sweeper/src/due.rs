@@ -16,9 +16,6 @@ use muster_core::table::{Item, Key, Table, Updated, run, text};
 use muster_core::time::Time;
 use serde::Deserialize;
 
-/// Shards of the index: `DUE#0` to `DUE#15`.
-pub const SHARDS: u8 = 16;
-
 /// When an item is looked at again if its nudge comes to nothing. Longer than
 /// a queue needs to hand a nudge on, shorter than anybody wants to wait.
 const AGAIN: Duration = Duration::from_secs(15 * 60);
@@ -72,13 +69,13 @@ impl Entry {
     }
 }
 
-/// The entries of one shard that are due, the longest due first.
+/// The entries of one partition that are due, the longest due first.
 ///
 /// # Errors
 /// When the index cannot be read.
 pub async fn find(
     table: &Table,
-    shard: u8,
+    partition: &str,
     now: Time,
     limit: usize,
 ) -> Result<Vec<Entry>, Failure> {
@@ -88,7 +85,7 @@ pub async fn find(
         .table_name(table.name())
         .index_name("due")
         .key_condition_expression("due_shard = :shard AND due_at <= :now")
-        .expression_attribute_values(":shard", text(format!("DUE#{shard}")))
+        .expression_attribute_values(":shard", text(partition))
         .expression_attribute_values(":now", text(now.to_string()))
         .limit(i32::try_from(limit).unwrap_or(i32::MAX))
         .send()

@@ -13,9 +13,11 @@
 //! | --- | --- |
 //! | [`due`] | the `due` index, read and moved forward |
 //! | [`sweeper`] | one sweep |
+//! | [`feeder`] | its mails, as fast as SES takes them |
 //! | [`queue`] | nudges, ten at a time |
 
 pub mod due;
+pub mod feeder;
 pub mod queue;
 pub mod settings;
 pub mod sweeper;

@@ -1,4 +1,6 @@
-//! Nudges, ten at a time: the most that `SendMessageBatch` takes.
+//! Nudges, now or later, ten at a time: the most that `SendMessageBatch` takes.
+
+use std::time::Duration;
 
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use muster_core::failure::Failure;
@@ -18,12 +20,13 @@ impl Queue {
         Self { sqs, url }
     }
 
-    /// Sends nudges; says how many the queue took. One that it did not take
-    /// is due again later.
+    /// Sends nudges, each to be seen after its delay (in whole seconds, at most
+    /// 15 minutes); says how many the queue took. One that it did not take is
+    /// due again later.
     ///
     /// # Errors
     /// When the queue cannot be reached.
-    pub async fn send<T: Serialize>(&self, nudges: &[T]) -> Result<usize, Failure> {
+    pub async fn send<T: Serialize>(&self, nudges: &[(T, Duration)]) -> Result<usize, Failure> {
         let mut taken = 0;
         for batch in nudges.chunks(BATCH) {
             let entries = batch
@@ -46,13 +49,14 @@ impl Queue {
 }
 
 fn entry<T: Serialize>(
-    (index, nudge): (usize, &T),
+    (index, (nudge, delay)): (usize, &(T, Duration)),
 ) -> Result<SendMessageBatchRequestEntry, Failure> {
     let body =
         serde_json::to_string(nudge).map_err(|error| Failure::unreadable("encode nudge", error))?;
     SendMessageBatchRequestEntry::builder()
         .id(index.to_string())
         .message_body(body)
+        .delay_seconds(i32::try_from(delay.as_secs()).unwrap_or(i32::MAX))
         .build()
         .map_err(|error| Failure::unreadable("build entry", error))
 }

@@ -1,39 +1,43 @@
 //! One sweep.
 
+use std::time::Duration;
+
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use muster_core::aws::SdkConfig;
+use muster_core::due::Kind;
 use muster_core::erasure;
 use muster_core::failure::Failure;
 use muster_core::ids::{ImportId, ProfileId};
 use muster_core::import::{CHUNK_PREFIX, ChunkItem, ImportItem, ImportStatus, import_key};
-use muster_core::message::{ChunkNudge, MailNudge, PlanNudge};
+use muster_core::message::{ChunkNudge, PlanNudge};
 use muster_core::random::Random;
 use muster_core::table::Table;
 use muster_core::time::{Clock, Time};
 
-use crate::due::{self, Due, Entry, SHARDS};
+use crate::due::{self, Due, Entry};
+use crate::feeder::Feeder;
 use crate::queue::Queue;
 use crate::settings::Settings;
 
 /// Entries moved forward at once.
-const CONCURRENCY: usize = 16;
+pub(crate) const CONCURRENCY: usize = 16;
+/// Chunks, imports and erasures that one sweep takes from each partition: each
+/// may be a minute's work for somebody.
+const AT_ONCE: usize = 400;
 
 /// Finds what is due.
 pub struct Sweeper {
     table: Table,
-    bulk_mails: Queue,
+    feeder: Feeder,
     imports: Queue,
     chunks: Queue,
-    /// Entries that one sweep takes from each shard.
-    per_shard: usize,
     clock: Clock,
     random: Random,
 }
 
-/// What one sweep sends.
+/// What one sweep sends, besides mails.
 #[derive(Debug, Default)]
 struct Nudges {
-    mails: Vec<MailNudge>,
     chunks: Vec<ChunkNudge>,
     plans: Vec<PlanNudge>,
 }
@@ -43,43 +47,48 @@ impl Sweeper {
     pub fn new(settings: &Settings, config: &SdkConfig, clock: Clock, random: Random) -> Self {
         let sqs = aws_sdk_sqs::Client::new(config);
         let queue = |url: &str| Queue::new(sqs.clone(), url.to_owned());
+        let table = Table::new(
+            aws_sdk_dynamodb::Client::new(config),
+            settings.table.clone(),
+        );
         Self {
-            table: Table::new(
-                aws_sdk_dynamodb::Client::new(config),
-                settings.table.clone(),
-            ),
-            bulk_mails: queue(&settings.bulk_mail_queue_url),
+            feeder: Feeder::new(settings, config, table.clone(), clock.clone()),
+            table,
             imports: queue(&settings.import_queue_url),
             chunks: queue(&settings.chunk_queue_url),
-            per_shard: settings
-                .mails_per_minute
-                .div_ceil(usize::from(SHARDS))
-                .max(1),
             clock,
             random,
         }
     }
 
-    /// Nudges everything that is due, as far as one minute's share of it.
+    /// Nudges what is due, of mails as far as one sweep's share of it. That one
+    /// half cannot be done is no reason to leave the other undone.
     ///
     /// # Errors
     /// When AWS does not do its part; the next sweep finds the rest.
     pub async fn sweep(&self) -> Result<(), Failure> {
-        let now = self.clock.now();
-        let mut nudges = Nudges::default();
-        for shard in 0..SHARDS {
-            let entries = due::find(&self.table, shard, now, self.per_shard).await?;
-            for due in self.take(entries, now).await? {
-                self.sort(due, &mut nudges).await?;
-            }
-        }
-        let mails = self.bulk_mails.send(&nudges.mails).await?;
-        let chunks = self.chunks.send(&nudges.chunks).await?;
-        let plans = self.imports.send(&nudges.plans).await?;
+        let work = self.work().await;
+        let mails = self.feeder.feed().await?;
+        let (chunks, plans) = work?;
         if mails + chunks + plans > 0 {
             tracing::info!(mails, chunks, plans, "nudged what was due");
         }
         Ok(())
+    }
+
+    /// Everything but mails.
+    async fn work(&self) -> Result<(usize, usize), Failure> {
+        let now = self.clock.now();
+        let mut nudges = Nudges::default();
+        for partition in Kind::Work.partitions() {
+            let entries = due::find(&self.table, &partition, now, AT_ONCE).await?;
+            for due in self.take(entries, now).await? {
+                self.sort(due, &mut nudges).await?;
+            }
+        }
+        let chunks = self.chunks.send(&at_once(nudges.chunks)).await?;
+        let plans = self.imports.send(&at_once(nudges.plans)).await?;
+        Ok((chunks, plans))
     }
 
     /// Moves the entries forward and keeps those that were ours to move.
@@ -99,7 +108,8 @@ impl Sweeper {
 
     async fn sort(&self, due: Due, nudges: &mut Nudges) -> Result<(), Failure> {
         match due {
-            Due::Mail(nudge) => nudges.mails.push(nudge),
+            // In a partition of another kind: the feeder's.
+            Due::Mail(_) => {}
             Due::Chunk(nudge) => nudges.chunks.push(nudge),
             Due::Erasure(id) => self.erase(id).await,
             Due::Import(id) => {
@@ -140,6 +150,11 @@ impl Sweeper {
         let chunks: Vec<ChunkItem> = self.table.list(&import_key(id).pk, CHUNK_PREFIX).await?;
         Ok(chunks.iter().all(|chunk| chunk.done))
     }
+}
+
+fn at_once<T>(nudges: Vec<T>) -> Vec<(T, Duration)> {
+    let now = |nudge| (nudge, Duration::ZERO);
+    nudges.into_iter().map(now).collect()
 }
 
 /// The nudge that has an import completed: its chunk is done, so its worker

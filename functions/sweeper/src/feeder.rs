@@ -1,0 +1,142 @@
+//! Mails that are due, to the mailer, as fast as SES takes them.
+//!
+//! | mails | to | how many | when |
+//! | --- | --- | --- | --- |
+//! | somebody waits for: lost nudges, back-offs that are over | mail queue | what SES takes until the next sweep | spread over that time |
+//! | nobody waits for: imports, reminders | bulk mail queue | the same, at most so many a minute, and not the day's last | on from where the last sweep ended |
+//!
+//! So the queues stay short however much is due, and what is to be called off
+//! is still in the table.
+
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use muster_core::aws::SdkConfig;
+use muster_core::due::Kind;
+use muster_core::failure::Failure;
+use muster_core::message::MailNudge;
+use muster_core::pace::{Feed, Pace, Quota};
+use muster_core::table::Table;
+use muster_core::time::{Clock, Time};
+
+use crate::due::{self, Due, Entry};
+use crate::queue::Queue;
+use crate::settings::Settings;
+use crate::sweeper::CONCURRENCY;
+
+/// Feeds the mailer.
+pub struct Feeder {
+    table: Table,
+    pace: Pace,
+    ses: aws_sdk_sesv2::Client,
+    urgent: Queue,
+    bulk: Queue,
+    /// Microseconds between two bulk mails, at the least.
+    slowest: i64,
+    paused: bool,
+    clock: Clock,
+}
+
+impl Feeder {
+    /// A feeder over these clients.
+    pub fn new(settings: &Settings, config: &SdkConfig, table: Table, clock: Clock) -> Self {
+        let sqs = aws_sdk_sqs::Client::new(config);
+        let minute = Duration::from_secs(60).as_micros() as i64;
+        Self {
+            pace: Pace::new(table.clone(), clock.clone()),
+            table,
+            ses: aws_sdk_sesv2::Client::new(config),
+            urgent: Queue::new(sqs.clone(), settings.mail_queue_url.clone()),
+            bulk: Queue::new(sqs, settings.bulk_mail_queue_url.clone()),
+            slowest: minute / settings.mails_per_minute.max(1),
+            paused: settings.mail_paused,
+            clock,
+        }
+    }
+
+    /// Feeds one sweep's share of what is due; says how many mails that was.
+    ///
+    /// # Errors
+    /// When AWS does not do its part; the next sweep finds the rest.
+    pub async fn feed(&self) -> Result<usize, Failure> {
+        if self.paused {
+            return Ok(0);
+        }
+        self.ask_ses().await?;
+        let Some(allowance) = self.pace.look().await? else {
+            return Ok(0);
+        };
+        let now = self.clock.now();
+        let urgent = allowance.urgent(now);
+        let entries = self.find(Kind::Mail, urgent.count, now).await?;
+        let fed = self.send(&self.urgent, &urgent, entries, now).await?;
+        let bulk = allowance.bulk(now, self.slowest);
+        let entries = self.find(Kind::BulkMail, bulk.count, now).await?;
+        if entries.is_empty() || !self.pace.fed(&bulk, entries.len()).await? {
+            return Ok(fed);
+        }
+        Ok(fed + self.send(&self.bulk, &bulk, entries, now).await?)
+    }
+
+    /// What the account may send. If SES does not say, what it said last holds.
+    async fn ask_ses(&self) -> Result<(), Failure> {
+        let answer = self.ses.get_account().send().await;
+        let account = answer.map_err(|error| Failure::of("GetAccount", error));
+        match account.map(|account| account.send_quota) {
+            Ok(Some(quota)) if quota.max_send_rate > 0.0 => {
+                let quota = Quota {
+                    rate: quota.max_send_rate,
+                    a_day: quota.max24_hour_send,
+                    sent: quota.sent_last24_hours,
+                };
+                self.pace.refresh(quota).await
+            }
+            Ok(_) => {
+                tracing::warn!("SES names no rate");
+                Ok(())
+            }
+            Err(error) => {
+                tracing::warn!(%error, "SES does not say how fast mails may go");
+                Ok(())
+            }
+        }
+    }
+
+    /// At most so many entries that are due, of all partitions about alike.
+    async fn find(&self, kind: Kind, limit: usize, now: Time) -> Result<Vec<Entry>, Failure> {
+        let mut entries = Vec::new();
+        let partitions = kind.partitions();
+        for (index, partition) in partitions.iter().enumerate() {
+            let share = (limit - entries.len()).div_ceil(partitions.len() - index);
+            if share > 0 {
+                entries.extend(due::find(&self.table, partition, now, share).await?);
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Moves the entries forward and nudges those that were ours to move.
+    async fn send(
+        &self,
+        queue: &Queue,
+        feed: &Feed,
+        entries: Vec<Entry>,
+        now: Time,
+    ) -> Result<usize, Failure> {
+        let nudges: Vec<(MailNudge, Duration)> = stream::iter(entries.into_iter().enumerate())
+            .map(async |(place, entry)| {
+                let taken = due::take(&self.table, &entry, now).await?;
+                Ok::<_, Failure>(taken.then(|| (entry.due(), feed.delay(place, now))))
+            })
+            .buffered(CONCURRENCY)
+            .try_filter_map(async |taken| {
+                Ok(match taken {
+                    Some((Some(Due::Mail(nudge)), delay)) => Some((nudge, delay)),
+                    _ => None,
+                })
+            })
+            .try_collect()
+            .await?;
+        queue.send(&nudges).await
+    }
+}
