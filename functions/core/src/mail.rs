@@ -27,6 +27,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::ProfileId;
+use crate::locale::Locale;
 use crate::person::Name;
 use crate::profile::{NewProfile, Source};
 use crate::table::Key;
@@ -52,6 +53,8 @@ const NUDGE_GRACE: Duration = Duration::from_secs(60);
 pub enum MailKind {
     /// Asks the owner of an address to confirm it.
     Confirm,
+    /// Asks again, once, whoever signed up and has not confirmed.
+    Reminder,
     /// Tells somebody who signs up that they have a profile already.
     AlreadyRegistered,
     /// Asks the owner of a profile's new address to confirm it.
@@ -63,7 +66,7 @@ pub enum MailKind {
 impl MailKind {
     /// Whether the mail has a link that confirms its address.
     pub const fn confirms(self) -> bool {
-        matches!(self, Self::Confirm | Self::ConfirmChange)
+        matches!(self, Self::Confirm | Self::Reminder | Self::ConfirmChange)
     }
 }
 
@@ -130,6 +133,9 @@ pub struct MailItem {
     /// How it greets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The language that it is to be in, if we know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locale: Option<Locale>,
     /// Before when it is not to be sent, if it is scheduled. (`due_at` is when
     /// somebody looks after it, and moves on when somebody does.)
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -184,6 +190,8 @@ pub struct Recipient<'a> {
     pub email_key: &'a str,
     /// How the person is greeted, if we know.
     pub name: Option<&'a str>,
+    /// The language that the person is written to in, if we know.
+    pub locale: Option<&'a Locale>,
     /// As the profile's.
     pub expires_at: Option<i64>,
 }
@@ -199,6 +207,7 @@ impl MailItem {
             to: recipient.to.to_owned(),
             email_key: recipient.email_key.to_owned(),
             name: recipient.name.map(str::to_owned),
+            locale: recipient.locale.cloned(),
             not_before: None,
             attempts: 0,
             lease_owner: None,
@@ -223,6 +232,7 @@ impl MailItem {
             to: profile.email.as_str(),
             email_key: profile.email.key(),
             name: profile.name.as_ref().map(Name::as_str),
+            locale: profile.locale.as_ref(),
             expires_at: profile.expires_at(),
         };
         let mut mail = Self::new(MailKind::Confirm, 1, recipient, profile.now);

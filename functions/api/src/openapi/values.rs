@@ -4,6 +4,7 @@
 
 use muster_core::email::MAX_EMAIL_BYTES;
 use muster_core::import::{Confirm, ImportStatus};
+use muster_core::locale::MAX_LOCALE_CHARS;
 use muster_core::person::{
     MAX_ATTRIBUTE_NAME_CHARS, MAX_ATTRIBUTE_VALUE_BYTES, MAX_ATTRIBUTES, MAX_ATTRIBUTES_BYTES,
     MAX_NAME_CHARS,
@@ -33,6 +34,10 @@ fn name_pattern() -> String {
 fn attribute_name_pattern() -> String {
     format!(r"^[^\s{FORBIDDEN}](?:[^{FORBIDDEN}]*[^\s{FORBIDDEN}])?$")
 }
+
+/// The pattern of a language tag.
+const LOCALE: &str = "^[A-Za-z]{2,3}(?:-[A-Za-z]{4})?(?:-(?:[A-Za-z]{2}|[0-9]{3}))?\
+    (?:-(?:[A-Za-z0-9]{5,8}|[0-9][A-Za-z0-9]{3}))*$";
 
 /// The pattern of an attribute's value: anything but NUL.
 const ATTRIBUTE_VALUE: &str = r"^[^\u0000]*$";
@@ -65,6 +70,8 @@ values! {
     EmailAddress: email_address(),
     /// [`muster_core::person::Name`]
     Name: name(),
+    /// [`muster_core::locale::Locale`]
+    Locale: locale(),
     /// [`muster_core::person::Attributes`]
     Attributes: attributes(attribute_value(Type::String)),
     /// What a patch says of them.
@@ -119,6 +126,20 @@ fn name() -> ObjectBuilder {
              letter or a digit; no control characters, and none that turn text around. White space \
              around it is dropped."
         )))
+}
+
+fn locale() -> ObjectBuilder {
+    string()
+        .min_length(Some(2))
+        .max_length(Some(MAX_LOCALE_CHARS))
+        .pattern(Some(LOCALE))
+        .examples([json!("de"), json!("en-GB"), json!("zh-Hant-TW")])
+        .description(Some(
+            "The language that somebody is written to in: a tag of BCP 47, of language, script, \
+             region and variants. Its case does not count, and is made the usual one.\n\n\
+             Mails are in English (`en…`) and German (`de…`); for any other language, and for \
+             none, they are in the deployment's own.",
+        ))
 }
 
 fn attributes(value: ObjectBuilder) -> ObjectBuilder {
@@ -258,6 +279,7 @@ fn import_confirm() -> ObjectBuilder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use muster_core::locale::Locale;
     use muster_core::person::{Attributes, Name};
     use regex::Regex;
 
@@ -288,8 +310,50 @@ mod tests {
         };
         let names = disagreements(&attribute_name_pattern(), |text| attribute(text, ""));
         assert_eq!(names, nothing);
+        let locale = |text: &str| Locale::parse(text).is_ok();
+        assert_eq!(disagreements(LOCALE, locale), nothing);
         let values = disagreements(ATTRIBUTE_VALUE, |text| attribute("a", text));
         assert_eq!(values, nothing);
+    }
+
+    #[test]
+    fn a_locale_is_made_of_what_its_pattern_says() {
+        let pattern = Regex::new(LOCALE).unwrap();
+        let subtags = [
+            "",
+            "d",
+            "de",
+            "DEU",
+            "Latn",
+            "at",
+            "419",
+            "1996",
+            "1a",
+            "a996",
+            "rozaj",
+            "valencia",
+            "toolonger",
+        ];
+        let (mut taken, mut refused) = (0, 0);
+        for first in subtags {
+            for second in subtags {
+                for third in subtags {
+                    for text in [
+                        first.to_owned(),
+                        format!("{first}-{second}"),
+                        format!("{first}-{second}-{third}"),
+                    ] {
+                        let parsed = Locale::parse(&text).is_ok();
+                        assert_eq!(pattern.is_match(&text), parsed, "{text}");
+                        *(if parsed { &mut taken } else { &mut refused }) += 1;
+                    }
+                }
+            }
+        }
+        assert!(
+            taken > 100 && refused > 100,
+            "{taken} taken, {refused} refused"
+        );
     }
 
     #[test]
