@@ -125,6 +125,17 @@ pub enum NotChanged {
     Failed(#[from] Failure),
 }
 
+impl From<NotCommitted> for NotChanged {
+    fn from(error: NotCommitted) -> Self {
+        match &error {
+            NotCommitted::Cancelled(reasons) if reasons.iter().any(condition_failed) => {
+                Self::Overtaken
+            }
+            _ => Self::Failed(error.into()),
+        }
+    }
+}
+
 /// Changes profiles.
 pub struct Changes {
     table: Table,
@@ -203,14 +214,7 @@ impl Changes {
             table.put(&profile_key(after.id), after, &unchanged(before))?,
             table.change(&lock_key(&after.email_key), change, &ours)?,
         ];
-        match table.transact(actions, &self.random.name()).await {
-            Ok(()) => Ok(()),
-            Err(NotCommitted::Failed(failure)) => Err(failure.into()),
-            Err(NotCommitted::Cancelled(reasons)) if reasons.iter().any(condition_failed) => {
-                Err(NotChanged::Overtaken)
-            }
-            Err(cancelled) => Err(NotChanged::Failed(cancelled.into())),
-        }
+        Ok(table.transact(actions, &self.random.name()).await?)
     }
 
     async fn move_to(
@@ -228,17 +232,12 @@ impl Changes {
         let (committed, _) = tokio::join!(self.table.transact(actions, &token), join_all(nudges));
         match committed {
             Ok(()) => Ok(after),
-            Err(NotCommitted::Failed(failure)) => Err(failure.into()),
-            Err(NotCommitted::Cancelled(reasons)) => {
-                let failed = |action: usize| reasons.get(action).is_some_and(condition_failed);
-                if failed(NEW_LOCK) {
-                    return Err(NotChanged::Taken);
-                }
-                if reasons.iter().any(condition_failed) {
-                    return Err(NotChanged::Overtaken);
-                }
-                Err(NotChanged::Failed(NotCommitted::Cancelled(reasons).into()))
+            Err(NotCommitted::Cancelled(reasons))
+                if reasons.get(NEW_LOCK).is_some_and(condition_failed) =>
+            {
+                Err(NotChanged::Taken)
             }
+            Err(error) => Err(error.into()),
         }
     }
 

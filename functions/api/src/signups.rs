@@ -283,6 +283,7 @@ impl Signups {
             to: &nobody,
             email_key: &nobody,
             name: None,
+            locale: None,
             expires_at: Some(until),
         };
         let mail = MailItem {
