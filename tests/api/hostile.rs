@@ -249,6 +249,7 @@ async fn a_field_of_another_type_is_invalid() {
     }
     for other in others {
         bodies.push(person(json!({ "name": other })));
+        bodies.push(person(json!({ "locale": other })));
     }
     for other in [json!(true), json!(7), json!([MARK]), json!(MARK), json!("")] {
         bodies.push(person(json!({ "attributes": other })));
@@ -270,6 +271,7 @@ async fn a_field_of_another_type_is_invalid() {
             attacks.push((attack, INVALID));
         }
         attacks.push((post(path, person(json!({ "name": null }))), INVALID));
+        attacks.push((post(path, person(json!({ "locale": null }))), INVALID));
         attacks.push((post(path, json!({})), INVALID));
     }
     target.withstands(attacks).await;
@@ -354,6 +356,34 @@ async fn what_no_person_is_called_is_invalid() {
         &"\u{301}".repeat(513),
     ] {
         bodies.push(person(json!({ "attributes": { "a": value } })));
+    }
+    for locale in [
+        "",
+        " de",
+        "de ",
+        "de_AT",
+        "de-",
+        "deutsch",
+        "../de",
+        "de/../../etc/passwd",
+        "..\\de",
+        "de\0",
+        "de\0-AT",
+        "de\r\nBcc: all@example.com",
+        "\u{202e}de",
+        "de\u{202e}-AT",
+        "de\u{200b}",
+        "d\u{e9}",
+        "\u{ff44}\u{ff45}",
+        "de-AT-x-hunter2",
+        "de;q=1",
+        "*",
+        "<script>",
+        "{{ mail.url }}",
+        &format!("de{}", "-variant".repeat(5)),
+        &"de-".repeat(5_000),
+    ] {
+        bodies.push(person(json!({ "locale": locale })));
     }
     let many: serde_json::Map<_, _> = (0..51).map(|n| (format!("n{n}"), json!(MARK))).collect();
     bodies.push(person(json!({ "attributes": many })));

@@ -17,7 +17,7 @@ use muster_simulation::faults::Schedule;
 use muster_simulation::invariants::text;
 use muster_simulation::log::Call;
 use muster_simulation::process::{Function, Outcome, Process, ask, setting};
-use muster_simulation::queues::{BULK_MAIL, MAIL};
+use muster_simulation::queues::{BULK_MAIL, CHUNK, IMPORT, MAIL};
 use muster_simulation::run::{EPOCH, empty_world};
 use muster_simulation::ses::Accepted;
 use serde_json::{Value, json};
@@ -137,18 +137,52 @@ impl Place {
     /// Has the mailer handle what is in its queues, until they are empty.
     pub async fn deliver_mails(&self) {
         for queue in [MAIL, BULK_MAIL] {
-            loop {
-                let message = {
-                    let mut state = self.state.lock();
-                    let later = state.now().after(Duration::from_secs(60));
-                    state.queues.receive(queue, 1, later).pop()
-                };
-                let Some(message) = message else { break };
-                let event = json!({ "Records": [message.record(queue)] });
-                self.invoke(Function::Mailer, event).await;
-                self.state.lock().queues.forget(queue, &message.id);
-            }
+            self.empty(queue, Function::Mailer).await;
         }
+    }
+
+    /// Has a function handle what is in a queue, until it is empty.
+    async fn empty(&self, queue: &'static str, function: Function) {
+        loop {
+            let message = {
+                let mut state = self.state.lock();
+                let later = state.now().after(Duration::from_secs(60));
+                state.queues.receive(queue, 1, later).pop()
+            };
+            let Some(message) = message else { break };
+            let event = json!({ "Records": [message.record(queue)] });
+            self.invoke(function, event).await;
+            self.state.lock().queues.forget(queue, &message.id);
+        }
+    }
+
+    /// Imports a file; answers with the import, as an operator sees it.
+    pub async fn import(&self, csv: &str) -> Value {
+        {
+            let mut state = self.state.lock();
+            let now = state.now();
+            let event = state.s3.upload("uploads/people.csv", csv.into(), 1);
+            state.queues.send(IMPORT, &event, Duration::ZERO, now);
+        }
+        self.empty(IMPORT, Function::Planner).await;
+        self.empty(CHUNK, Function::Worker).await;
+        let imports = self.get("/imports").await;
+        imports.body()["items"][0].clone()
+    }
+
+    /// The report about the rows of an import that were refused.
+    pub fn report_of(&self, import: &Value) -> String {
+        let report = &import["report"];
+        let (bucket, key) = (
+            report["bucket"].as_str().unwrap(),
+            report["key"].as_str().unwrap(),
+        );
+        let request = http::Request::get(format!("http://s3.local/{bucket}/{key}"))
+            .header("host", "s3.local")
+            .body(bytes::Bytes::new())
+            .unwrap();
+        let answer = self.state.lock().s3.call(request);
+        String::from_utf8(answer.body().to_vec()).unwrap()
     }
 
     /// Has the feedback function take a message; says whether it comes back.
@@ -191,6 +225,11 @@ impl Place {
         let state = self.state.lock();
         let mails = state.ses.accepted.iter();
         mails.filter(|mail| mail.to == address).cloned().collect()
+    }
+
+    /// Every mail that was sent, in order.
+    pub fn mails(&self) -> Vec<Accepted> {
+        self.state.lock().ses.accepted.clone()
     }
 
     /// Lets time pass.

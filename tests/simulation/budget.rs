@@ -144,6 +144,15 @@ impl Account {
         );
         self.ask_with("PATCH /profiles/{id}", "PATCH", &path, &any, &name)
             .await;
+        let locale = json!({ "locale": "de" });
+        self.ask_with(
+            "PATCH /profiles/{id}, language",
+            "PATCH",
+            &path,
+            &any,
+            &locale,
+        )
+        .await;
         self.ask_with(
             "PATCH /profiles/{id}, new address",
             "PATCH",

@@ -77,6 +77,9 @@ fn profiles_are_whole(_: &Shared, items: &[Item]) -> Vec<String> {
         if lock.is_none_or(|lock| text(lock, "profile_id") != id) {
             findings.push(format!("profile {id} has no lock of its own"));
         }
+        if lock.is_some_and(|lock| text(lock, "locale") != text(profile, "locale")) {
+            findings.push(format!("profile {id} and its lock are in two languages"));
+        }
         let has_mail = find(items, &format!("PROFILE#{id}"), "MAIL#1").is_some();
         if !has_mail && text(profile, "source") != "import" {
             findings.push(format!("profile {id} has no mail"));

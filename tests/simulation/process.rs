@@ -107,6 +107,8 @@ pub fn setting(name: &str) -> Option<String> {
         "MUSTER_MAIL_PAUSED" => "false".to_owned(),
         "MUSTER_SIGNUPS_PER_ADDRESS" | "MUSTER_SIGNUP_MAILS_PER_HOUR" => "1000000".to_owned(),
         "MUSTER_PUBLIC_URL" => "https://muster.example".to_owned(),
+        "MUSTER_ACCENT_COLOUR" => "#1d4ed8".to_owned(),
+        "MUSTER_DEFAULT_LANGUAGE" => "en".to_owned(),
         "MUSTER_SENDER" => "muster@example.com".to_owned(),
         _ => "local".to_owned(),
     };

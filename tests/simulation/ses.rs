@@ -21,6 +21,8 @@ pub struct Accepted {
     pub subject: String,
     /// Its text.
     pub text: String,
+    /// Headers beside those that SES makes: null if there are none.
+    pub headers: Value,
     /// Which call it was.
     pub call: u64,
     /// When.
@@ -79,6 +81,7 @@ impl Ses {
             to: text_of(&request["Destination"]["ToAddresses"][0]),
             subject: text_of(&request["Content"]["Simple"]["Subject"]["Data"]),
             text: text.to_owned(),
+            headers: request["Content"]["Simple"]["Headers"].clone(),
             call,
             at,
             process,

@@ -154,7 +154,7 @@ fn bootstrap(function: Function) -> PathBuf {
 }
 
 fn spawn(function: Function, address: &str) -> Child {
-    const SETTINGS: [&str; 20] = [
+    const SETTINGS: [&str; 23] = [
         "AWS_REGION",
         "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",
@@ -173,6 +173,9 @@ fn spawn(function: Function, address: &str) -> Child {
         "MUSTER_SENDER",
         "MUSTER_CONFIGURATION_SET",
         "MUSTER_PRODUCT_NAME",
+        "MUSTER_ACCENT_COLOUR",
+        "MUSTER_MAIL_FOOTER",
+        "MUSTER_DEFAULT_LANGUAGE",
         "AWS_LAMBDA_FUNCTION_NAME",
         "AWS_LAMBDA_FUNCTION_VERSION",
     ];

@@ -298,7 +298,8 @@ impl World {
     /// What the API is asked for; nothing, if there is nothing to ask for yet,
     /// or any more.
     fn request(&self, act: &Act) -> Option<Value> {
-        let person = |address: &str| json!({ "email": address, "name": "Somebody" });
+        let person =
+            |address: &str| json!({ "email": address, "name": "Somebody", "locale": "de" });
         Some(match act {
             Act::SignUp(address) => {
                 json!({ "method": "POST", "path": "/signup", "body": person(address) })
@@ -322,7 +323,7 @@ impl World {
             Act::Move { from, to } => {
                 let path = self.path_of(from)?;
                 let headers = json!({ "if-match": "*" });
-                json!({ "method": "PATCH", "path": path, "headers": headers, "body": { "email": to } })
+                json!({ "method": "PATCH", "path": path, "headers": headers, "body": { "email": to, "locale": "en-GB" } })
             }
             Act::Erase(address) => {
                 json!({ "method": "DELETE", "path": self.path_of(address)?, "body": null })

@@ -18,6 +18,7 @@ async fn store(stack: &Stack, address: &str, now: Time) -> ProfileId {
         id: ProfileId::new(now, &random),
         email: Email::parse(address).unwrap(),
         name: Some(Name::parse("Ada").unwrap()),
+        locale: None,
         attributes: Attributes::default(),
         source: Source::Signup,
         created_by: "signup".to_owned(),

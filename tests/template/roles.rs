@@ -71,9 +71,9 @@ fn permissions_name_what_they_are_for(template: &Template) -> Vec<String> {
                 let of_account = actions
                     .iter()
                     .all(|action| OF_THE_ACCOUNT.contains(&&**action));
-                if !(of_account && resource == "*")
-                    && !is_narrow(&resource, !statement["Condition"].is_null())
-                {
+                let allowed = (of_account && resource == "*")
+                    || is_narrow(&resource, !statement["Condition"].is_null());
+                if !allowed {
                     findings.push(format!("{}: {actions:?} on {resource}", role.name));
                 }
             }

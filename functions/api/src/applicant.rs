@@ -3,6 +3,7 @@
 use axum::body::Bytes;
 use axum::http::HeaderMap;
 use muster_core::email::Email;
+use muster_core::locale::Locale;
 use muster_core::person::{Attributes, Name};
 use utoipa::ToSchema;
 
@@ -13,12 +14,12 @@ use crate::problem::Problem;
 /// A person.
 //
 // The body of `POST /profiles`, and with a captcha beside it of `POST /signup`:
-// `{"email": …, "name": …, "attributes"?: {…}}`. `Fields` holds what the
-// attribute says of unknown ones.
+// `{"email": …, "name": …, "locale"?: …, "attributes"?: {…}}`. `Fields` holds
+// what the attribute says of unknown ones.
 #[derive(Debug, ToSchema)]
 #[schema(
     as = NewProfile,
-    examples(json!({ "email": "ada@example.com", "name": "Ada Lovelace", "attributes": { "city": "London" } }))
+    examples(json!({ "email": "ada@example.com", "name": "Ada Lovelace", "locale": "en-GB", "attributes": { "city": "London" } }))
 )]
 #[serde(deny_unknown_fields)]
 pub struct Applicant {
@@ -28,6 +29,9 @@ pub struct Applicant {
     /// The name.
     #[schema(value_type = values::Name)]
     pub name: Name,
+    /// The language of the mails, if it is known.
+    #[schema(value_type = values::Locale, required = false)]
+    pub locale: Option<Locale>,
     /// Whatever else is known.
     #[schema(value_type = Option<values::Attributes>)]
     pub attributes: Attributes,
@@ -50,10 +54,12 @@ impl Applicant {
     pub fn take(fields: &mut Fields) -> Option<Self> {
         let email = fields.required("email", Email::parse);
         let name = fields.required("name", Name::parse);
+        let locale = fields.optional("locale", Locale::parse);
         let attributes = fields.attributes();
         Some(Self {
             email: email?,
             name: name?,
+            locale,
             attributes,
         })
     }

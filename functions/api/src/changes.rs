@@ -14,6 +14,7 @@ use axum::http::HeaderMap;
 use futures_util::future::join_all;
 use muster_core::email::Email;
 use muster_core::failure::Failure;
+use muster_core::locale::Locale;
 use muster_core::mail::{MailItem, MailKind, MailStatus, Recipient};
 use muster_core::person::{Attributes, Name};
 use muster_core::profile::{
@@ -36,7 +37,7 @@ const MOST_MAILS: usize = 90;
 #[derive(Debug, PartialEq, Eq, ToSchema)]
 #[schema(
     as = ProfileChanges,
-    examples(json!({ "name": "Ada King", "attributes": { "city": null, "plan": "basic" } }))
+    examples(json!({ "name": "Ada King", "locale": "fr-FR", "attributes": { "city": null, "plan": "basic" } }))
 )]
 #[serde(deny_unknown_fields)]
 pub struct Patch {
@@ -46,6 +47,9 @@ pub struct Patch {
     /// `null` takes the name away.
     #[schema(value_type = Option<values::Name>)]
     name: Option<Option<Name>>,
+    /// The language of mails from now on; `null` takes it away.
+    #[schema(value_type = Option<values::Locale>)]
+    locale: Option<Option<Locale>>,
     /// `null` takes all of them away; a value that is `null`, that one.
     #[schema(value_type = values::AttributeChanges, required = false)]
     attributes: Option<Option<Members>>,
@@ -61,6 +65,7 @@ impl Patch {
         let patch = Self {
             email: fields.optional("email", Email::parse),
             name: fields.nullable("name", Name::parse),
+            locale: fields.nullable("locale", Locale::parse),
             attributes: fields.members("attributes"),
         };
         fields.finish()?;
@@ -79,6 +84,9 @@ impl Patch {
         }
         if let Some(name) = self.name {
             after.name = name.map(|name| name.as_str().to_owned());
+        }
+        if let Some(locale) = self.locale {
+            after.locale = locale;
         }
         match self.attributes {
             None => {}
@@ -115,6 +123,17 @@ pub enum NotChanged {
     /// AWS did not do its part.
     #[error(transparent)]
     Failed(#[from] Failure),
+}
+
+impl From<NotCommitted> for NotChanged {
+    fn from(error: NotCommitted) -> Self {
+        match &error {
+            NotCommitted::Cancelled(reasons) if reasons.iter().any(condition_failed) => {
+                Self::Overtaken
+            }
+            _ => Self::Failed(error.into()),
+        }
+    }
 }
 
 /// Changes profiles.
@@ -157,7 +176,11 @@ impl Changes {
             ..after
         };
         if after.email_key == before.email_key {
-            self.replace(before, &after).await?;
+            if after.locale == before.locale {
+                self.replace(before, &after).await?;
+            } else {
+                self.replace_with_lock(before, &after).await?;
+            }
             return Ok(after);
         }
         self.move_to(dossier, before, pending(after)).await
@@ -170,6 +193,28 @@ impl Changes {
         } else {
             Err(NotChanged::Overtaken)
         }
+    }
+
+    /// The lock remembers the language, too.
+    async fn replace_with_lock(
+        &self,
+        before: &ProfileItem,
+        after: &ProfileItem,
+    ) -> Result<(), NotChanged> {
+        let table = &self.table;
+        let ours = Condition::new("profile_id = :id").with(":id", text(after.id.to_string()));
+        let (change, ours) = match &after.locale {
+            Some(locale) => (
+                "SET #locale = :locale",
+                ours.with(":locale", text(locale.as_str())),
+            ),
+            None => ("REMOVE #locale", ours),
+        };
+        let actions = vec![
+            table.put(&profile_key(after.id), after, &unchanged(before))?,
+            table.change(&lock_key(&after.email_key), change, &ours)?,
+        ];
+        Ok(table.transact(actions, &self.random.name()).await?)
     }
 
     async fn move_to(
@@ -187,17 +232,12 @@ impl Changes {
         let (committed, _) = tokio::join!(self.table.transact(actions, &token), join_all(nudges));
         match committed {
             Ok(()) => Ok(after),
-            Err(NotCommitted::Failed(failure)) => Err(failure.into()),
-            Err(NotCommitted::Cancelled(reasons)) => {
-                let failed = |action: usize| reasons.get(action).is_some_and(condition_failed);
-                if failed(NEW_LOCK) {
-                    return Err(NotChanged::Taken);
-                }
-                if reasons.iter().any(condition_failed) {
-                    return Err(NotChanged::Overtaken);
-                }
-                Err(NotChanged::Failed(NotCommitted::Cancelled(reasons).into()))
+            Err(NotCommitted::Cancelled(reasons))
+                if reasons.get(NEW_LOCK).is_some_and(condition_failed) =>
+            {
+                Err(NotChanged::Taken)
             }
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -210,6 +250,7 @@ impl Changes {
                 to: &profile.email,
                 email_key: &profile.email_key,
                 name: after.name.as_deref(),
+                locale: after.locale.as_ref(),
                 expires_at: after.expires_at,
             };
             MailItem::new(kind, number, recipient, after.updated_at)
@@ -234,6 +275,7 @@ impl Changes {
             mails: dossier.last_mail() + mails.len() as u32,
             confirmed: false,
             undeliverable: false,
+            locale: after.locale.clone(),
             line: None,
             expires_at: after.expires_at,
         };

@@ -1,6 +1,7 @@
 //! `Idempotency-Key`: the same request twice does its work once.
 
 use axum::http::HeaderMap;
+use muster_core::locale::Locale;
 use muster_core::request::{digest, request_key};
 use muster_core::table::Key;
 
@@ -53,7 +54,9 @@ fn payload(applicant: &Applicant) -> String {
     let attributes = applicant.attributes.as_map().iter();
     let attributes = attributes.flat_map(|(name, value)| [name.as_str(), value.as_str()]);
     let person = [applicant.email.as_str(), applicant.name.as_str()];
-    digest(person.into_iter().chain(attributes))
+    // The parts before it come in pairs, so it is taken for none of them.
+    let locale = applicant.locale.as_ref().map(Locale::as_str);
+    digest(person.into_iter().chain(attributes).chain(locale))
 }
 
 fn malformed() -> Problem {
@@ -70,10 +73,15 @@ mod tests {
     use muster_core::person::{Attributes, Name};
 
     fn read(key: &str, name: &str) -> Result<Option<RequestKey>, Problem> {
+        read_in(None, key, name)
+    }
+
+    fn read_in(locale: Option<&str>, key: &str, name: &str) -> Result<Option<RequestKey>, Problem> {
         let headers = HeaderMap::from_iter([(HEADER.parse().unwrap(), key.parse().unwrap())]);
         let applicant = Applicant {
             email: Email::parse("ada@example.com").unwrap(),
             name: Name::parse(name).unwrap(),
+            locale: locale.map(|locale| Locale::parse(locale).unwrap()),
             attributes: Attributes::default(),
         };
         RequestKey::read(&headers, "client", "POST /profiles", &applicant)
@@ -87,6 +95,9 @@ mod tests {
         let key = key.unwrap();
         assert_eq!(key.record, other.record);
         assert_ne!(key.payload, other.payload);
+        let german = read_in(Some("de"), "k", "Ada").unwrap().unwrap();
+        assert_ne!(key.payload, german.payload);
+        assert_eq!(german, read_in(Some("DE"), "k", "Ada").unwrap().unwrap());
     }
 
     #[test]

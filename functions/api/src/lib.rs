@@ -10,7 +10,7 @@
 //! | [`nudges`] | to the mailer |
 //! | [`listing`] | lists, newest first |
 //! | [`gateway`] | what it hands over, read in one way |
-//! | [`caller`], [`path`], [`query`], [`body`], [`json`], [`applicant`] | who asks, and for what |
+//! | [`caller`], [`path`], [`query`], [`body`], [`json`], [`applicant`], [`language`] | who asks, for what, and in which language |
 //! | [`precondition`], [`idempotency`] | `If-Match` and `Idempotency-Key` |
 //! | [`page`], [`problem`] | what goes out: to a browser, and when it is wrong |
 //! | [`openapi`] | all of it described, for programs and for newcomers |
@@ -27,6 +27,7 @@ pub mod gateway;
 pub mod idempotency;
 pub mod imports;
 pub mod json;
+pub mod language;
 pub mod listing;
 pub mod nudges;
 pub mod openapi;

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use muster_core::email::Email;
 use muster_core::erasure::{self, Begun};
 use muster_core::ids::{ImportId, ProfileId};
+use muster_core::locale::Locale;
 use muster_core::profile::{
     Dossier, LockItem, ProfileItem, ProfileStatus, Source, lists, lock_key, profile_key,
 };
@@ -49,6 +50,9 @@ struct ProfileView {
     /// `null` if an import did not know it, or somebody took it away.
     #[schema(value_type = Option<values::Name>, required)]
     name: Option<String>,
+    /// `null` if nobody said.
+    #[schema(value_type = Option<values::Locale>, required)]
+    locale: Option<Locale>,
     #[schema(value_type = values::Attributes)]
     attributes: BTreeMap<String, String>,
     #[schema(value_type = values::ProfileStatus)]
@@ -85,6 +89,7 @@ impl From<ProfileItem> for ProfileView {
             id: item.id,
             email: item.email,
             name: item.name,
+            locale: item.locale,
             attributes: item.attributes,
             status: item.status,
             source: item.source,
@@ -104,6 +109,7 @@ fn example() -> Value {
         "id": "019aafb0-0000-7000-8000-000000000000",
         "email": "ada@example.com",
         "name": "Ada Lovelace",
+        "locale": "en-GB",
         "attributes": { "city": "London" },
         "status": "pending",
         "source": "operator",

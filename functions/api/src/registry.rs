@@ -171,6 +171,7 @@ fn new_profile(applicant: &Applicant, operator: &str, id: ProfileId, now: Time) 
         id,
         email: applicant.email.clone(),
         name: Some(applicant.name.clone()),
+        locale: applicant.locale.clone(),
         attributes: applicant.attributes.clone(),
         source: Source::Operator,
         created_by: operator.to_owned(),

@@ -14,6 +14,7 @@ use crate::applicant::Applicant;
 use crate::body::{Fields, JSON, form_field, is};
 use crate::caller::Origin;
 use crate::captcha;
+use crate::language;
 use crate::openapi::bodies::{Resend, ResendForm, SignUp};
 use crate::openapi::refusals::{Always, BadBody, BadRequest, Invalid, TooManyRequests};
 use crate::page::{Message, Page};
@@ -45,6 +46,8 @@ enum AcceptedStatus {
     summary = "Sign up",
     description = "Stores a profile that is `pending` and sends its address a mail with a link. If \
         nobody follows it, the profile is gone after seven days.\n\n\
+        The mails are in the language of `locale`. If there is none, the header `Accept-Language` \
+        is asked for the first language that mails can be in, English or German.\n\n\
         The answer is the same whether or not the address is known, and so is the time it takes: \
         who has a profile is nobody else's business. The owner of a known address is told by \
         mail, at most every three minutes and five times a day.",
@@ -68,7 +71,8 @@ pub async fn sign_up(
     let applicant = Applicant::take(&mut fields);
     let token = fields.optional("captcha", captcha::token);
     fields.finish()?;
-    let applicant = applicant.ok_or_else(|| Problem::invalid(Vec::new()))?;
+    let mut applicant = applicant.ok_or_else(|| Problem::invalid(Vec::new()))?;
+    applicant.locale = applicant.locale.or_else(|| language::preferred(&headers));
     if let Some(captcha) = &services.captcha {
         captcha.verify(token.as_deref(), from).await?;
     }

@@ -208,6 +208,7 @@ impl Signups {
             id: ProfileId::new(now, &self.random),
             email: applicant.email.clone(),
             name: Some(applicant.name.clone()),
+            locale: applicant.locale.clone(),
             attributes: applicant.attributes.clone(),
             source: Source::Signup,
             created_by: "signup".to_owned(),
@@ -229,7 +230,8 @@ impl Signups {
     }
 
     /// Another mail to the owner of a profile. Neither the name that was given
-    /// nor anything else a stranger typed goes into it, or into the profile.
+    /// nor anything else a stranger typed goes into it, or into the profile;
+    /// the language is the one that the lock remembers.
     fn write_again(&self, email: &Email, lock: &LockItem) -> Result<Plan, Failure> {
         let now = self.clock.now();
         let id = lock.profile_id;
@@ -244,6 +246,7 @@ impl Signups {
             to: email.as_str(),
             email_key: email.key(),
             name: None,
+            locale: lock.locale.as_ref(),
             expires_at: lock.expires_at,
         };
         let mail = MailItem::new(kind, last, recipient, now);
@@ -280,6 +283,7 @@ impl Signups {
             to: &nobody,
             email_key: &nobody,
             name: None,
+            locale: None,
             expires_at: Some(until),
         };
         let mail = MailItem {

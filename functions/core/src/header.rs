@@ -1,8 +1,8 @@
 //! What the columns of a CSV mean.
 //!
-//! One column is called `email`, one may be called `name` (in any case, with
-//! or without white space around it); every other column is an attribute of
-//! its name.
+//! One column is called `email`, one may be called `name` and one `locale` (in
+//! any case, with or without white space around it); every other column is an
+//! attribute of its name.
 
 use crate::import::FailureReason;
 use crate::person::{MAX_ATTRIBUTES, attribute_name};
@@ -13,6 +13,7 @@ pub struct Header {
     names: Vec<String>,
     email: usize,
     name: Option<usize>,
+    locale: Option<usize>,
 }
 
 impl Header {
@@ -40,6 +41,7 @@ impl Header {
         let header = Self {
             email,
             name: position(&names, "name")?,
+            locale: position(&names, "locale")?,
             names,
         };
         header.check_attributes()?;
@@ -61,13 +63,22 @@ impl Header {
         self.name
     }
 
+    /// Which column has the languages that people are written to in.
+    pub const fn locale(&self) -> Option<usize> {
+        self.locale
+    }
+
     /// The other columns.
     pub fn attributes(&self) -> impl Iterator<Item = (usize, &str)> {
         self.names
             .iter()
             .enumerate()
-            .filter(|(index, _)| *index != self.email && Some(*index) != self.name)
+            .filter(|(index, _)| !self.is_special(*index))
             .map(|(index, name)| (index, name.as_str()))
+    }
+
+    fn is_special(&self, index: usize) -> bool {
+        index == self.email || [self.name, self.locale].contains(&Some(index))
     }
 
     fn check_attributes(&self) -> Result<(), FailureReason> {
@@ -85,7 +96,7 @@ impl Header {
         let count = self.attributes().count();
         if count > MAX_ATTRIBUTES {
             return Err(invalid(format!(
-                "{count} columns besides email and name; a profile has at most {MAX_ATTRIBUTES} attributes"
+                "{count} columns besides email, name and locale; a profile has at most {MAX_ATTRIBUTES} attributes"
             )));
         }
         Ok(())
@@ -134,9 +145,10 @@ mod tests {
 
     #[test]
     fn columns_are_found_in_any_order_and_case() {
-        let header = header(&["Team", " E-Mail ", "EMAIL ", "Name"]).unwrap();
+        let header = header(&["Team", " E-Mail ", "EMAIL ", "Name", " Locale"]).unwrap();
         assert_eq!(header.email(), 2);
         assert_eq!(header.name(), Some(3));
+        assert_eq!(header.locale(), Some(4));
         assert_eq!(
             header.attributes().collect::<Vec<_>>(),
             [(0, "Team"), (1, "E-Mail")]
@@ -161,6 +173,11 @@ mod tests {
                 &["email", "name", "NAME"],
                 "invalid_header",
                 "column 3 is a second name",
+            ),
+            (
+                &["email", "locale", "LOCALE"],
+                "invalid_header",
+                "column 3 is a second locale",
             ),
             (
                 &["email", "a", "a"],

@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | [`settings`], [`aws`] | the environment, read once; the SDK configuration made from it |
 //! | [`time`], [`random`], [`ids`] | the only sources of time, chance and identity |
-//! | [`email`], [`person`], [`violation`] | what people type, parsed once; what is wrong with it |
+//! | [`email`], [`person`], [`locale`], [`violation`] | what people type, parsed once; what is wrong with it |
 //! | [`profile`], [`mail`], [`import`] | the items of the table and their states |
 //! | [`due`] | what waits for the sweeper |
 //! | [`pace`] | how fast mails go |
@@ -28,6 +28,7 @@ pub mod failure;
 pub mod header;
 pub mod ids;
 pub mod import;
+pub mod locale;
 pub mod mail;
 pub mod message;
 pub mod object;

@@ -28,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::due::Kind;
 use crate::ids::ProfileId;
+use crate::locale::Locale;
 use crate::person::Name;
 use crate::profile::{NewProfile, Source};
 use crate::table::Key;
@@ -56,7 +57,7 @@ const NUDGE_GRACE: Duration = Duration::from_secs(60);
 pub enum MailKind {
     /// Asks the owner of an address to confirm it.
     Confirm,
-    /// Asks again, a while later.
+    /// Asks again, once, whoever signed up and has not confirmed.
     Reminder,
     /// Tells somebody who signs up that they have a profile already.
     AlreadyRegistered,
@@ -136,6 +137,9 @@ pub struct MailItem {
     /// How it greets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The language that it is to be in, if we know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locale: Option<Locale>,
     /// Before when it is not to be sent, if it is scheduled. (`due_at` is when
     /// somebody looks after it, and moves on when somebody does.)
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -190,6 +194,8 @@ pub struct Recipient<'a> {
     pub email_key: &'a str,
     /// How the person is greeted, if we know.
     pub name: Option<&'a str>,
+    /// The language that the person is written to in, if we know.
+    pub locale: Option<&'a Locale>,
     /// As the profile's.
     pub expires_at: Option<i64>,
 }
@@ -205,6 +211,7 @@ impl MailItem {
             to: recipient.to.to_owned(),
             email_key: recipient.email_key.to_owned(),
             name: recipient.name.map(str::to_owned),
+            locale: recipient.locale.cloned(),
             not_before: None,
             attempts: 0,
             lease_owner: None,
@@ -229,6 +236,7 @@ impl MailItem {
             to: profile.email.as_str(),
             email_key: profile.email.key(),
             name: profile.name.as_ref().map(Name::as_str),
+            locale: profile.locale.as_ref(),
             expires_at: profile.expires_at(),
         };
         let mut mail = Self::new(MailKind::Confirm, FIRST, recipient, profile.now);
@@ -254,6 +262,7 @@ impl MailItem {
                 to: &self.to,
                 email_key: &self.email_key,
                 name: self.name.as_deref(),
+                locale: self.locale.as_ref(),
                 expires_at: self.expires_at,
             };
             Self {

@@ -40,7 +40,7 @@ impl Name {
             ));
         }
         // Zero-width characters alone would greet nobody.
-        if name.chars().any(forbidden) || !name.chars().any(char::is_alphanumeric) {
+        if name.chars().any(spoils_a_line) || !name.chars().any(char::is_alphanumeric) {
             return Err(Violation::new(
                 "invalid_name",
                 "a name is one line of text with letters and without control characters",
@@ -64,7 +64,7 @@ impl fmt::Debug for Name {
 
 /// Control characters (a name goes into a mail header, where CR and LF start
 /// a new one) and the bidirectional controls that make text lie.
-fn forbidden(c: char) -> bool {
+pub fn spoils_a_line(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
@@ -123,7 +123,7 @@ pub fn attribute_name(name: &str) -> Result<(), Violation> {
     if chars == 0
         || chars > MAX_ATTRIBUTE_NAME_CHARS
         || name.trim() != name
-        || name.chars().any(forbidden)
+        || name.chars().any(spoils_a_line)
     {
         return Err(Violation::new(
             "invalid_attribute_name",

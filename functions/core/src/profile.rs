@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::email::Email;
 use crate::failure::Failure;
 use crate::ids::{ImportId, ProfileId};
+use crate::locale::Locale;
 use crate::mail::{MAIL_PREFIX, MailItem, REMINDER, mail_key};
 use crate::person::{Attributes, Name};
 use crate::table::{Condition, Key, Table, decode, text};
@@ -73,6 +74,9 @@ pub struct ProfileItem {
     /// The person's name; imports may not know it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The language that the person is written to in, if we know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locale: Option<Locale>,
     /// Whatever else is known.
     pub attributes: BTreeMap<String, String>,
     /// What it is at.
@@ -149,6 +153,9 @@ pub struct LockItem {
     /// about: nothing more goes there.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub undeliverable: bool,
+    /// As the profile's: whoever writes to a known address looks only here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locale: Option<Locale>,
     /// The line of the import that took it, so that a later line with the
     /// same address can be told which one was first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -167,6 +174,8 @@ pub struct NewProfile {
     pub email: Email,
     /// The person's name.
     pub name: Option<Name>,
+    /// The language that the person is written to in.
+    pub locale: Option<Locale>,
     /// Whatever else is known.
     pub attributes: Attributes,
     /// How it came to be.
@@ -187,6 +196,7 @@ impl NewProfile {
             email: self.email.as_str().to_owned(),
             email_key: self.email.key().to_owned(),
             name: self.name.as_ref().map(|name| name.as_str().to_owned()),
+            locale: self.locale.clone(),
             attributes: self.attributes.as_map().clone(),
             status: ProfileStatus::Pending,
             version: 1,
@@ -212,6 +222,7 @@ impl NewProfile {
             mails,
             confirmed: false,
             undeliverable: false,
+            locale: self.locale.clone(),
             line: self.row.map(|(_, line)| line),
             expires_at: self.expires_at(),
         }

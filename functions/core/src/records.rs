@@ -12,9 +12,9 @@ use crate::person::MAX_ATTRIBUTES;
 /// The longest record, in bytes of field data: room for the longest profile
 /// that passes validation, four times over.
 pub const MAX_RECORD_BYTES: usize = 64 * 1024;
-/// The most columns: every attribute, address, name, and as many again to be
-/// reported as too many rather than as a broken file.
-pub const MAX_COLUMNS: usize = 4 * (MAX_ATTRIBUTES + 2);
+/// The most columns: every attribute, address, name, locale, and as many again
+/// to be reported as too many rather than as a broken file.
+pub const MAX_COLUMNS: usize = 4 * (MAX_ATTRIBUTES + 3);
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 

@@ -1,5 +1,6 @@
 //! The environment, read once and as a whole.
 
+use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -78,6 +79,23 @@ impl<'a> Variables<'a> {
         Duration::from_secs(u64::from(hours) * 60 * 60)
     }
 
+    /// A variable that must be there, through a parser that says what it would
+    /// take. When it is not, or not that, the value given back is the default
+    /// and [`finish`](Self::finish) fails.
+    pub fn required_as<T: FromStr<Err: Display> + Default>(&mut self, name: &str) -> T {
+        self.required(name);
+        self.optional_as(name).unwrap_or_default()
+    }
+
+    /// A variable that may be missing, through a parser that says what it would
+    /// take.
+    pub fn optional_as<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<T> {
+        let parsed = self.optional(name)?.parse();
+        parsed
+            .map_err(|error| self.problems.push(format!("{name} {error}")))
+            .ok()
+    }
+
     /// The end of the asking.
     ///
     /// # Errors
@@ -94,6 +112,7 @@ impl<'a> Variables<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::locale::Language;
 
     #[test]
     fn every_missing_variable_is_named_at_once() {
@@ -101,16 +120,28 @@ mod tests {
             "GIVEN" => Some("yes".to_owned()),
             "EMPTY" => Some(String::new()),
             "WORD" => Some("many".to_owned()),
+            "LANGUAGE" => Some("fr".to_owned()),
             _ => None,
         });
         assert_eq!(variables.required("GIVEN"), "yes");
         variables.required("EMPTY");
         variables.required("ABSENT");
         assert_eq!(variables.parsed("WORD", 3_u32), 3);
+        assert_eq!(
+            variables.required_as::<Language>("LANGUAGE"),
+            Language::English
+        );
+        assert_eq!(
+            variables.required_as::<Language>("NOWHERE"),
+            Language::English
+        );
+        assert_eq!(variables.optional_as::<Language>("NOWHERE"), None);
         let error = variables.finish().unwrap_err().to_string();
         assert!(error.contains("EMPTY is not set"), "{error}");
         assert!(error.contains("ABSENT is not set"), "{error}");
         assert!(error.contains("WORD cannot be read as u32"), "{error}");
+        assert!(error.contains("LANGUAGE must be en or de"), "{error}");
+        assert_eq!(error.matches("NOWHERE").count(), 1, "{error}");
         assert!(!error.contains("GIVEN"), "{error}");
     }
 }

@@ -3,6 +3,7 @@
 use muster_core::email::Email;
 use muster_core::header::Header;
 use muster_core::ids::{ImportId, ProfileId};
+use muster_core::locale::Locale;
 use muster_core::person::{Attributes, Name};
 use muster_core::profile::{NewProfile, Source};
 use muster_core::records::Record;
@@ -59,17 +60,14 @@ impl RowReader {
         let fields = self.texts(record)?;
         let column = self.header.email();
         let email = Email::parse(fields[column]).map_err(at(column))?;
-        let name = match self.header.name() {
-            Some(column) if !fields[column].trim().is_empty() => {
-                Some(Name::parse(fields[column]).map_err(at(column))?)
-            }
-            _ => None,
-        };
+        let name = optional(&fields, self.header.name(), Name::parse)?;
+        let locale = optional(&fields, self.header.locale(), Locale::parse)?;
         Ok(NewProfile {
             id: ProfileId::imported(self.import, email.key()),
             attributes: self.attributes(&fields)?,
             email,
             name,
+            locale,
             source: Source::Import,
             created_by: "import".to_owned(),
             row: Some((self.import, record.line)),
@@ -118,6 +116,19 @@ impl RowReader {
     }
 }
 
+/// The field of a column that may be missing, or empty, through its parser.
+fn optional<T>(
+    fields: &[&str],
+    column: Option<usize>,
+    parse: impl FnOnce(&str) -> Result<T, Violation>,
+) -> Result<Option<T>, At> {
+    let field = column.map(|column| (column, fields[column].trim()));
+    match field {
+        Some((column, text)) if !text.is_empty() => parse(text).map(Some).map_err(at(column)),
+        _ => Ok(None),
+    }
+}
+
 /// Where a rule is broken, and which.
 type At = (Option<usize>, Violation);
 
@@ -131,7 +142,7 @@ mod tests {
     use muster_core::records::Records;
 
     fn read(row: &[u8]) -> Result<NewProfile, Box<BadRow>> {
-        let header = Header::parse([&b"email"[..], b"name", b"team"]).unwrap();
+        let header = Header::parse([&b"email"[..], b"name", b"team", b"Locale"]).unwrap();
         let reader = RowReader::new(ImportId::of_event("b", "k", "1"), header);
         let mut records = Records::resume(100, 7);
         let mut input = row;
@@ -141,45 +152,64 @@ mod tests {
 
     #[test]
     fn a_row_becomes_a_profile_of_its_line() {
-        let profile = read(b"Ada@Example.com,Ada Lovelace,\"engines, analytical\"\n").unwrap();
+        let profile =
+            read(b"Ada@Example.com,Ada Lovelace,\"engines, analytical\", EN-gb \n").unwrap();
         assert_eq!(profile.email.as_str(), "Ada@Example.com");
         assert_eq!(profile.name.unwrap().as_str(), "Ada Lovelace");
+        assert_eq!(profile.locale.unwrap().as_str(), "en-GB");
+        assert_eq!(profile.attributes.as_map().len(), 1);
         assert_eq!(profile.attributes.as_map()["team"], "engines, analytical");
         assert_eq!(profile.row.unwrap().1, 7);
     }
 
     #[test]
     fn empty_fields_are_missing_ones() {
-        let profile = read(b"ada@example.com, ,\n").unwrap();
+        let profile = read(b"ada@example.com, ,, \n").unwrap();
         assert!(profile.name.is_none());
+        assert!(profile.locale.is_none());
         assert!(profile.attributes.as_map().is_empty());
     }
 
     #[test]
     fn the_same_address_gets_the_same_id() {
         assert_eq!(
-            read(b"ada@example.com,,\n").unwrap().id,
-            read(b"ADA@example.com,Ada,\n").unwrap().id
+            read(b"ada@example.com,,,\n").unwrap().id,
+            read(b"ADA@example.com,Ada,,\n").unwrap().id
         );
     }
 
     #[test]
     fn what_is_wrong_is_said_of_its_column() {
-        let long = format!("ada@example.com,{},\n", "x".repeat(201));
-        let wide = format!("ada@example.com,Ada,{}\n", "x".repeat(1025));
+        let long = format!("ada@example.com,{},,\n", "x".repeat(201));
+        let wide = format!("ada@example.com,Ada,{},\n", "x".repeat(1025));
         for (row, column, code) in [
-            (&b",Ada,\n"[..], Some("email"), "missing_email"),
-            (b"ada,Ada,\n", Some("email"), "invalid_email"),
+            (&b",Ada,,\n"[..], Some("email"), "missing_email"),
+            (b"ada,Ada,,\n", Some("email"), "invalid_email"),
             (
-                b"ada@example.com,\"Ada\r\nBcc: all\",\n",
+                b"ada@example.com,\"Ada\r\nBcc: all\",,\n",
                 Some("name"),
                 "invalid_name",
             ),
             (long.as_bytes(), Some("name"), "name_too_long"),
             (wide.as_bytes(), Some("team"), "attribute_too_long"),
-            (b"ada@example.com,Ada,\xff\n", Some("team"), "not_utf8"),
+            (b"ada@example.com,Ada,\xff,\n", Some("team"), "not_utf8"),
+            (
+                b"ada@example.com,Ada,,German\n",
+                Some("Locale"),
+                "invalid_locale",
+            ),
+            (
+                b"ada@example.com,Ada,,de_AT\n",
+                Some("Locale"),
+                "invalid_locale",
+            ),
+            (
+                b"ada@example.com,Ada,,../de\n",
+                Some("Locale"),
+                "invalid_locale",
+            ),
             (b"ada@example.com,Ada\n", None, "wrong_field_count"),
-            (b"ada@example.com,Ada,x,y\n", None, "wrong_field_count"),
+            (b"ada@example.com,Ada,x,de,y\n", None, "wrong_field_count"),
         ] {
             let bad = read(row).unwrap_err();
             assert_eq!(

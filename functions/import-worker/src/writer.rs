@@ -204,6 +204,7 @@ mod tests {
             id: ProfileId::imported(import, email.key()),
             email,
             name: None,
+            locale: None,
             attributes: Attributes::default(),
             source: Source::Import,
             created_by: "import".to_owned(),

@@ -1,7 +1,24 @@
 //! The words of each mail: a typed struct with a subject, a text and an HTML
-//! template.
+//! template in each language.
+//!
+//! `templates/` has a folder for each language; what its mails say in common is
+//! in its `phrases`, what they look like in the two layouts. A mail that a
+//! language lacks is in English, which none can lack.
+//!
+//! Each mail is about a profile and answers what somebody did to it. So none has
+//! a `List-Unsubscribe`: RFC 8058 is for mail that comes again and again by
+//! subscription, and there is nothing to unsubscribe from. Who never signed up
+//! finds the link that removes the sign-up in the mails that asked for it; that
+//! it is removed, the page says, and no mail does: whoever says "it was not me"
+//! wants no more of them.
 
 use askama::Template;
+use muster_core::locale::{Language, Locale};
+use muster_core::mail::{LINK_LIFETIME, MailItem, MailKind};
+use muster_core::person::spoils_a_line;
+use muster_core::time::Time;
+
+use crate::letterhead::Letterhead;
 
 /// A mail, ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,196 +31,226 @@ pub struct Letter {
     pub html: String,
 }
 
-/// A mail's struct gets its two templates, which know it as `mail`, and its
-/// rendering.
-macro_rules! letter {
-    ($mail:ident, $text:literal, $html:literal) => {
-        const _: () = {
-            #[derive(Template)]
-            #[template(path = $text)]
-            struct Text<'a> {
-                mail: &'a $mail<'a>,
-            }
-
-            #[derive(Template)]
-            #[template(path = $html)]
-            struct Html<'a> {
-                mail: &'a $mail<'a>,
-            }
-
-            impl $mail<'_> {
-                /// Renders subject, text and HTML.
-                ///
-                /// # Errors
-                /// None that the templates of this crate can cause.
-                pub fn render(&self) -> Result<Letter, askama::Error> {
-                    Ok(Letter {
-                        subject: self.subject(),
-                        text: Text { mail: self }.render()?,
-                        html: Html { mail: self }.render()?,
-                    })
-                }
-            }
-        };
-    };
+/// The links of a mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Links {
+    /// Confirms the address.
+    pub confirm: String,
+    /// Removes a sign-up that was somebody else's doing.
+    pub not_me: String,
 }
 
-letter!(Confirm, "confirm.txt", "confirm.html");
-letter!(ConfirmChange, "confirm_change.txt", "confirm_change.html");
-letter!(
-    AlreadyRegistered,
-    "already_registered.txt",
-    "already_registered.html"
-);
-letter!(
-    AddressChanged,
-    "address_changed.txt",
-    "address_changed.html"
-);
+/// Who reads a mail, and on what it is written.
+#[derive(Debug, Clone, Copy)]
+pub struct Reader<'a> {
+    /// What all mails have.
+    pub letterhead: &'a Letterhead,
+    /// The language of this one.
+    pub language: Language,
+    /// How the person is greeted, if we know.
+    pub name: Option<&'a str>,
+}
 
 /// "Please confirm your address."
 #[derive(Debug)]
-pub struct Confirm<'a> {
-    /// What we are called.
-    pub product: &'a str,
-    /// How the person is greeted, if we know.
-    pub name: Option<&'a str>,
+pub struct Confirm {
     /// The link.
-    pub url: &'a str,
-    /// How many days the link works.
-    pub days: u64,
+    pub url: String,
+    /// Until when it works.
+    pub until: Time,
     /// The link that removes a sign-up that was somebody else's doing.
-    pub not_me: Option<&'a str>,
+    pub not_me: Option<String>,
 }
 
-impl Confirm<'_> {
-    fn subject(&self) -> String {
-        format!("Confirm your e-mail address for {}", self.product)
-    }
+/// "You have not confirmed your address yet."
+#[derive(Debug)]
+pub struct Reminder {
+    /// The link.
+    pub url: String,
+    /// Until when it works.
+    pub until: Time,
+    /// The link that removes a sign-up that was somebody else's doing.
+    pub not_me: Option<String>,
 }
 
 /// "Please confirm your new address."
 #[derive(Debug)]
-pub struct ConfirmChange<'a> {
-    /// What we are called.
-    pub product: &'a str,
-    /// How the person is greeted, if we know.
-    pub name: Option<&'a str>,
+pub struct ConfirmChange {
     /// The link.
-    pub url: &'a str,
-    /// How many days the link works.
-    pub days: u64,
-}
-
-impl ConfirmChange<'_> {
-    fn subject(&self) -> String {
-        format!("Confirm your new e-mail address for {}", self.product)
-    }
+    pub url: String,
+    /// Until when it works.
+    pub until: Time,
 }
 
 /// "You have a profile already."
 #[derive(Debug)]
-pub struct AlreadyRegistered<'a> {
-    /// What we are called.
-    pub product: &'a str,
-    /// How the person is greeted, if we know.
-    pub name: Option<&'a str>,
-}
-
-impl AlreadyRegistered<'_> {
-    fn subject(&self) -> String {
-        format!("You already have a {} profile", self.product)
-    }
-}
+pub struct AlreadyRegistered;
 
 /// "Your address was changed": to the old one.
 #[derive(Debug)]
-pub struct AddressChanged<'a> {
-    /// What we are called.
-    pub product: &'a str,
-    /// How the person is greeted, if we know.
-    pub name: Option<&'a str>,
-}
+pub struct AddressChanged;
 
-impl AddressChanged<'_> {
-    fn subject(&self) -> String {
-        format!(
-            "The e-mail address of your {} profile was changed",
-            self.product
-        )
+/// Writes a mail in the language of whom it goes to.
+///
+/// # Errors
+/// None that the templates of this crate can cause.
+pub fn write(
+    mail: &MailItem,
+    links: Links,
+    letterhead: &Letterhead,
+) -> Result<Letter, askama::Error> {
+    let language = mail.locale.as_ref().and_then(Locale::language);
+    let reader = Reader {
+        letterhead,
+        language: language.unwrap_or(letterhead.language),
+        name: mail.name.as_deref().filter(|name| !has_link(name)),
+    };
+    let (url, until) = (links.confirm, until(mail));
+    // Only what a stranger may have asked for can be disowned.
+    let not_me = mail.expires_at.map(|_| links.not_me);
+    match mail.kind {
+        MailKind::Confirm => Confirm { url, until, not_me }.render(&reader),
+        MailKind::Reminder => Reminder { url, until, not_me }.render(&reader),
+        MailKind::ConfirmChange => ConfirmChange { url, until }.render(&reader),
+        MailKind::AlreadyRegistered => AlreadyRegistered.render(&reader),
+        MailKind::AddressChanged => AddressChanged.render(&reader),
     }
 }
+
+/// When the link stops working: by itself, or with the sign-up.
+fn until(mail: &MailItem) -> Time {
+    let link = mail
+        .links_until
+        .unwrap_or_else(|| mail.created_at.after(LINK_LIFETIME));
+    let seconds = mail.expires_at.unwrap_or(i64::MAX);
+    link.min(Time::from_millis(seconds.saturating_mul(1000)))
+}
+
+/// Whether a mail program may make a link of something in a name. A name is what
+/// somebody typed into a sign-up, whoever's address it is for: such a one is not
+/// repeated.
+fn has_link(name: &str) -> bool {
+    const DOTS: [char; 4] = ['.', '\u{3002}', '\u{ff0e}', '\u{ff61}'];
+    // "J. R. R. Tolkien" and "Jr." are fine, "evil.example" is not.
+    let is_domain = |word: &str| {
+        let mut labels = word.split(DOTS).map(|label| label.chars().count());
+        labels.next().is_some_and(|first| first > 0) && labels.any(|length| length > 1)
+    };
+    name.contains(['/', '\\', '@', ':']) || name.split_whitespace().any(is_domain)
+}
+
+/// A subject is a header: whatever went into it, it is one line.
+fn one_line(subject: &str) -> String {
+    subject.replace(spoils_a_line, " ")
+}
+
+/// Makes a mail's struct a letter: the files of each language, English first.
+macro_rules! letter {
+    (
+        $mail:ident, link: $link:expr,
+        $subject:literal $text:literal $html:literal
+        $(, $language:ident: $in_subject:literal $in_text:literal $in_html:literal)*
+    ) => {
+        impl $mail {
+            /// Renders subject, text and HTML.
+            ///
+            /// # Errors
+            /// None that the templates of this crate can cause.
+            pub fn render(&self, reader: &Reader<'_>) -> Result<Letter, askama::Error> {
+                let link: fn(&Self) -> Option<&str> = $link;
+                let link = link(self);
+                match reader.language {
+                    $(Language::$language => {
+                        rendered!($mail, self, reader, link, $in_subject, $in_text, $in_html)
+                    })*
+                    _ => rendered!($mail, self, reader, link, $subject, $text, $html),
+                }
+            }
+        }
+    };
+}
+
+/// The letter that three files make.
+macro_rules! rendered {
+    ($type:ident, $mail:expr, $reader:expr, $link:expr, $subject:literal, $text:literal, $html:literal) => {{
+        #[derive(Template)]
+        #[template(path = $subject)]
+        struct Subject<'a> {
+            letterhead: &'a Letterhead,
+        }
+
+        #[derive(Template)]
+        #[template(path = $text)]
+        #[allow(dead_code, reason = "not every mail says something of its own")]
+        struct Text<'a> {
+            mail: &'a $type,
+            letterhead: &'a Letterhead,
+            name: Option<&'a str>,
+        }
+
+        #[derive(Template)]
+        #[template(path = $html)]
+        #[allow(dead_code, reason = "not every mail says something of its own")]
+        struct Html<'a> {
+            mail: &'a $type,
+            letterhead: &'a Letterhead,
+            name: Option<&'a str>,
+            link: Option<&'a str>,
+            subject: &'a str,
+        }
+
+        let (mail, link) = ($mail, $link);
+        let Reader {
+            letterhead, name, ..
+        } = *$reader;
+        let subject = one_line(&Subject { letterhead }.render()?);
+        let text = Text {
+            mail,
+            letterhead,
+            name,
+        }
+        .render()?;
+        let html = Html {
+            mail,
+            letterhead,
+            name,
+            link,
+            subject: &subject,
+        }
+        .render()?;
+        Ok(Letter {
+            subject,
+            text,
+            html,
+        })
+    }};
+}
+
+letter!(
+    Confirm, link: |mail| Some(&mail.url),
+    "en/confirm.subject.txt" "en/confirm.txt" "en/confirm.html",
+    German: "de/confirm.subject.txt" "de/confirm.txt" "de/confirm.html"
+);
+letter!(
+    Reminder, link: |mail| Some(&mail.url),
+    "en/reminder.subject.txt" "en/reminder.txt" "en/reminder.html",
+    German: "de/reminder.subject.txt" "de/reminder.txt" "de/reminder.html"
+);
+letter!(
+    ConfirmChange, link: |mail| Some(&mail.url),
+    "en/confirm_change.subject.txt" "en/confirm_change.txt" "en/confirm_change.html",
+    German: "de/confirm_change.subject.txt" "de/confirm_change.txt" "de/confirm_change.html"
+);
+letter!(
+    AlreadyRegistered, link: |_| None,
+    "en/already_registered.subject.txt" "en/already_registered.txt" "en/already_registered.html",
+    German: "de/already_registered.subject.txt" "de/already_registered.txt" "de/already_registered.html"
+);
+letter!(
+    AddressChanged, link: |_| None,
+    "en/address_changed.subject.txt" "en/address_changed.txt" "en/address_changed.html",
+    German: "de/address_changed.subject.txt" "de/address_changed.txt" "de/address_changed.html"
+);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LINK: &str = "https://example.com/confirm?token=a.1.b";
-    const NOT_ME: &str = "https://example.com/not-me?token=a.1.b";
-
-    fn confirm(name: Option<&str>, not_me: Option<&str>) -> Letter {
-        Confirm {
-            product: "Muster & Sons",
-            name,
-            url: LINK,
-            days: 3,
-            not_me,
-        }
-        .render()
-        .unwrap()
-    }
-
-    fn every(name: Option<&str>) -> Vec<Letter> {
-        let product = "Muster & Sons";
-        let change = ConfirmChange {
-            product,
-            name,
-            url: LINK,
-            days: 3,
-        };
-        vec![
-            confirm(name, Some(NOT_ME)),
-            change.render().unwrap(),
-            AlreadyRegistered { product, name }.render().unwrap(),
-            AddressChanged { product, name }.render().unwrap(),
-        ]
-    }
-
-    #[test]
-    fn both_parts_carry_the_links() {
-        for letter in &every(None)[..2] {
-            assert!(letter.text.contains(LINK));
-            assert!(letter.html.contains(&format!("href=\"{LINK}\"")));
-        }
-        let letter = confirm(None, Some(NOT_ME));
-        assert!(letter.text.contains(NOT_ME));
-        assert!(letter.html.contains(&format!("href=\"{NOT_ME}\"")));
-        let letter = confirm(None, None);
-        assert!(!letter.text.contains("not-me") && !letter.html.contains("not-me"));
-    }
-
-    #[test]
-    fn a_hostile_name_stays_text() {
-        for letter in every(Some("<script>alert(1)</script>")) {
-            assert!(!letter.html.contains("<script"));
-            assert!(letter.html.contains("&#60;script&#62;"), "{}", letter.html);
-            assert!(
-                letter.text.contains("<script>"),
-                "plain text is not escaped"
-            );
-        }
-    }
-
-    #[test]
-    fn everybody_is_greeted_and_nobody_by_an_empty_name() {
-        for letter in every(None) {
-            assert!(letter.text.starts_with("Hello,"));
-            assert!(letter.html.contains("Hello,"));
-        }
-        for letter in every(Some("Ada")) {
-            assert!(letter.text.starts_with("Hello Ada,"));
-            assert!(letter.html.contains("Hello Ada,"));
-            assert!(letter.subject.contains("Muster & Sons"));
-        }
-    }
-}
+mod tests;

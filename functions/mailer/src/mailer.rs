@@ -17,14 +17,13 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use muster_core::aws::{OPERATION_TIMEOUT, SdkConfig};
 use muster_core::batch::{Answer, NamelessRecord, Queues, receives};
 use muster_core::failure::Failure;
-use muster_core::mail::{LINK_LIFETIME, MailKind};
 use muster_core::message::MailNudge;
 use muster_core::pace::{Lane, Pace, Turns};
 use muster_core::random::Random;
 use muster_core::table::Table;
 use muster_core::time::{Clock, Time};
 
-use crate::letter::{AddressChanged, AlreadyRegistered, Confirm, ConfirmChange, Letter};
+use crate::letter::{self, Letter, Links};
 use crate::mails::{Claim, Claimed, Mails};
 use crate::ses::{NotSent, Ses};
 use crate::settings::Settings;
@@ -190,37 +189,11 @@ impl Mailer {
     }
 
     fn letter(&self, claimed: &Claimed) -> Result<Letter, askama::Error> {
-        let mail = &claimed.mail;
-        let (product, name) = (&*self.settings.product_name, mail.name.as_deref());
-        let url = &self.link("confirm", claimed);
-        let days = LINK_LIFETIME.as_secs() / (24 * 60 * 60);
-        match mail.kind {
-            MailKind::Confirm | MailKind::Reminder => {
-                // Only what a stranger may have asked for can be disowned.
-                let not_me = mail
-                    .expires_at
-                    .is_some()
-                    .then(|| self.link("not-me", claimed));
-                let not_me = not_me.as_deref();
-                Confirm {
-                    product,
-                    name,
-                    url,
-                    days,
-                    not_me,
-                }
-                .render()
-            }
-            MailKind::ConfirmChange => ConfirmChange {
-                product,
-                name,
-                url,
-                days,
-            }
-            .render(),
-            MailKind::AlreadyRegistered => AlreadyRegistered { product, name }.render(),
-            MailKind::AddressChanged => AddressChanged { product, name }.render(),
-        }
+        let links = Links {
+            confirm: self.link("confirm", claimed),
+            not_me: self.link("not-me", claimed),
+        };
+        letter::write(&claimed.mail, links, &self.settings.letterhead)
     }
 
     fn link(&self, page: &str, claimed: &Claimed) -> String {

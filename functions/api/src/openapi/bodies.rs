@@ -5,13 +5,14 @@
 use utoipa::ToSchema;
 
 use super::parameters::TOKEN;
-use super::values::{Attributes, Captcha, EmailAddress, Name};
+use super::values::{Attributes, Captcha, EmailAddress, Locale, Name};
 
 /// Who signs up.
 #[derive(Debug, ToSchema)]
 #[schema(examples(json!({
     "email": "ada@example.com",
     "name": "Ada Lovelace",
+    "locale": "en-GB",
     "attributes": { "city": "London" }
 })))]
 #[serde(deny_unknown_fields)]
@@ -22,6 +23,9 @@ pub struct SignUp {
     /// The name.
     #[schema(value_type = Name)]
     pub name: String,
+    /// The language of the mails; without it, what the browser asks for.
+    #[schema(value_type = Locale, required = false)]
+    pub locale: String,
     /// Whatever else is known.
     #[schema(value_type = Option<Attributes>)]
     pub attributes: String,

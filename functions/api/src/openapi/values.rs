@@ -4,6 +4,7 @@
 
 use muster_core::email::MAX_EMAIL_BYTES;
 use muster_core::import::{Confirm, ImportStatus};
+use muster_core::locale::MAX_VARIANTS;
 use muster_core::person::{
     MAX_ATTRIBUTE_NAME_CHARS, MAX_ATTRIBUTE_VALUE_BYTES, MAX_ATTRIBUTES, MAX_ATTRIBUTES_BYTES,
     MAX_NAME_CHARS,
@@ -32,6 +33,15 @@ fn name_pattern() -> String {
 /// The pattern of an attribute's name: no white space around it.
 fn attribute_name_pattern() -> String {
     format!(r"^[^\s{FORBIDDEN}](?:[^{FORBIDDEN}]*[^\s{FORBIDDEN}])?$")
+}
+
+/// The pattern of a language tag: how long it can be follows from it.
+fn locale_pattern() -> String {
+    let (script, region) = ("[A-Za-z]{4}", "[A-Za-z]{2}|[0-9]{3}");
+    let variant = "[A-Za-z0-9]{5,8}|[0-9][A-Za-z0-9]{3}";
+    format!(
+        "^[A-Za-z]{{2,3}}(?:-{script})?(?:-(?:{region}))?(?:-(?:{variant})){{0,{MAX_VARIANTS}}}$"
+    )
 }
 
 /// The pattern of an attribute's value: anything but NUL.
@@ -65,6 +75,8 @@ values! {
     EmailAddress: email_address(),
     /// [`muster_core::person::Name`]
     Name: name(),
+    /// [`muster_core::locale::Locale`]
+    Locale: locale(),
     /// [`muster_core::person::Attributes`]
     Attributes: attributes(attribute_value(Type::String)),
     /// What a patch says of them.
@@ -118,6 +130,19 @@ fn name() -> ObjectBuilder {
             "One line of 1 to {MAX_NAME_CHARS} characters in any alphabet, at least one of them a \
              letter or a digit; no control characters, and none that turn text around. White space \
              around it is dropped."
+        )))
+}
+
+fn locale() -> ObjectBuilder {
+    string()
+        .pattern(Some(locale_pattern()))
+        .examples([json!("de"), json!("en-GB"), json!("zh-Hant-TW")])
+        .description(Some(format!(
+            "The language that somebody is written to in: a tag of BCP 47, of language, script, \
+             region and at most {MAX_VARIANTS} variants. Its case does not count, and is made \
+             the usual one.\n\n\
+             Mails are in English (`en…`) and German (`de…`); for any other language, and for \
+             none, they are in the deployment's own."
         )))
 }
 
@@ -258,6 +283,7 @@ fn import_confirm() -> ObjectBuilder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use muster_core::locale::Locale;
     use muster_core::person::{Attributes, Name};
     use regex::Regex;
 
@@ -288,8 +314,41 @@ mod tests {
         };
         let names = disagreements(&attribute_name_pattern(), |text| attribute(text, ""));
         assert_eq!(names, nothing);
+        let locale = |text: &str| Locale::parse(text).is_ok();
+        assert_eq!(disagreements(&locale_pattern(), locale), nothing);
         let values = disagreements(ATTRIBUTE_VALUE, |text| attribute("a", text));
         assert_eq!(values, nothing);
+    }
+
+    #[test]
+    fn a_locale_is_made_of_what_its_pattern_says() {
+        let pattern = Regex::new(&locale_pattern()).unwrap();
+        let subtags = [
+            "",
+            "d",
+            "DE",
+            "deu",
+            "Latn",
+            "419",
+            "1996",
+            "1a",
+            "a996",
+            "rozaj",
+            "valencia",
+            "toolonger",
+        ];
+        let mut texts = subtags.map(str::to_owned).to_vec();
+        let (mut taken, mut refused) = (0, 0);
+        for _ in 0..5 {
+            for text in &texts {
+                let parsed = Locale::parse(text).is_ok();
+                assert_eq!(pattern.is_match(text), parsed, "{text}");
+                *(if parsed { &mut taken } else { &mut refused }) += 1;
+            }
+            let longer = |text| subtags.map(|subtag| format!("{text}-{subtag}"));
+            texts = texts.iter().flat_map(longer).collect();
+        }
+        assert!(taken > 100 && refused > 1000, "{taken}, {refused}");
     }
 
     #[test]
