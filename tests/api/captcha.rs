@@ -40,11 +40,10 @@ async fn verify(State(asked): State<Asked>, form: String) -> (StatusCode, String
 }
 
 fn place(url: String) -> Place {
-    Place::with(move |name| match name {
-        "MUSTER_CAPTCHA_URL" => Some(url.clone()),
-        "MUSTER_CAPTCHA_SECRET" => Some("s3cret&".to_owned()),
-        _ => None,
-    })
+    Place::with(&[
+        ("MUSTER_CAPTCHA_URL", &url),
+        ("MUSTER_CAPTCHA_SECRET", "s3cret&"),
+    ])
 }
 
 async fn sign_up(place: &Place, captcha: Value) -> Answer {

@@ -37,7 +37,11 @@ fn persons(place: &Place) -> Vec<(String, String)> {
 async fn whatever_is_left_of_an_expired_sign_up_counts_as_absent() {
     let (place, _) = expired().await;
     let items = persons(&place);
-    assert_eq!(items.len(), 4, "profile, lock, two mails: {items:?}");
+    assert_eq!(
+        items.len(),
+        5,
+        "profile, lock, two mails, a reminder: {items:?}"
+    );
     for subset in 0..1 << items.len() {
         let (place, token) = expired().await;
         let removed = (0..items.len()).filter(|bit| subset & (1 << bit) != 0);
@@ -131,7 +135,7 @@ async fn everything_of_a_sign_up_expires_at_the_same_moment() {
             pk.starts_with("PROFILE#") || pk.starts_with("EMAIL#")
         })
         .collect();
-    assert_eq!(of_person.len(), 4);
+    assert_eq!(of_person.len(), 5, "profile, lock, two mails, a reminder");
     for item in &of_person {
         assert_eq!(item["expires_at"], of_person[0]["expires_at"]);
     }

@@ -213,17 +213,19 @@ async fn what_is_no_event_of_ours_comes_back_until_it_is_dead() {
     assert_eq!(mail(&place, "1").0, "sent");
 }
 
-/// The mailer died after SES had taken the mail: it need not go again.
+/// The mailer died after SES had taken the mail: it need not go again, and is
+/// reminded of all the same.
 #[tokio::test(start_paused = true)]
 async fn a_report_saves_a_mail_from_going_again() {
     let (place, sent) = signed_up().await;
     let (pk, sk) = (format!("PROFILE#{}", sent.profile_id), "MAIL#1");
+    place.remove(&(pk.clone(), "MAIL#0".to_owned()));
     {
         let state = place.state.lock();
         for (name, value) in [
             ("status", json!({ "S": "sending" })),
             ("due_at", json!({ "S": "2026-01-01T00:01:00.000Z" })),
-            ("due_shard", json!({ "S": "DUE#1" })),
+            ("due_shard", json!({ "S": "DUE#MAIL#1" })),
             ("lease_until", json!({ "N": "1" })),
         ] {
             state.dynamodb.set(&pk, sk, name, &value);
@@ -235,4 +237,5 @@ async fn a_report_saves_a_mail_from_going_again() {
     place.deliver_mails().await;
     assert_eq!(place.mails_to(ADA).len(), 1);
     assert_eq!(mail(&place, "1").0, "sent");
+    assert_eq!(mail(&place, "0").0, "scheduled");
 }

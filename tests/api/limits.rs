@@ -13,13 +13,9 @@ async fn sign_up_from(place: &Place, from: &str, address: &str) -> Answer {
         .await
 }
 
-fn with(name: &'static str, value: &'static str) -> Place {
-    Place::with(move |asked| (asked == name).then(|| value.to_owned()))
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_network_address_may_ask_so_often_in_ten_minutes() {
-    let place = with("MUSTER_SIGNUPS_PER_ADDRESS", "3");
+    let place = Place::with(&[("MUSTER_SIGNUPS_PER_ADDRESS", "3")]);
     let household = ["2001:db8:1:2::1", "2001:db8:1:2::2", "2001:db8:1:2:3::"];
     for (index, from) in household.into_iter().enumerate() {
         let answer = sign_up_from(&place, from, &format!("p{index}@example.com")).await;
@@ -62,7 +58,7 @@ async fn network_addresses_are_not_to_be_read_in_the_table() {
 
 #[tokio::test(start_paused = true)]
 async fn an_hour_has_room_for_so_many_mails() {
-    let place = with("MUSTER_SIGNUP_MAILS_PER_HOUR", "2");
+    let place = Place::with(&[("MUSTER_SIGNUP_MAILS_PER_HOUR", "2")]);
     assert_eq!(place.sign_up("a@example.com").await.status(), 202);
     assert_eq!(place.sign_up("b@example.com").await.status(), 202);
     let refused = place.sign_up("c@example.com").await;

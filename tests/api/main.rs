@@ -13,4 +13,5 @@ mod letters;
 mod limits;
 mod place;
 mod profiles;
+mod reminders;
 mod strangers;

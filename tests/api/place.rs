@@ -61,19 +61,21 @@ impl Answer {
 
 impl Place {
     pub fn new() -> Self {
-        Self::with(|_| None)
+        Self::with(&[])
     }
 
     /// One whose functions have other settings than usual.
-    pub fn with(own: impl Fn(&str) -> Option<String>) -> Self {
+    pub fn with(own: &[(&'static str, &str)]) -> Self {
         let (clock, random) = (Clock::manual(EPOCH), Random::seeded(1));
         let state = empty_world(Schedule::Clean, None, &clock, &random);
+        let own = own.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        state.lock().settings.extend(own);
         let caller = Caller {
             id: 0,
             function: "api",
             killed: Arc::new(Notify::new()),
         };
-        let variables = Variables::from_fn(|name| own(name).or_else(|| setting(name)));
+        let variables = Variables::from_fn(|name| state.setting(name));
         let settings = Settings::read(variables).unwrap();
         let config = settings.aws.sdk_config_over(http_client(&state, &caller));
         let services = Services::new(&settings, &config, clock.clone(), random.clone()).unwrap();
@@ -83,6 +85,11 @@ impl Place {
             random,
             api: router(services),
         }
+    }
+
+    /// Deploys another setting.
+    pub fn set(&self, name: &'static str, value: &str) {
+        self.state.lock().settings.insert(name, value.to_owned());
     }
 
     /// See [`ask`] for what a request looks like.

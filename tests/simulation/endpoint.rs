@@ -1,6 +1,7 @@
 //! The connector: every call of every function comes by here, is written down,
 //! and may go wrong.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,6 +23,7 @@ use crate::bug::Bug;
 use crate::dynamodb::DynamoDb;
 use crate::faults::{Fault, Schedule};
 use crate::log::{Call, Log};
+use crate::process::setting;
 use crate::queues::{FEEDBACK, Queues};
 use crate::s3::S3;
 use crate::ses::Ses;
@@ -68,6 +70,9 @@ pub struct Shared {
     pub bug: Option<Bug>,
     /// How long a call takes.
     pub latency: Latency,
+    /// What the processes are told by their environment besides what they are
+    /// told anyway.
+    pub settings: BTreeMap<&'static str, String>,
     /// Answers whose work took longer than [`Latency::Constant`] allows.
     pub late: u64,
     clock: Clock,
@@ -95,6 +100,7 @@ impl Shared {
             schedule,
             bug,
             latency: Latency::Drawn,
+            settings: BTreeMap::new(),
             late: 0,
             epoch: clock.now(),
             clock,
@@ -127,6 +133,12 @@ impl State {
     /// Shares a world.
     pub fn new(shared: Shared) -> Self {
         Self(Arc::new(Mutex::new(shared)))
+    }
+
+    /// What a process is told by its environment.
+    pub fn setting(&self, name: &str) -> Option<String> {
+        let own = self.lock().settings.get(name).cloned();
+        own.or_else(|| setting(name))
     }
 
     /// The world, for a moment.

@@ -91,7 +91,7 @@ pub enum Outcome {
     Killed,
 }
 
-/// What a process of the simulation is told by its environment.
+/// What every process of the simulation is told by its environment.
 pub fn setting(name: &str) -> Option<String> {
     let value = match name {
         "AWS_SESSION_TOKEN" | "MUSTER_CAPTCHA_URL" => return None,
@@ -130,7 +130,7 @@ impl Process {
             killed: Arc::new(Notify::new()),
         };
         let http = http_client(state, &caller);
-        let variables = || Variables::from_fn(setting);
+        let variables = || Variables::from_fn(|name| state.setting(name));
         let (clock, random) = (clock.clone(), random.clone());
         let handler = match function {
             Function::Api => {

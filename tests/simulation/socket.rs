@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 use crate::asked::Asked;
 use crate::endpoint::{Caller, State, serve};
-use crate::process::{Function, Outcome, setting};
+use crate::process::{Function, Outcome};
 
 /// A process that takes longer than this has hung.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -78,7 +78,7 @@ impl RealProcess {
         let router = Router::new().fallback(answer).with_state(gate);
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self {
-            child: spawn(function, &address),
+            child: spawn(function, &address, state),
             caller,
             events,
             answers,
@@ -153,7 +153,7 @@ fn bootstrap(function: Function) -> PathBuf {
     path
 }
 
-fn spawn(function: Function, address: &str) -> Child {
+fn spawn(function: Function, address: &str, state: &State) -> Child {
     const SETTINGS: [&str; 23] = [
         "AWS_REGION",
         "AWS_ACCESS_KEY_ID",
@@ -184,7 +184,7 @@ fn spawn(function: Function, address: &str) -> Child {
         .envs(
             SETTINGS
                 .into_iter()
-                .filter_map(|name| Some((name, setting(name)?))),
+                .filter_map(|name| Some((name, state.setting(name)?))),
         )
         .env("AWS_ENDPOINT_URL", format!("http://{address}"))
         .env("AWS_LAMBDA_RUNTIME_API", address)

@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 use muster_core::aws::SdkConfig;
 use muster_core::batch::{Answer, NamelessRecord, Queues};
 use muster_core::failure::Failure;
-use muster_core::mail::{MailItem, MailStatus};
+use muster_core::mail::{MailItem, MailStatus, REMINDER};
 use muster_core::profile::{Dossier, ProfileItem, ProfileStatus, list, lock_key, profile_key};
 use muster_core::random::Random;
 use muster_core::table::{Condition, NotCommitted, Table, encode_value, number, text};
@@ -129,7 +129,7 @@ impl Feedback {
         let step = Step::of(&event.news);
         if step.moves(mail) {
             actions.push(self.step(event, &step, mail)?);
-            actions.extend(self.reminder(event, mail)?);
+            actions.extend(self.reminder(event, mail, dossier)?);
         }
         if !event.news.is_refusal() {
             return Ok(actions);
@@ -183,8 +183,10 @@ impl Feedback {
         &self,
         event: &Event,
         mail: &MailItem,
+        dossier: &Dossier,
     ) -> Result<Option<TransactWriteItem>, Failure> {
-        if !mail.status.is_open() || event.news.is_refusal() {
+        let is_reminded = dossier.mails.iter().any(|mail| mail.number == REMINDER);
+        if !mail.status.is_open() || is_reminded || event.news.is_refusal() {
             return Ok(None);
         }
         let reminder = mail.reminder(event.sent_at, self.reminder_after);
