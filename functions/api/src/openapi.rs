@@ -17,13 +17,14 @@ pub mod values;
 
 use axum::http::header;
 use axum::response::IntoResponse;
+use muster_http::body::JSON;
+use muster_http::openapi::refusals as always;
+use muster_http::problem::Wire;
 use serde_json::json;
 use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use crate::body::JSON;
-use crate::problem::Wire;
 use crate::{confirm, disown, imports, profiles, router, signup};
 use refusals as no;
 
@@ -65,13 +66,15 @@ const FOR_FIVE_MINUTES: &str = "public, max-age=300";
         imports::read,
     ),
     components(
-        schemas(Wire, no::GatewayMessage, values::Id, values::EmailAddress, values::ProfileStatus),
+        schemas(
+            Wire, always::GatewayMessage, values::Id, values::EmailAddress, values::ProfileStatus,
+        ),
         responses(
-            no::BadRequest, no::BadHeader, no::Unauthorized, no::Forbidden, no::NotFound,
-            no::MethodNotAllowed, no::Conflict, no::PreconditionFailed, no::TooLarge,
-            no::UnsupportedMediaType, no::Invalid, no::InvalidOrReused, no::InvalidParameters,
-            no::PreconditionRequired, no::Throttled, no::TooManyRequests, no::InternalError,
-            no::Unavailable,
+            always::BadRequest, no::BadHeader, always::Unauthorized, always::Forbidden,
+            no::NotFound, always::MethodNotAllowed, no::Conflict, no::PreconditionFailed,
+            always::TooLarge, always::UnsupportedMediaType, always::Invalid, no::InvalidOrReused,
+            always::InvalidParameters, no::PreconditionRequired, always::Throttled,
+            no::TooManyRequests, always::InternalError, always::Unavailable,
         ),
     ),
     modifiers(&Rest),
@@ -124,7 +127,7 @@ fn operator() -> SecurityScheme {
             content_type = "application/json",
             headers(("Cache-Control" = String, description = "It may be kept for a while.")),
         ),
-        no::Always,
+        always::Always,
     ),
 )]
 pub async fn serve() -> impl IntoResponse {
