@@ -12,12 +12,13 @@ use object::Endianness;
 use object::elf::FileHeader64;
 use object::read::elf::FileHeader;
 
-const FUNCTIONS: [&str; 5] = [
+const FUNCTIONS: [&str; 6] = [
     "api",
     "mailer",
     "import-planner",
     "import-worker",
     "sweeper",
+    "operations",
 ];
 /// The glibc of `provided.al2023`.
 const GLIBC: (u32, u32) = (2, 34);

@@ -17,7 +17,7 @@ use tower::ServiceExt;
 
 use crate::dynamodb::TABLE;
 use crate::endpoint::{Caller, State, http_client};
-use crate::queues::{BULK_MAIL, CHUNK, IMPORT, MAIL, url};
+use crate::queues::{BULK_MAIL, CHUNK, IMPORT, MAIL, dead_letters_url, url};
 
 /// A function of `template.yaml`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,6 +32,8 @@ pub enum Function {
     Worker,
     /// What is due.
     Sweeper,
+    /// HTTP API of the queues.
+    Operations,
 }
 
 impl Function {
@@ -43,6 +45,7 @@ impl Function {
             Self::Planner => "import-planner",
             Self::Worker => "import-worker",
             Self::Sweeper => "sweeper",
+            Self::Operations => "operations",
         }
     }
 
@@ -54,12 +57,13 @@ impl Function {
             Self::Planner => 900,
             Self::Worker => 300,
             Self::Sweeper => 50,
+            Self::Operations => 29,
         })
     }
 }
 
 enum Handler {
-    Api(Router),
+    Http(Router),
     Mailer(Box<muster_mailer::mailer::Mailer>),
     Planner(Box<muster_import_planner::planner::Planner>),
     Worker(Box<muster_import_worker::worker::Worker>),
@@ -96,6 +100,10 @@ pub fn setting(name: &str) -> Option<String> {
         "MUSTER_BULK_MAIL_QUEUE_URL" => url(BULK_MAIL),
         "MUSTER_IMPORT_QUEUE_URL" => url(IMPORT),
         "MUSTER_CHUNK_QUEUE_URL" => url(CHUNK),
+        "MUSTER_MAIL_DLQ_URL" => dead_letters_url(MAIL),
+        "MUSTER_BULK_MAIL_DLQ_URL" => dead_letters_url(BULK_MAIL),
+        "MUSTER_IMPORT_DLQ_URL" => dead_letters_url(IMPORT),
+        "MUSTER_CHUNK_DLQ_URL" => dead_letters_url(CHUNK),
         "MUSTER_MAILS_PER_MINUTE" => "600".to_owned(),
         "MUSTER_SIGNUPS_PER_ADDRESS" | "MUSTER_SIGNUP_MAILS_PER_HOUR" => "1000000".to_owned(),
         "MUSTER_PUBLIC_URL" => "https://muster.example".to_owned(),
@@ -128,7 +136,7 @@ impl Process {
                 let config = settings.aws.sdk_config_over(http);
                 let services = muster_api::router::Services::new(&settings, &config, clock, random)
                     .expect("services");
-                Handler::Api(muster_api::router::router(services))
+                Handler::Http(muster_api::router::router(services))
             }
             Function::Mailer => {
                 let settings =
@@ -167,6 +175,13 @@ impl Process {
                     &settings, &config, clock, random,
                 )))
             }
+            Function::Operations => {
+                let settings =
+                    muster_operations::settings::Settings::read(variables()).expect("settings");
+                let config = settings.aws.sdk_config_over(http);
+                let services = muster_operations::router::Services::new(&settings, &config, clock);
+                Handler::Http(muster_operations::router::router(services))
+            }
         };
         Self {
             caller,
@@ -203,7 +218,7 @@ impl Process {
     async fn handle(&self, event: Value) -> Option<Value> {
         let batch = || serde_json::from_value::<SqsEvent>(event.clone()).expect("an SQS event");
         match &self.handler {
-            Handler::Api(router) => Some(ask(router.clone(), &event).await),
+            Handler::Http(router) => Some(ask(router.clone(), &event).await),
             Handler::Mailer(mailer) => to_json(mailer.answer(batch()).await.ok()?),
             Handler::Planner(planner) => to_json(planner.answer(batch()).await.ok()?),
             Handler::Worker(worker) => {

@@ -8,5 +8,6 @@ mod imports;
 mod nudges;
 mod operators;
 mod profiles;
+mod queues;
 mod signup;
 mod stack;

@@ -14,6 +14,7 @@
 //! | [`erasure`] | a profile and all that belongs to it, removed |
 //! | [`table`], [`failure`] | typed access to the table; what an AWS error means to the caller |
 //! | [`message`], [`batch`] | what travels through the queues, and how a batch of it is answered |
+//! | [`event`] | what the import queue asks for, of which some comes from S3 |
 //! | [`object`] | an uploaded file, pinned to the version that was announced |
 //! | [`records`], [`header`] | CSV cut into records at exact byte offsets; what its columns mean |
 
@@ -21,6 +22,7 @@ pub mod aws;
 pub mod batch;
 pub mod email;
 pub mod erasure;
+pub mod event;
 pub mod failure;
 pub mod header;
 pub mod ids;

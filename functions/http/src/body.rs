@@ -106,6 +106,18 @@ impl Fields {
         }
     }
 
+    /// A field of any shape that may be missing.
+    pub fn value<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(Value) -> Result<T, Violation>,
+    ) -> Option<T> {
+        let value = self.fields.remove(name)?;
+        parse(value)
+            .map_err(|violation| self.refuse(&[name], violation))
+            .ok()
+    }
+
     fn text<T>(
         &mut self,
         name: &'static str,
@@ -163,7 +175,13 @@ impl Fields {
         Some(Some(members))
     }
 
-    fn refuse(&mut self, path: &[&str], violation: Violation) {
+    /// Whether no field has broken a rule so far.
+    pub const fn is_fine(&self) -> bool {
+        self.errors.is_empty()
+    }
+
+    /// Notes that a field breaks a rule.
+    pub fn refuse(&mut self, path: &[&str], violation: Violation) {
         self.errors.push(FieldError::at(pointer(path), violation));
     }
 

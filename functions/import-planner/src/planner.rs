@@ -17,6 +17,7 @@
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use muster_core::aws::SdkConfig;
 use muster_core::batch::{Answer, NamelessRecord, Queues};
+use muster_core::event::{self, Asked, NotAnEvent, Upload};
 use muster_core::failure::Failure;
 use muster_core::ids::ImportId;
 use muster_core::import::{Confirm, FailureReason};
@@ -27,7 +28,6 @@ use muster_core::table::Table;
 use muster_core::time::Clock;
 
 use crate::cutter::{Cut, Cutter, Limits, Totals};
-use crate::event::{self, Asked, NotAnEvent, Upload};
 use crate::imports::{Claim, Imports, NotPlanned, Plan, Recorded, new_import};
 use crate::settings::Settings;
 

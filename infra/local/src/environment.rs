@@ -12,7 +12,7 @@ use crate::place::{CREDENTIAL, Place, REGION};
 use crate::trouble::{OrTrouble, Trouble};
 
 /// Which variable has which output of the template.
-const FROM_OUTPUTS: [(&str, &str); 16] = [
+const FROM_OUTPUTS: [(&str, &str); 17] = [
     ("MUSTER_API_URL", "ApiUrl"),
     ("MUSTER_TABLE", "TableName"),
     ("MUSTER_UPLOADS_BUCKET", "UploadsBucketName"),
@@ -32,6 +32,7 @@ const FROM_OUTPUTS: [(&str, &str); 16] = [
     ),
     ("MUSTER_IMPORT_WORKER_FUNCTION", "ImportWorkerFunctionName"),
     ("MUSTER_SWEEPER_FUNCTION", "SweeperFunctionName"),
+    ("MUSTER_OPERATIONS_FUNCTION", "OperationsFunctionName"),
 ];
 
 /// The variables, in the order they are written.

@@ -4,9 +4,9 @@
 //! Events come at least once and in any order; their keys are form-encoded;
 //! setting the notification up sends an `s3:TestEvent`, which is none.
 
-use muster_core::ids::ImportId;
-use muster_core::message::PlanNudge;
-use muster_core::object::Object;
+use crate::ids::ImportId;
+use crate::message::PlanNudge;
+use crate::object::Object;
 use serde::Deserialize;
 
 /// Sequencers are hexadecimal and of different lengths; two of one key compare
@@ -23,6 +23,13 @@ pub struct Upload {
     pub size: u64,
     /// S3's order of the events for this key, padded so that it sorts as text.
     pub sequencer: String,
+}
+
+impl Upload {
+    /// The import that it becomes.
+    pub fn import_id(&self) -> ImportId {
+        ImportId::of_event(&self.object.bucket, &self.object.key, &self.sequencer)
+    }
 }
 
 /// A message that is no S3 event.
