@@ -75,7 +75,7 @@ impl Code {
             Self::Settled => "what it asks for is over, well or badly: purge it",
             Self::Unfinished => {
                 "what it asks for is still to be done: mend the cause, which is in the log of the \
-                 function, then redrive it. The sweeper tries again by itself, too"
+                 function, then redrive it"
             }
         }
     }
@@ -201,7 +201,10 @@ async fn of_upload(table: &Table, upload: &Upload) -> Result<Reason, Failure> {
         Some(newest) if newest.sequencer > upload.sequencer => {
             Reason::new(Code::Settled, "a newer upload of the object overtook it")
         }
-        _ => Reason::new(Code::Unfinished, "the upload was not recorded as an import"),
+        _ => Reason::new(
+            Code::Unfinished,
+            "the upload was not recorded as an import: nothing but this message knows of it",
+        ),
     })
 }
 

@@ -6,10 +6,11 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use muster_cli::machine::Machine;
+use muster_cli::trouble::{OrTrouble, Trouble};
+
 use crate::deployment::Outputs;
-use crate::operator::Machine;
 use crate::place::{CREDENTIAL, Place, REGION};
-use crate::trouble::{OrTrouble, Trouble};
 
 /// Which variable has which output of the template.
 const FROM_OUTPUTS: [(&str, &str); 17] = [
