@@ -7,6 +7,7 @@
 mod captcha;
 mod expiry;
 mod failures;
+mod feedback;
 mod hostile;
 mod limits;
 mod operations;

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use muster_simulation::queues::{BULK_MAIL, CHUNK, IMPORT, MAIL};
+use muster_simulation::queues::{BULK_MAIL, CHUNK, FEEDBACK, IMPORT, MAIL};
 use serde_json::{Value, json};
 
 use crate::place::{Answer, Place};
 
-const QUEUES: [&str; 4] = [MAIL, BULK_MAIL, IMPORT, CHUNK];
+const QUEUES: [&str; 5] = [MAIL, BULK_MAIL, IMPORT, CHUNK, FEEDBACK];
 
 impl Place {
     pub fn give_up(&self, queue: &'static str, body: &str) -> String {

@@ -6,7 +6,7 @@ use muster_core::mail::{MailItem, MailKind, MailStatus, Recipient};
 use muster_core::message::{ChunkNudge, MailNudge, PlanNudge};
 use muster_core::random::Random;
 use muster_core::table::encode;
-use muster_simulation::queues::{BULK_MAIL, CHUNK, IMPORT, MAIL};
+use muster_simulation::queues::{BULK_MAIL, CHUNK, FEEDBACK, IMPORT, MAIL};
 use serde_json::{Value, json};
 
 use crate::place::Place;
@@ -55,6 +55,7 @@ async fn what_a_queue_does_not_carry_is_called_that() {
         (BULK_MAIL, "not a mail nudge: "),
         (CHUNK, "not a chunk nudge: "),
         (IMPORT, "the message is not an S3 event: "),
+        (FEEDBACK, "not an event of SES: "),
     ] {
         for body in ["{", "[1]", r#"{"mail": 1}"#] {
             let reason = place.reason(queue, body).await;
@@ -182,4 +183,28 @@ async fn a_chunk_nudge_tells_how_far_the_chunk_is() {
             .unwrap()
             .ends_with("failed: the file is gone")
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_is_unfinished_until_its_mail_says_the_same() {
+    let place = Place::new();
+    let mail = place.mail(MailStatus::Sent, None);
+    let report = include_str!("../../functions/core/fixtures/ses/bounce-permanent.json");
+    let mut event: Value = serde_json::from_str(report).unwrap();
+    event["detail"]["mail"]["tags"]["profile_id"] = json!([mail.profile_id]);
+    event["detail"]["mail"]["tags"]["mail"] = json!(["1"]);
+    let event = event.to_string();
+    assert_eq!(place.reason(FEEDBACK, &event).await["code"], "gone");
+
+    place.store(&mail.key(), &mail).await;
+    let reason = place.reason(FEEDBACK, &event).await;
+    assert_eq!(reason["code"], "unfinished");
+    let detail = "the mail is sent; SES reports that it is bounced";
+    assert_eq!(reason["detail"], detail);
+
+    let bounced = place.mail(MailStatus::Bounced, None);
+    place.store(&mail.key(), &bounced).await;
+    let reason = place.reason(FEEDBACK, &event).await;
+    assert_eq!(reason["code"], "settled");
+    assert_eq!(reason["status"], "bounced");
 }

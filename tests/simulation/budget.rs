@@ -16,6 +16,7 @@ use crate::faults::Schedule;
 use crate::process::{Function, Outcome, Process};
 use crate::queues::{CHUNK, IMPORT, MAIL};
 use crate::run::{EPOCH, empty_world};
+use crate::ses::{BOUNCE, DELIVERY, SEND};
 
 /// Rows of the file whose import is measured: one chunk.
 const ROWS: usize = 40;
@@ -78,6 +79,8 @@ impl Account {
             .await;
         self.ask("POST /signup", "POST", "/signup", &ada).await;
         self.deliver("mail sent", MAIL, Function::Mailer).await;
+        self.report("mail reported as sent", SEND).await;
+        self.report("mail reported as delivered", DELIVERY).await;
         self.ask("POST /signup, just written to", "POST", "/signup", &ada)
             .await;
         self.forget(MAIL);
@@ -149,6 +152,7 @@ impl Account {
             &email,
         )
         .await;
+        self.report("mail reported as bounced", BOUNCE).await;
         self.ask("DELETE /profiles/{id}", "DELETE", &path, &Value::Null)
             .await;
         self.forget(MAIL);
@@ -233,6 +237,18 @@ impl Account {
         self.book(action);
     }
 
+    /// What SES reports of the mail that it took last.
+    async fn report(&mut self, action: &str, event: &str) {
+        let mail = self.state.lock().ses.accepted.last().cloned();
+        let body = mail.map(|mail| mail.report(event)).unwrap_or_default();
+        let record = json!({ "messageId": "m", "body": body });
+        let answer = self
+            .invoke(Function::Feedback, json!({ "Records": [record] }))
+            .await;
+        assert_eq!(answer, json!({ "batchItemFailures": [] }), "{action}");
+        self.book(action);
+    }
+
     fn drop_file(&self) {
         let mut csv = "email\n".to_owned();
         for row in 0..ROWS {
@@ -275,6 +291,8 @@ impl Account {
                 None => counts.push((call.operation.clone(), 1)),
             }
         }
+        // What runs at the same time may come in any order.
+        counts.sort();
         let calls: Vec<_> = counts
             .into_iter()
             .map(|(operation, count)| {

@@ -22,7 +22,7 @@ use crate::bug::Bug;
 use crate::dynamodb::DynamoDb;
 use crate::faults::{Fault, Schedule};
 use crate::log::{Call, Log};
-use crate::queues::Queues;
+use crate::queues::{FEEDBACK, Queues};
 use crate::s3::S3;
 use crate::ses::Ses;
 
@@ -317,20 +317,24 @@ impl Shared {
 
     fn work(&mut self, caller: &Caller, asked: &Asked, number: u64, now: Time) -> Answer {
         match asked.service() {
-            Service::DynamoDb => self.work_on_table(caller, asked),
+            Service::DynamoDb => self.work_on_table(asked),
             Service::Sqs => {
                 let body = String::from_utf8_lossy(&asked.body);
                 Answer::json(200, self.queues.call(asked.operation(), &body, now))
             }
             Service::Ses => {
                 let body = String::from_utf8_lossy(&asked.body);
-                Answer::json(200, self.ses.accept(&body, number, caller.id))
+                let answer = self.ses.accept(&body, number, caller.id, now);
+                for (after, event) in self.ses.reports(&self.random) {
+                    self.queues.send(FEEDBACK, &event, after, now);
+                }
+                Answer::json(200, answer)
             }
             Service::S3 => self.work_on_bucket(asked),
         }
     }
 
-    fn work_on_table(&mut self, caller: &Caller, asked: &Asked) -> Answer {
+    fn work_on_table(&mut self, asked: &Asked) -> Answer {
         let mut request = asked.json();
         if let Some(bug) = self.bug {
             bug.rewrite(asked.operation(), &mut request);
@@ -350,7 +354,6 @@ impl Shared {
         if status == 200 && marks_sent {
             let part = |name: &str| request["Key"][name]["S"].as_str().unwrap_or_default();
             self.ses.recorded(
-                caller.id,
                 part("pk").trim_start_matches("PROFILE#"),
                 part("sk").trim_start_matches("MAIL#"),
             );

@@ -1,18 +1,19 @@
 //! What must hold when a run has come to rest, whatever went wrong in it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use muster_core::table::Item;
 use muster_core::time::Time;
 
 use crate::endpoint::Shared;
-use crate::story::{FILE, LEAVES, MOVED, STAYS};
+use crate::story::{BOUNCES, COMPLAINS, FILE, LEAVES, MOVED, STAYS};
 
 /// A rule over the final state: its findings, one line each.
 pub type Invariant = fn(&Shared, &[Item]) -> Vec<String>;
 
 /// Every rule, by name.
-pub const INVARIANTS: [(&str, Invariant); 11] = [
+pub const INVARIANTS: [(&str, Invariant); 13] = [
     ("no profile without lock and mail", profiles_are_whole),
     ("no lock without profile", locks_have_profiles),
     ("nothing of a profile that is gone", what_is_erased_is_gone),
@@ -23,6 +24,8 @@ pub const INVARIANTS: [(&str, Invariant); 11] = [
         mails_are_settled,
     ),
     ("what is marked sent was sent", sent_is_sent),
+    ("what SES reports is known", reports_are_known),
+    ("nothing goes where nothing is wanted", refusals_are_final),
     ("no mail twice outside the window", mails_go_once),
     ("the counts of an import are its rows", counts_are_rows),
     ("nothing left leased or due", nothing_is_left),
@@ -130,8 +133,8 @@ fn requests_happen_once(_: &Shared, items: &[Item]) -> Vec<String> {
 fn mails_are_settled(_: &Shared, items: &[Item]) -> Vec<String> {
     of_kind(items, "PROFILE#", "MAIL#")
         .filter(|mail| match text(mail, "status").as_str() {
-            "sent" => false,
-            "abandoned" => text(mail, "reason").is_empty(),
+            "sent" | "delivered" => false,
+            "abandoned" | "bounced" => text(mail, "reason").is_empty(),
             _ => true,
         })
         .map(|mail| {
@@ -147,14 +150,73 @@ fn mails_are_settled(_: &Shared, items: &[Item]) -> Vec<String> {
 
 fn sent_is_sent(shared: &Shared, items: &[Item]) -> Vec<String> {
     of_kind(items, "PROFILE#", "MAIL#")
-        .filter(|mail| text(mail, "status") == "sent")
-        .map(|mail| (text(mail, "profile_id"), number(mail, "number").to_string()))
-        .filter(|(id, number)| {
-            let mut accepted = shared.ses.accepted.iter();
-            !accepted.any(|mail| mail.profile_id == *id && mail.mail == *number)
+        .filter(|mail| ["sent", "delivered", "bounced"].contains(&&*text(mail, "status")))
+        .filter(|mail| !was_accepted(shared, mail))
+        .map(|mail| {
+            format!(
+                "{} {} is marked {}, and SES never saw it",
+                text(mail, "pk"),
+                text(mail, "sk"),
+                text(mail, "status")
+            )
         })
-        .map(|(id, number)| format!("mail {number} of {id} is marked sent, and SES never saw it"))
         .collect()
+}
+
+fn was_accepted(shared: &Shared, item: &Item) -> bool {
+    let (id, number) = (text(item, "profile_id"), number(item, "number").to_string());
+    let mut accepted = shared.ses.accepted.iter();
+    accepted.any(|mail| mail.profile_id == id && mail.mail == number)
+}
+
+fn reports_are_known(shared: &Shared, items: &[Item]) -> Vec<String> {
+    of_kind(items, "PROFILE#", "MAIL#")
+        .filter(|mail| was_accepted(shared, mail))
+        .filter(|mail| {
+            let status = text(mail, "status");
+            let expected = if text(mail, "to") == BOUNCES {
+                "bounced"
+            } else {
+                "delivered"
+            };
+            status != expected
+        })
+        .map(|mail| {
+            format!(
+                "{} {} to {} is {}",
+                text(mail, "pk"),
+                text(mail, "sk"),
+                text(mail, "to"),
+                text(mail, "status")
+            )
+        })
+        .collect()
+}
+
+fn refuses(address: &str) -> bool {
+    [BOUNCES, COMPLAINS].contains(&address)
+}
+
+/// A mailer that had claimed a mail when the address was found to be
+/// undeliverable may still send it, as long as its lease is.
+const ON_ITS_WAY: Duration = Duration::from_secs(45);
+
+fn refusals_are_final(shared: &Shared, items: &[Item]) -> Vec<String> {
+    let mut findings = Vec::new();
+    for profile in of_kind(items, "PROFILE#", "PROFILE") {
+        let address = text(profile, "email");
+        if !refuses(&address) {
+            continue;
+        }
+        if text(profile, "status") != "undeliverable" {
+            findings.push(format!("{address} is {}", text(profile, "status")));
+        }
+        let known = Time::from_millis(i64::try_from(number(profile, "updated_at")).unwrap_or(0));
+        let late = shared.ses.accepted.iter();
+        let late = late.filter(|mail| mail.to == address && mail.at > known.after(ON_ITS_WAY));
+        findings.extend(late.map(|mail| format!("mail {} went to {address}", mail.mail)));
+    }
+    findings
 }
 
 fn mails_go_once(shared: &Shared, _: &[Item]) -> Vec<String> {

@@ -17,7 +17,7 @@ use tower::ServiceExt;
 
 use crate::dynamodb::TABLE;
 use crate::endpoint::{Caller, State, http_client};
-use crate::queues::{BULK_MAIL, CHUNK, IMPORT, MAIL, dead_letters_url, url};
+use crate::queues::{BULK_MAIL, CHUNK, FEEDBACK, IMPORT, MAIL, dead_letters_url, url};
 
 /// A function of `template.yaml`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,6 +32,8 @@ pub enum Function {
     Worker,
     /// What is due.
     Sweeper,
+    /// What SES reports.
+    Feedback,
     /// HTTP API of the queues.
     Operations,
 }
@@ -45,6 +47,7 @@ impl Function {
             Self::Planner => "import-planner",
             Self::Worker => "import-worker",
             Self::Sweeper => "sweeper",
+            Self::Feedback => "feedback",
             Self::Operations => "operations",
         }
     }
@@ -57,6 +60,7 @@ impl Function {
             Self::Planner => 900,
             Self::Worker => 300,
             Self::Sweeper => 50,
+            Self::Feedback => 20,
             Self::Operations => 29,
         })
     }
@@ -68,6 +72,7 @@ enum Handler {
     Planner(Box<muster_import_planner::planner::Planner>),
     Worker(Box<muster_import_worker::worker::Worker>),
     Sweeper(Box<muster_sweeper::sweeper::Sweeper>),
+    Feedback(Box<muster_feedback::feedback::Feedback>),
 }
 
 /// One environment of a function: handles one event at a time, until it is
@@ -100,10 +105,12 @@ pub fn setting(name: &str) -> Option<String> {
         "MUSTER_BULK_MAIL_QUEUE_URL" => url(BULK_MAIL),
         "MUSTER_IMPORT_QUEUE_URL" => url(IMPORT),
         "MUSTER_CHUNK_QUEUE_URL" => url(CHUNK),
+        "MUSTER_FEEDBACK_QUEUE_URL" => url(FEEDBACK),
         "MUSTER_MAIL_DLQ_URL" => dead_letters_url(MAIL),
         "MUSTER_BULK_MAIL_DLQ_URL" => dead_letters_url(BULK_MAIL),
         "MUSTER_IMPORT_DLQ_URL" => dead_letters_url(IMPORT),
         "MUSTER_CHUNK_DLQ_URL" => dead_letters_url(CHUNK),
+        "MUSTER_FEEDBACK_DLQ_URL" => dead_letters_url(FEEDBACK),
         "MUSTER_MAILS_PER_MINUTE" => "600".to_owned(),
         "MUSTER_SIGNUPS_PER_ADDRESS" | "MUSTER_SIGNUP_MAILS_PER_HOUR" => "1000000".to_owned(),
         "MUSTER_PUBLIC_URL" => "https://muster.example".to_owned(),
@@ -175,6 +182,14 @@ impl Process {
                     &settings, &config, clock, random,
                 )))
             }
+            Function::Feedback => {
+                let settings =
+                    muster_feedback::settings::Settings::read(variables()).expect("settings");
+                let config = settings.aws.sdk_config_over(http);
+                Handler::Feedback(Box::new(muster_feedback::feedback::Feedback::new(
+                    &settings, &config, clock, random,
+                )))
+            }
             Function::Operations => {
                 let settings =
                     muster_operations::settings::Settings::read(variables()).expect("settings");
@@ -225,6 +240,7 @@ impl Process {
                 let deadline = self.state.lock().now().after(self.function.timeout());
                 to_json(worker.answer(batch(), deadline).await.ok()?)
             }
+            Handler::Feedback(feedback) => to_json(feedback.answer(batch()).await.ok()?),
             Handler::Sweeper(sweeper) => sweeper.sweep().await.ok().map(|()| Value::Null),
         }
     }

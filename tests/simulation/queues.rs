@@ -15,6 +15,8 @@ pub const BULK_MAIL: &str = "bulk-mail";
 pub const IMPORT: &str = "import";
 /// Chunks to import.
 pub const CHUNK: &str = "chunk";
+/// What SES reports.
+pub const FEEDBACK: &str = "feedback";
 
 /// What the name of a dead-letter queue has after that of its queue.
 pub const DEAD: &str = "-dlq";

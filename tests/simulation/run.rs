@@ -15,7 +15,7 @@ use crate::endpoint::{Shared, State};
 use crate::faults::{FAULTS, Schedule};
 use crate::invariants::INVARIANTS;
 use crate::log::Log;
-use crate::queues::{BULK_MAIL, CHUNK, IMPORT, MAIL, Properties, Queues};
+use crate::queues::{BULK_MAIL, CHUNK, FEEDBACK, IMPORT, MAIL, Properties, Queues};
 use crate::story::Story;
 use crate::world::World;
 
@@ -192,6 +192,7 @@ fn queues() -> Vec<(&'static str, Properties)> {
         (BULK_MAIL, "BulkMail"),
         (IMPORT, "Import"),
         (CHUNK, "Chunk"),
+        (FEEDBACK, "Feedback"),
     ]
     .into_iter()
     .map(|(name, resource)| {

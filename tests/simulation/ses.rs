@@ -1,6 +1,12 @@
-//! SES: a recorder.
+//! SES: a recorder, which reports what becomes of each mail as SES does.
 
+use std::time::Duration;
+
+use muster_core::random::Random;
+use muster_core::time::Time;
 use serde_json::{Value, json};
+
+use crate::story::{BOUNCES, COMPLAINS};
 
 /// A mail that SES accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +23,8 @@ pub struct Accepted {
     pub text: String,
     /// Which call it was.
     pub call: u64,
+    /// When.
+    pub at: Time,
     /// The process that sent it.
     pub process: u64,
     /// The token of its link.
@@ -28,6 +36,17 @@ pub struct Accepted {
     pub recorded: bool,
 }
 
+/// SES took the mail.
+pub const SEND: &str = include_str!("../../functions/core/fixtures/ses/send.json");
+/// The recipient's server took it.
+pub const DELIVERY: &str = include_str!("../../functions/core/fixtures/ses/delivery.json");
+/// It came back for good.
+pub const BOUNCE: &str = include_str!("../../functions/core/fixtures/ses/bounce-permanent.json");
+const COMPLAINT: &str = include_str!("../../functions/core/fixtures/ses/complaint.json");
+
+/// How long the recipient's server, or the recipient, takes at the most.
+const SOON: u64 = 10;
+
 /// Every mail that was accepted, in order.
 #[derive(Debug, Default)]
 pub struct Ses {
@@ -37,7 +56,7 @@ pub struct Ses {
 
 impl Ses {
     /// Accepts a `SendEmail`; answers as SES would.
-    pub fn accept(&mut self, body: &str, call: u64, process: u64) -> String {
+    pub fn accept(&mut self, body: &str, call: u64, process: u64, at: Time) -> String {
         let request: Value = serde_json::from_str(body).expect("JSON");
         let tag = |name: &str| {
             let tags = request["EmailTags"].as_array().into_iter().flatten();
@@ -61,12 +80,31 @@ impl Ses {
             subject: text_of(&request["Content"]["Simple"]["Subject"]["Data"]),
             text: text.to_owned(),
             call,
+            at,
             process,
             token: token.unwrap_or_default(),
             in_window: false,
             recorded: false,
         });
         json!({ "MessageId": format!("ses-{call}") }).to_string()
+    }
+
+    /// What SES will report of the mail that it accepted last, each after some
+    /// time.
+    pub fn reports(&self, random: &Random) -> Vec<(Duration, String)> {
+        let Some(mail) = self.accepted.last() else {
+            return Vec::new();
+        };
+        let fate: &[&str] = match &*mail.to {
+            BOUNCES => &[SEND, BOUNCE],
+            COMPLAINS => &[SEND, DELIVERY, COMPLAINT],
+            _ => &[SEND, DELIVERY],
+        };
+        let report = |event: &&str| {
+            let after = u64::from_le_bytes(random.bytes()) % (SOON * 1000);
+            (Duration::from_millis(after), mail.report(event))
+        };
+        fate.iter().map(report).collect()
     }
 
     /// Something went wrong in a process: whatever it had accepted and not yet
@@ -79,13 +117,26 @@ impl Ses {
         }
     }
 
-    /// A process recorded a mail as sent.
-    pub fn recorded(&mut self, process: u64, profile_id: &str, number: &str) {
+    /// A mail is recorded as sent: by who sent it, or because SES reported it.
+    pub fn recorded(&mut self, profile_id: &str, number: &str) {
         for mail in &mut self.accepted {
-            if mail.process == process && mail.profile_id == profile_id && mail.mail == number {
+            if mail.profile_id == profile_id && mail.mail == number {
                 mail.recorded = true;
             }
         }
+    }
+}
+
+impl Accepted {
+    /// An event of that kind about this mail.
+    pub fn report(&self, event: &str) -> String {
+        let mut event: Value = serde_json::from_str(event).expect("JSON");
+        let mail = &mut event["detail"]["mail"];
+        mail["messageId"] = json!(format!("ses-{}", self.call));
+        mail["timestamp"] = json!(self.at.to_string());
+        mail["tags"]["profile_id"] = json!([self.profile_id]);
+        mail["tags"]["mail"] = json!([self.mail]);
+        event.to_string()
     }
 }
 

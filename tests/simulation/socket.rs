@@ -154,7 +154,7 @@ fn bootstrap(function: Function) -> PathBuf {
 }
 
 fn spawn(function: Function, address: &str) -> Child {
-    const SETTINGS: [&str; 17] = [
+    const SETTINGS: [&str; 18] = [
         "AWS_REGION",
         "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",
@@ -163,6 +163,7 @@ fn spawn(function: Function, address: &str) -> Child {
         "MUSTER_BULK_MAIL_QUEUE_URL",
         "MUSTER_IMPORT_QUEUE_URL",
         "MUSTER_CHUNK_QUEUE_URL",
+        "MUSTER_FEEDBACK_QUEUE_URL",
         "MUSTER_MAILS_PER_MINUTE",
         "MUSTER_SIGNUPS_PER_ADDRESS",
         "MUSTER_SIGNUP_MAILS_PER_HOUR",

@@ -59,6 +59,10 @@ pub const MOVED: &str = "moved@example.com";
 pub const LEAVES: &str = "leaves@example.com";
 /// Signs up and does not care.
 pub const WAITS: &str = "waits@example.com";
+/// Signs up with an address that there is not.
+pub const BOUNCES: &str = "bounces@example.com";
+/// Signs up, and calls it spam.
+pub const COMPLAINS: &str = "complains@example.com";
 /// Is made by an operator.
 pub const MADE: &str = "made@example.com";
 
@@ -90,6 +94,11 @@ impl Story {
             key: "uploads/people.csv".to_owned(),
             csv: FILE_CSV.clone(),
         };
+        let refuses = if random.bytes::<1>()[0] < 128 {
+            BOUNCES
+        } else {
+            COMPLAINS
+        };
         let acts = vec![
             (second(5), Act::SignUp(STAYS)),
             (second(5), Act::SignUp(STAYS)),
@@ -98,6 +107,8 @@ impl Story {
             (second(5), Act::SignUp(WAITS)),
             (second(300), Act::Resend(WAITS)),
             (second(60), Act::Create(MADE)),
+            (second(60), Act::SignUp(refuses)),
+            (second(900), Act::Resend(refuses)),
             (second(20), file),
         ];
         let leave = if random.bytes::<1>()[0] < 128 {

@@ -19,15 +19,16 @@ use tokio::time::sleep_until;
 use crate::bug::Bug;
 use crate::endpoint::State;
 use crate::process::{Function, Outcome, Process};
-use crate::queues::{BULK_MAIL, CHUNK, IMPORT, MAIL, Message};
+use crate::queues::{BULK_MAIL, CHUNK, FEEDBACK, IMPORT, MAIL, Message};
 use crate::story::{Act, Story};
 
 /// Which function reads a queue, in batches of how many.
-const TRIGGERS: [(&str, Function, usize); 4] = [
+const TRIGGERS: [(&str, Function, usize); 5] = [
     (MAIL, Function::Mailer, 10),
     (BULK_MAIL, Function::Mailer, 10),
     (IMPORT, Function::Planner, 1),
     (CHUNK, Function::Worker, 1),
+    (FEEDBACK, Function::Feedback, 10),
 ];
 /// Processes of one function at once.
 const CONCURRENCY: usize = 2;

@@ -105,7 +105,7 @@ async fn queues_are_counted_and_what_is_none_is_not_found() {
     let list = stack.get("/queues").await;
     let items = list["items"].as_array().unwrap();
     let find = |name: &str| items.iter().find(|item| item["name"] == name).unwrap();
-    for name in ["mail", "bulk-mail", "import", "chunk"] {
+    for name in ["mail", "bulk-mail", "import", "chunk", "feedback"] {
         let queue = find(name);
         assert_eq!(queue["max_receive_count"], 5, "{name}");
         assert!(queue["messages"]["visible"].is_u64(), "{name}");
@@ -223,7 +223,7 @@ async fn the_command_line_shows_what_the_api_says() {
     let shown = muster(&stack, "queues").await;
     let titles = shown.lines().next().unwrap();
     assert!(titles.starts_with("QUEUE "), "{shown}");
-    assert_eq!(shown.lines().count(), 5, "{shown}");
+    assert_eq!(shown.lines().count(), 6, "{shown}");
     let list: Value = serde_json::from_str(&muster(&stack, "queues --output json").await).unwrap();
     assert_eq!(list["items"][3]["name"], "chunk");
     let list = muster(&stack, "dead-letters list chunk --output json").await;

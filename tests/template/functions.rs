@@ -71,6 +71,12 @@ const FUNCTIONS: &[Function] = &[
         settings: include_str!("../../functions/sweeper/src/settings.rs"),
     },
     Function {
+        name: "FeedbackFunction",
+        binary: "feedback",
+        environment: &["MUSTER_TABLE", "MUSTER_FEEDBACK_QUEUE_URL"],
+        settings: include_str!("../../functions/feedback/src/settings.rs"),
+    },
+    Function {
         name: "OperationsFunction",
         binary: "operations",
         environment: &[
@@ -83,6 +89,8 @@ const FUNCTIONS: &[Function] = &[
             "MUSTER_IMPORT_DLQ_URL",
             "MUSTER_CHUNK_QUEUE_URL",
             "MUSTER_CHUNK_DLQ_URL",
+            "MUSTER_FEEDBACK_QUEUE_URL",
+            "MUSTER_FEEDBACK_DLQ_URL",
         ],
         settings: include_str!("../../functions/operations/src/settings.rs"),
     },

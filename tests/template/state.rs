@@ -112,10 +112,21 @@ fn files_go_after_a_while(template: &Template) -> Vec<String> {
     findings
 }
 
+/// The policies of a queue.
+fn policies_of<'a>(template: &'a Template, queue: &str) -> impl Iterator<Item = Resource<'a>> {
+    template
+        .of_type("AWS::SQS::QueuePolicy")
+        .filter(move |policy| {
+            items(policy.property("Queues"))
+                .iter()
+                .any(|name| written(name) == format!("${{{queue}}}"))
+        })
+}
+
 /// S3, and only for our bucket in our account, may put into the import queue.
 fn only_our_bucket_announces_uploads(template: &Template) -> Vec<String> {
     let mut findings = Vec::new();
-    for policy in template.of_type("AWS::SQS::QueuePolicy") {
+    for policy in policies_of(template, "ImportQueue") {
         for statement in items(policy.property("PolicyDocument/Statement")) {
             let condition = &statement["Condition"];
             let account = written(&condition["StringEquals"]["aws:SourceAccount"]);
@@ -142,6 +153,55 @@ fn only_our_bucket_announces_uploads(template: &Template) -> Vec<String> {
     }
     findings
 }
+
+/// SES reports what is sent with our configuration set, and only the rule that
+/// picks just that may put into the feedback queue.
+fn only_our_mails_are_reported(template: &Template) -> Vec<String> {
+    let mut findings = Vec::new();
+    for policy in policies_of(template, "FeedbackQueue") {
+        for statement in items(policy.property("PolicyDocument/Statement")) {
+            let source = written(&statement["Condition"]["ArnEquals"]["aws:SourceArn"]);
+            if written(&statement["Principal"]["Service"]) != "events.amazonaws.com"
+                || source != "${FeedbackRule.Arn}"
+            {
+                findings.push(format!("{} lets others in", policy.name));
+            }
+        }
+    }
+    let picked = template
+        .find("AWS::Events::Rule", "FeedbackRule")
+        .is_some_and(|rule| {
+            let tag = "EventPattern/detail/mail/tags/ses:configuration-set/0";
+            rule.text(tag) == "${ConfigurationSet}"
+                && rule.text("EventPattern/source/0") == "aws.ses"
+                && rule.text("Targets/0/Arn") == "${FeedbackQueue.Arn}"
+        });
+    if !picked {
+        findings.push("FeedbackRule does not pick our mails' events".to_owned());
+    }
+    let published: Vec<String> = template
+        .of_type("AWS::SES::ConfigurationSetEventDestination")
+        .filter(|events| events.text("ConfigurationSetName") == "${ConfigurationSet}")
+        .flat_map(|events| items(events.property("EventDestination/MatchingEventTypes")))
+        .map(written)
+        .collect();
+    for kind in REPORTED {
+        if !published.iter().any(|published| published == kind) {
+            findings.push(format!("SES does not publish {kind}"));
+        }
+    }
+    findings
+}
+
+/// What the feedback function understands.
+const REPORTED: [&str; 6] = [
+    "SEND",
+    "DELIVERY",
+    "DELIVERY_DELAY",
+    "BOUNCE",
+    "COMPLAINT",
+    "REJECT",
+];
 
 /// On demand, recoverable, expiring, and with both indexes.
 fn table_is_as_designed(template: &Template) -> Vec<String> {
@@ -249,6 +309,32 @@ fn uploads_are_announced_by_our_bucket_alone() {
             (&format!("{condition}/ArnLike"), ""),
             (target, "{ Event: 's3:ObjectCreated:Put' }"),
             (&format!("{target}/Filter"), ""),
+        ],
+    );
+}
+
+#[test]
+fn our_mails_alone_are_reported() {
+    assert_kept(only_our_mails_are_reported);
+    let statement = "Resources/FeedbackQueuePolicy/Properties/PolicyDocument/Statement/0";
+    let rule = "Resources/FeedbackRule/Properties";
+    let destination = "Resources/ConfigurationSetEvents/Properties";
+    assert_noticed(
+        only_our_mails_are_reported,
+        &[
+            (&format!("{statement}/Condition"), ""),
+            (
+                &format!("{statement}/Principal/Service"),
+                "sns.amazonaws.com",
+            ),
+            (&format!("{rule}/EventPattern/detail"), ""),
+            (&format!("{rule}/EventPattern/source/0"), "aws.s3"),
+            (&format!("{rule}/Targets/0/Arn"), "!GetAtt MailQueue.Arn"),
+            (&format!("{destination}/ConfigurationSetName"), "another"),
+            (
+                &format!("{destination}/EventDestination/MatchingEventTypes"),
+                "[SEND, DELIVERY]",
+            ),
         ],
     );
 }

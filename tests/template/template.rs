@@ -102,7 +102,10 @@ fn index(key: &str) -> usize {
 
 fn walk<'a>(start: &'a Value, path: &str) -> &'a Value {
     path.split('/')
-        .try_fold(start, |value, key| value.get(key))
+        .try_fold(start, |value, key| match value {
+            Value::Sequence(items) => items.get(index(key)),
+            mapping => mapping.get(key),
+        })
         .unwrap_or(&Value::Null)
 }
 

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use axum::body::Bytes;
 use axum::http::HeaderMap;
+use futures_util::future::join_all;
 use muster_core::email::Email;
 use muster_core::failure::Failure;
 use muster_core::mail::{MailItem, MailKind, MailStatus, Recipient};
@@ -180,11 +181,10 @@ impl Changes {
         let mails = self.mails(dossier, before, &after);
         let actions = self.actions(dossier, before, &after, &mails)?;
         let token = self.random.name();
-        let (committed, (), ()) = tokio::join!(
-            self.table.transact(actions, &token),
-            self.nudges.send(after.id, mails[0].number),
-            self.nudges.send(after.id, mails[1].number),
-        );
+        let nudges = mails
+            .iter()
+            .map(|mail| self.nudges.send(after.id, mail.number));
+        let (committed, _) = tokio::join!(self.table.transact(actions, &token), join_all(nudges));
         match committed {
             Ok(()) => Ok(after),
             Err(NotCommitted::Failed(failure)) => Err(failure.into()),
@@ -201,8 +201,8 @@ impl Changes {
         }
     }
 
-    /// One to each address.
-    fn mails(&self, dossier: &Dossier, before: &ProfileItem, after: &ProfileItem) -> [MailItem; 2] {
+    /// One to each address, unless nothing can go to the old one.
+    fn mails(&self, dossier: &Dossier, before: &ProfileItem, after: &ProfileItem) -> Vec<MailItem> {
         let last = dossier.last_mail();
         let mail = |kind, number, profile: &ProfileItem| {
             let recipient = Recipient {
@@ -214,10 +214,11 @@ impl Changes {
             };
             MailItem::new(kind, number, recipient, after.updated_at)
         };
-        [
-            mail(MailKind::ConfirmChange, last + 1, after),
-            mail(MailKind::AddressChanged, last + 2, before),
-        ]
+        let mut mails = vec![mail(MailKind::ConfirmChange, last + 1, after)];
+        if before.status != ProfileStatus::Undeliverable {
+            mails.push(mail(MailKind::AddressChanged, last + 2, before));
+        }
+        mails
     }
 
     fn actions(
@@ -225,13 +226,14 @@ impl Changes {
         dossier: &Dossier,
         before: &ProfileItem,
         after: &ProfileItem,
-        mails: &[MailItem; 2],
+        mails: &[MailItem],
     ) -> Result<Vec<TransactWriteItem>, Failure> {
         let table = &self.table;
         let lock = LockItem {
             profile_id: after.id,
-            mails: mails[1].number,
+            mails: dossier.last_mail() + mails.len() as u32,
             confirmed: false,
+            undeliverable: false,
             line: None,
             expires_at: after.expires_at,
         };

@@ -206,7 +206,7 @@ impl Confirmations {
             )?,
             self.table.change(
                 &lock_key(&profile.email_key),
-                "SET confirmed = :yes REMOVE expires_at",
+                "SET confirmed = :yes REMOVE expires_at, undeliverable",
                 &no_other_mail,
             )?,
         ];

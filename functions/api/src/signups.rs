@@ -15,12 +15,12 @@
 //! | --- | --- | --- |
 //! | is unknown | rate, profile, lock, mail | rate, three decoys |
 //! | has a profile | rate, profile, lock, mail | rate, profile, lock, mail |
-//! | was written to just now | rate, three decoys | rate, three decoys |
+//! | was written to just now, or nothing can go there | rate, three decoys | rate, three decoys |
 //!
 //! Whatever is known of the address, the answer is the same, and so are the
 //! calls and the number of writes, so that their time tells nothing either. The
-//! owner of a known address is told by mail. A decoy holds nothing, and expires
-//! within the hour.
+//! owner of a known address is told by mail. A decoy holds nothing of the person,
+//! and expires within the hour.
 //!
 //! A nudge whose mail was not written finds nothing and is forgotten; a mail
 //! whose nudge was lost is due a minute later.
@@ -42,7 +42,6 @@ use muster_core::random::Random;
 use muster_core::table::{Condition, Item, Key, NotCommitted, Table, decode, number, text};
 use muster_core::time::{Clock, Time};
 use muster_http::problem::Problem;
-use serde::Serialize;
 
 use crate::applicant::Applicant;
 use crate::nudges::Nudges;
@@ -82,12 +81,6 @@ struct Seen {
 struct Plan {
     actions: Vec<TransactWriteItem>,
     nudge: (ProfileId, u32),
-}
-
-/// Nothing, where something would be.
-#[derive(Serialize)]
-struct Decoy {
-    expires_at: i64,
 }
 
 impl Asked<'_> {
@@ -187,8 +180,10 @@ impl Signups {
         let held = lock.filter(|lock| !expired(lock.expires_at, now));
         let (mut plan, mailed) = match (asked, held) {
             (Asked::SignUp(applicant), None) => (self.create(applicant, lock, next)?, true),
-            (_, Some(lock)) if next <= now => (self.write_again(asked.email(), lock)?, true),
-            _ => (self.pretend(&keys.0[1])?, false),
+            (_, Some(lock)) if next <= now && !lock.undeliverable => {
+                (self.write_again(asked.email(), lock)?, true)
+            }
+            _ => (self.pretend(asked.email(), &keys.0[1])?, false),
         };
         // Only mails count: asking alone is not to keep the owner waiting.
         let rate = match &seen.rate {
@@ -256,10 +251,12 @@ impl Signups {
             .with(":erasing", ProfileStatus::Erasing.into())
             .with(":seconds", number(now.as_seconds()))
             .with(":now", number(now.as_millis()));
-        let unchanged = Condition::new("profile_id = :id AND mails = :before")
-            .with(":id", text(id.to_string()))
-            .with(":before", number(lock.mails))
-            .with(":after", number(last));
+        let unchanged = Condition::new(
+            "profile_id = :id AND mails = :before AND attribute_not_exists(undeliverable)",
+        )
+        .with(":id", text(id.to_string()))
+        .with(":before", number(lock.mails))
+        .with(":after", number(last));
         let table = &self.table;
         Ok(Plan {
             actions: vec![
@@ -271,22 +268,50 @@ impl Signups {
         })
     }
 
-    /// As much work as if there were something to do.
-    fn pretend(&self, rate: &Key) -> Result<Plan, Failure> {
+    /// As much work as [`write_again`](Self::write_again), in as many bytes, to
+    /// nobody.
+    fn pretend(&self, email: &Email, rate: &Key) -> Result<Plan, Failure> {
         let now = self.clock.now();
-        let decoy = Decoy {
-            expires_at: now.after(DECOY).as_seconds(),
+        let id = ProfileId::new(now, &self.random);
+        let until = now.after(DECOY).as_seconds();
+        let nobody = "-".repeat(email.key().len());
+        let recipient = Recipient {
+            profile_id: id,
+            to: &nobody,
+            email_key: &nobody,
+            name: None,
+            expires_at: Some(until),
         };
-        let actions = ["PROFILE", "EMAIL", "MAIL"].map(|sk| {
-            let key = Key {
-                pk: rate.pk.replacen("RATE", "DECOY", 1),
-                sk: sk.to_owned(),
-            };
-            self.table.put(&key, &decoy, &Condition::any())
-        });
+        let mail = MailItem {
+            due_shard: None,
+            due_at: None,
+            ..MailItem::new(MailKind::Confirm, 1, recipient, now)
+        };
+        let decoy = |sk: &str| Key {
+            pk: rate.pk.replacen("RATE", "DECOY", 1),
+            sk: sk.to_owned(),
+        };
+        // No decoy has a status or comes back, so these always hold.
+        let present = Condition::new(
+            "attribute_not_exists(#status) OR (#status <> :erasing AND expires_at > :seconds)",
+        )
+        .with(":erasing", ProfileStatus::Erasing.into())
+        .with(":seconds", number(now.as_seconds()))
+        .with(":until", number(until));
+        let unchanged = Condition::new(
+            "attribute_not_exists(undeliverable) OR (profile_id = :id AND mails = :before)",
+        )
+        .with(":id", text(id.to_string()))
+        .with(":before", number(0))
+        .with(":until", number(until));
+        let (table, expire) = (&self.table, "SET expires_at = :until");
         Ok(Plan {
-            actions: actions.into_iter().collect::<Result<_, _>>()?,
-            nudge: (ProfileId::new(now, &self.random), 1),
+            actions: vec![
+                table.change(&decoy("PROFILE"), expire, &present)?,
+                table.change(&decoy("EMAIL"), expire, &unchanged)?,
+                table.put(&decoy("MAIL"), &mail, &Condition::any())?,
+            ],
+            nudge: (id, 1),
         })
     }
 }

@@ -13,10 +13,13 @@
 //!       queued, scheduled ─── nobody needs it any more ───────┘
 //! ```
 //!
+//! What SES reports moves a mail forward from wherever it is, also from
+//! `queued` and `sending`: if it was accepted, it need not go again.
+//!
 //! A mail that is `sending` when its lease is over was being sent by somebody
-//! who died. It is claimed again; if SES had accepted it, it goes twice. SES
-//! offers no idempotency token, so this one window cannot be closed, only
-//! made small and counted.
+//! who died. It is claimed again; if SES had accepted it and did not report it
+//! in time, it goes twice. SES offers no idempotency token, so this one window
+//! cannot be closed, only made small and counted.
 
 use std::fmt;
 use std::time::Duration;
@@ -96,6 +99,11 @@ impl MailStatus {
             Self::Bounced => "bounced",
             Self::Abandoned => "abandoned",
         }
+    }
+
+    /// Whether it is still to be sent, or being sent.
+    pub const fn is_open(self) -> bool {
+        self.is_waiting() || matches!(self, Self::Sending)
     }
 
     /// Whether nobody has begun to send it.

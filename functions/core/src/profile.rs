@@ -145,6 +145,10 @@ pub struct LockItem {
     pub mails: u32,
     /// Whether the address is confirmed.
     pub confirmed: bool,
+    /// Whether mail to the address came back for good, or was complained
+    /// about: nothing more goes there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub undeliverable: bool,
     /// The line of the import that took it, so that a later line with the
     /// same address can be told which one was first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -207,6 +211,7 @@ impl NewProfile {
             profile_id: self.id,
             mails,
             confirmed: false,
+            undeliverable: false,
             line: self.row.map(|(_, line)| line),
             expires_at: self.expires_at(),
         }

@@ -335,6 +335,26 @@ impl Table {
         }
     }
 
+    /// Changes an item on a condition, which has the values of both
+    /// expressions; says what it came to.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub async fn change_if(
+        &self,
+        key: &Key,
+        expression: &str,
+        condition: &Condition,
+    ) -> Result<Updated, Failure> {
+        let update = self
+            .update_plain(key)
+            .update_expression(expression)
+            .condition_expression(&condition.expression)
+            .set_expression_attribute_names(names(&[expression, &condition.expression]))
+            .set_expression_attribute_values(condition.values());
+        run(update).await
+    }
+
     /// An update of one item, to be given its expressions. `#status` stands
     /// for `status`, which is a reserved word.
     pub fn update(&self, key: &Key) -> UpdateItemFluentBuilder {

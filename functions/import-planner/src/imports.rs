@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
-use muster_core::event::Upload;
 use muster_core::failure::Failure;
 use muster_core::header::Header;
 use muster_core::ids::ImportId;
@@ -19,6 +18,7 @@ use muster_core::table::{
     run, text,
 };
 use muster_core::time::{Clock, Time};
+use muster_core::upload::Upload;
 
 use crate::cutter::{Cut, Totals};
 

@@ -17,7 +17,6 @@
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use muster_core::aws::SdkConfig;
 use muster_core::batch::{Answer, NamelessRecord, Queues};
-use muster_core::event::{self, Asked, NotAnEvent, Upload};
 use muster_core::failure::Failure;
 use muster_core::ids::ImportId;
 use muster_core::import::{Confirm, FailureReason};
@@ -26,6 +25,7 @@ use muster_core::object::{Opened, Unread, s3_client};
 use muster_core::random::Random;
 use muster_core::table::Table;
 use muster_core::time::Clock;
+use muster_core::upload::{self, Asked, NotAnEvent, Upload};
 
 use crate::cutter::{Cut, Cutter, Limits, Totals};
 use crate::imports::{Claim, Imports, NotPlanned, Plan, Recorded, new_import};
@@ -135,7 +135,7 @@ impl Planner {
     }
 
     async fn event(&self, body: &str) -> Result<(), Unanswered> {
-        match event::read(body)? {
+        match upload::read(body)? {
             Asked::Plan(id) => self.plan_if_ours(id).await,
             Asked::Uploads(uploads) => {
                 for upload in uploads {

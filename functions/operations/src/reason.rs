@@ -1,13 +1,15 @@
 //! Why a message became a dead letter, as far as the table knows.
 
-use muster_core::event::{self, Asked, Upload};
 use muster_core::failure::Failure;
 use muster_core::ids::ImportId;
 use muster_core::import::{ChunkItem, ImportItem, ObjectItem, chunk_key, import_key, object_key};
-use muster_core::mail::{MailItem, MailStatus, mail_key};
+use muster_core::mail::{MailItem, mail_key};
 use muster_core::message::{ChunkNudge, MailNudge};
+use muster_core::report::Event;
+use muster_core::step::Step;
 use muster_core::table::Table;
 use muster_core::time::Time;
+use muster_core::upload::{self, Asked, Upload};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -121,13 +123,17 @@ pub async fn find(
             Ok(nudge) => of_chunk(table, nudge).await,
             Err(error) => Ok(undecodable("a chunk nudge", error)),
         },
-        Content::Uploads => match event::read(body) {
+        Content::Uploads => match upload::read(body) {
             Ok(Asked::Plan(id)) => of_import(table, id).await,
             // An event of S3's has one record.
             Ok(Asked::Uploads(uploads)) => match uploads.first() {
                 Some(upload) => of_upload(table, upload).await,
                 None => Ok(Reason::new(Code::Settled, "it announces no upload")),
             },
+            Err(error) => Ok(Reason::new(Code::Undecodable, error.to_string())),
+        },
+        Content::Reports => match Event::parse(body) {
+            Ok(event) => of_report(table, &event, now).await,
             Err(error) => Ok(Reason::new(Code::Undecodable, error.to_string())),
         },
     }
@@ -138,17 +144,11 @@ fn undecodable(wanted: &str, error: serde_json::Error) -> Reason {
 }
 
 async fn of_mail(table: &Table, nudge: MailNudge, now: Time) -> Result<Reason, Failure> {
-    let key = mail_key(nudge.profile_id, nudge.mail);
-    let mail: Option<MailItem> = table.get(&key).await?;
-    // Expired is gone: time-to-live only removes it late.
-    let expired = |mail: &MailItem| mail.expires_at.is_some_and(|at| at <= now.as_seconds());
-    let Some(mail) = mail.filter(|mail| !expired(mail)) else {
-        let detail = "there is no such mail: its profile was erased or has expired, or never was";
-        return Ok(Reason::new(Code::Gone, detail));
+    let Some(mail) = mail(table, nudge, now).await? else {
+        return Ok(no_such_mail());
     };
     let (status, said) = (mail.status.as_str(), mail.reason.as_deref());
-    let unfinished = mail.status.is_waiting() || mail.status == MailStatus::Sending;
-    let (code, detail) = match (unfinished, said) {
+    let (code, detail) = match (mail.status.is_open(), said) {
         (true, None) => (Code::Unfinished, format!("the mail is {status}")),
         (true, Some(said)) => (
             Code::Unfinished,
@@ -162,6 +162,42 @@ async fn of_mail(table: &Table, nudge: MailNudge, now: Time) -> Result<Reason, F
         attempts: Some(mail.attempts),
         ..Reason::new(code, detail)
     })
+}
+
+/// What SES reports is taken in if it moves its mail no more.
+async fn of_report(table: &Table, event: &Event, now: Time) -> Result<Reason, Failure> {
+    let Some(mail) = mail(table, event.mail, now).await? else {
+        return Ok(no_such_mail());
+    };
+    let step = Step::of(&event.news);
+    let (status, to) = (mail.status.as_str(), step.to.as_str());
+    let (code, detail) = if step.moves(&mail) {
+        let detail = format!("the mail is {status}; SES reports that it is {to}");
+        (Code::Unfinished, detail)
+    } else {
+        let detail = format!("the mail is {status}, and what SES reports changes nothing");
+        (Code::Settled, detail)
+    };
+    Ok(Reason {
+        status: Some(status),
+        attempts: Some(mail.attempts),
+        ..Reason::new(code, detail)
+    })
+}
+
+/// A mail, unless it has expired: time-to-live only removes it late.
+async fn mail(table: &Table, nudge: MailNudge, now: Time) -> Result<Option<MailItem>, Failure> {
+    let key = mail_key(nudge.profile_id, nudge.mail);
+    let mail: Option<MailItem> = table.get(&key).await?;
+    let expired = |mail: &MailItem| mail.expires_at.is_some_and(|at| at <= now.as_seconds());
+    Ok(mail.filter(|mail| !expired(mail)))
+}
+
+fn no_such_mail() -> Reason {
+    Reason::new(
+        Code::Gone,
+        "there is no such mail: its profile was erased or has expired, or never was",
+    )
 }
 
 async fn of_chunk(table: &Table, nudge: ChunkNudge) -> Result<Reason, Failure> {

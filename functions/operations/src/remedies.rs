@@ -101,8 +101,8 @@ pub async fn redrive(
     tag = "operations",
     summary = "Throw dead letters away",
     description = "Deletes dead letters for good. What they ask for stays in the table, and what \
-        is unfinished there the sweeper still finds; but of an upload that was not recorded as an \
-        import nothing else knows. All of them go only if the body says so: an empty one is \
+        is unfinished there the sweeper still finds; but of what SES reports, and of an upload that \
+        was not recorded as an import, nothing else knows. All of them go only if the body says so: an empty one is \
         refused.",
     security(("operator" = ["operations/write"])),
     params(QueueInPath),

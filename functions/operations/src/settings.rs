@@ -12,6 +12,8 @@ pub enum Content {
     Uploads,
     /// Nudges to the import worker.
     Chunks,
+    /// Events of SES.
+    Reports,
 }
 
 impl Content {
@@ -21,6 +23,7 @@ impl Content {
             Self::Mails => "nudges to the mailer: whose mail to send",
             Self::Uploads => "S3's events and nudges to the import planner: which file to cut",
             Self::Chunks => "nudges to the import worker: which chunk to import",
+            Self::Reports => "SES's events: what became of a mail that was sent",
         }
     }
 }
@@ -36,11 +39,12 @@ pub struct Entry(
 
 /// Every queue. Another one is another entry.
 #[rustfmt::skip]
-pub const QUEUES: [Entry; 4] = [
+pub const QUEUES: [Entry; 5] = [
     Entry("mail", Content::Mails, "MUSTER_MAIL_QUEUE_URL", "MUSTER_MAIL_DLQ_URL"),
     Entry("bulk-mail", Content::Mails, "MUSTER_BULK_MAIL_QUEUE_URL", "MUSTER_BULK_MAIL_DLQ_URL"),
     Entry("import", Content::Uploads, "MUSTER_IMPORT_QUEUE_URL", "MUSTER_IMPORT_DLQ_URL"),
     Entry("chunk", Content::Chunks, "MUSTER_CHUNK_QUEUE_URL", "MUSTER_CHUNK_DLQ_URL"),
+    Entry("feedback", Content::Reports, "MUSTER_FEEDBACK_QUEUE_URL", "MUSTER_FEEDBACK_DLQ_URL"),
 ];
 
 /// A queue and its dead-letter queue.

@@ -13,7 +13,7 @@ use crate::deployment::Outputs;
 use crate::place::{CREDENTIAL, Place, REGION};
 
 /// Which variable has which output of the template.
-const FROM_OUTPUTS: [(&str, &str); 17] = [
+const FROM_OUTPUTS: [(&str, &str); 21] = [
     ("MUSTER_API_URL", "ApiUrl"),
     ("MUSTER_TABLE", "TableName"),
     ("MUSTER_UPLOADS_BUCKET", "UploadsBucketName"),
@@ -21,10 +21,12 @@ const FROM_OUTPUTS: [(&str, &str); 17] = [
     ("MUSTER_BULK_MAIL_QUEUE_URL", "BulkMailQueueUrl"),
     ("MUSTER_IMPORT_QUEUE_URL", "ImportQueueUrl"),
     ("MUSTER_CHUNK_QUEUE_URL", "ChunkQueueUrl"),
+    ("MUSTER_FEEDBACK_QUEUE_URL", "FeedbackQueueUrl"),
     ("MUSTER_MAIL_DLQ_URL", "MailDeadLetterQueueUrl"),
     ("MUSTER_BULK_MAIL_DLQ_URL", "BulkMailDeadLetterQueueUrl"),
     ("MUSTER_IMPORT_DLQ_URL", "ImportDeadLetterQueueUrl"),
     ("MUSTER_CHUNK_DLQ_URL", "ChunkDeadLetterQueueUrl"),
+    ("MUSTER_FEEDBACK_DLQ_URL", "FeedbackDeadLetterQueueUrl"),
     ("MUSTER_API_FUNCTION", "ApiFunctionName"),
     ("MUSTER_MAILER_FUNCTION", "MailerFunctionName"),
     (
@@ -33,6 +35,8 @@ const FROM_OUTPUTS: [(&str, &str); 17] = [
     ),
     ("MUSTER_IMPORT_WORKER_FUNCTION", "ImportWorkerFunctionName"),
     ("MUSTER_SWEEPER_FUNCTION", "SweeperFunctionName"),
+    ("MUSTER_FEEDBACK_FUNCTION", "FeedbackFunctionName"),
+    ("MUSTER_CONFIGURATION_SET", "ConfigurationSetName"),
     ("MUSTER_OPERATIONS_FUNCTION", "OperationsFunctionName"),
 ];
 

@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_real_event_is_read() {
-        let found = uploads(include_str!("../fixtures/object-created.json")).unwrap();
+        let found = uploads(include_str!("../fixtures/s3/object-created.json")).unwrap();
         assert_eq!(
             found,
             [Upload {
@@ -196,14 +196,14 @@ mod tests {
     #[test]
     fn a_test_event_announces_nothing() {
         assert_eq!(
-            uploads(include_str!("../fixtures/test-event.json")).unwrap(),
+            uploads(include_str!("../fixtures/s3/test-event.json")).unwrap(),
             []
         );
     }
 
     #[test]
     fn deletions_and_folders_are_not_uploads() {
-        let event = include_str!("../fixtures/object-created.json");
+        let event = include_str!("../fixtures/s3/object-created.json");
         let removed = event.replace("ObjectCreated:Put", "ObjectRemoved:Delete");
         assert_eq!(uploads(&removed).unwrap(), []);
         let folder = event.replace("more.csv", "more/");
