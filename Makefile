@@ -3,7 +3,7 @@
 export PATH := $(CURDIR)/.venv/sam/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-FUNCTIONS := api mailer import-planner import-worker sweeper feedback
+FUNCTIONS := api mailer import-planner import-worker sweeper feedback operations
 LOCAL := cargo run --quiet --package muster-local --
 
 .PHONY: up demo inbox down test test-long simulate bench audit build tools

@@ -39,6 +39,19 @@ async fn a_failure_names_the_request_and_nothing_of_the_inside() {
         ("DELETE", &format!("/profiles/{id}"), Value::Null),
         ("GET", "/imports", Value::Null),
         ("GET", &format!("/imports/{id}"), Value::Null),
+        ("GET", "/queues", Value::Null),
+        ("GET", "/queues/mail/dead-letters", Value::Null),
+        ("GET", "/queues/mail/dead-letters/x", Value::Null),
+        (
+            "POST",
+            "/queues/mail/dead-letters/redrive",
+            json!({ "all": true }),
+        ),
+        (
+            "POST",
+            "/queues/mail/dead-letters/purge",
+            json!({ "all": true }),
+        ),
     ] {
         let answer = broken().ask(method, path, body).await;
         let body = answer.body();

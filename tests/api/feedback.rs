@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 
 use crate::place::Place;
 
-const SEND: &str = include_str!("../../functions/feedback/fixtures/send.json");
-const DELIVERY: &str = include_str!("../../functions/feedback/fixtures/delivery.json");
-const DELAY: &str = include_str!("../../functions/feedback/fixtures/delivery-delay.json");
-const BOUNCE: &str = include_str!("../../functions/feedback/fixtures/bounce-permanent.json");
-const TRANSIENT: &str = include_str!("../../functions/feedback/fixtures/bounce-transient.json");
-const COMPLAINT: &str = include_str!("../../functions/feedback/fixtures/complaint.json");
-const REJECT: &str = include_str!("../../functions/feedback/fixtures/reject.json");
-const OPEN: &str = include_str!("../../functions/feedback/fixtures/open.json");
+const SEND: &str = include_str!("../../functions/core/fixtures/ses/send.json");
+const DELIVERY: &str = include_str!("../../functions/core/fixtures/ses/delivery.json");
+const DELAY: &str = include_str!("../../functions/core/fixtures/ses/delivery-delay.json");
+const BOUNCE: &str = include_str!("../../functions/core/fixtures/ses/bounce-permanent.json");
+const TRANSIENT: &str = include_str!("../../functions/core/fixtures/ses/bounce-transient.json");
+const COMPLAINT: &str = include_str!("../../functions/core/fixtures/ses/complaint.json");
+const REJECT: &str = include_str!("../../functions/core/fixtures/ses/reject.json");
+const OPEN: &str = include_str!("../../functions/core/fixtures/ses/open.json");
 
 const ADA: &str = "ada@example.com";
 const COOL_DOWN: Duration = Duration::from_secs(200);

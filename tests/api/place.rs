@@ -1,4 +1,4 @@
-//! One deployment of the API, with its table, its mails and its time.
+//! One deployment of the API, with its table, its queues, its mails and its time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +29,7 @@ pub struct Place {
     clock: Clock,
     random: Random,
     api: Router,
+    operations: Router,
 }
 
 /// An answer of the API.
@@ -70,20 +71,27 @@ impl Place {
         let state = empty_world(Schedule::Clean, None, &clock, &random);
         let own = own.iter().map(|(name, value)| (*name, (*value).to_owned()));
         state.lock().settings.extend(own);
-        let caller = Caller {
+        let caller = |function| Caller {
             id: 0,
-            function: "api",
+            function,
             killed: Arc::new(Notify::new()),
         };
-        let variables = Variables::from_fn(|name| state.setting(name));
-        let settings = Settings::read(variables).unwrap();
-        let config = settings.aws.sdk_config_over(http_client(&state, &caller));
+        let variables = || Variables::from_fn(|name| state.setting(name));
+        let settings = Settings::read(variables()).unwrap();
+        let http = http_client(&state, &caller("api"));
+        let config = settings.aws.sdk_config_over(http);
         let services = Services::new(&settings, &config, clock.clone(), random.clone()).unwrap();
+        let settings = muster_operations::settings::Settings::read(variables()).unwrap();
+        let http = http_client(&state, &caller("operations"));
+        let config = settings.aws.sdk_config_over(http);
+        let operations =
+            muster_operations::router::Services::new(&settings, &config, clock.clone());
         Self {
             state,
             clock,
             random,
             api: router(services),
+            operations: muster_operations::router::router(operations),
         }
     }
 
@@ -92,9 +100,16 @@ impl Place {
         self.state.lock().settings.insert(name, value.to_owned());
     }
 
-    /// See [`ask`] for what a request looks like.
+    /// See [`ask`] for what a request looks like. The gateway leads it to its
+    /// function by its path.
     pub async fn request(&self, request: Value) -> Answer {
-        Answer(ask(self.api.clone(), &request).await)
+        let path = request["path"].as_str().unwrap();
+        let function = if path.starts_with("/queues") {
+            &self.operations
+        } else {
+            &self.api
+        };
+        Answer(ask(function.clone(), &request).await)
     }
 
     pub async fn ask(&self, method: &str, path: &str, body: Value) -> Answer {
@@ -213,14 +228,26 @@ impl Place {
         Table::new(aws_sdk_dynamodb::Client::new(&config), TABLE.to_owned())
     }
 
+    /// Has the planner handle an event of S3's.
+    pub async fn plan(&self, event: &str) {
+        let record = json!({ "messageId": "m", "body": event, "eventSource": "aws:sqs" });
+        self.invoke(Function::Planner, json!({ "Records": [record] }))
+            .await;
+    }
+
     /// What the schedule does every minute.
     pub async fn sweep(&self) {
         self.invoke(Function::Sweeper, Value::Null).await;
     }
 
-    async fn invoke(&self, function: Function, event: Value) -> Value {
+    /// Has a new process of a function handle an event.
+    pub async fn outcome(&self, function: Function, event: Value) -> Outcome {
         let process = Process::start(1, function, &self.state, &self.clock, &self.random);
-        let (_, outcome) = process.invoke(event).await;
+        process.invoke(event).await.1
+    }
+
+    async fn invoke(&self, function: Function, event: Value) -> Value {
+        let outcome = self.outcome(function, event).await;
         let Outcome::Answered(answer) = outcome else {
             panic!("{function:?}: {outcome:?}");
         };

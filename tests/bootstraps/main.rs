@@ -12,13 +12,14 @@ use object::Endianness;
 use object::elf::FileHeader64;
 use object::read::elf::FileHeader;
 
-const FUNCTIONS: [&str; 6] = [
+const FUNCTIONS: [&str; 7] = [
     "api",
     "mailer",
     "import-planner",
     "import-worker",
     "sweeper",
     "feedback",
+    "operations",
 ];
 /// The glibc of `provided.al2023`.
 const GLIBC: (u32, u32) = (2, 34);

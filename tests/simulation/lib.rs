@@ -13,7 +13,7 @@
 //! | --- | --- |
 //! | [`endpoint`] | the connector: every call of every function comes by here |
 //! | [`asked`], [`answer`] | a call, read off its request; what is said to it, also when it goes wrong |
-//! | [`dynamodb`], [`s3`], [`ses`], [`queues`] | who answers it |
+//! | [`dynamodb`], [`s3`], [`ses`], [`queues`], [`sqs`] | who answers it |
 //! | [`faults`] | what goes wrong, at which call |
 //! | [`log`] | the calls, in order |
 //! | [`process`] | the functions, each in processes that can be killed |
@@ -43,5 +43,6 @@ pub mod run;
 pub mod s3;
 pub mod ses;
 pub mod socket;
+pub mod sqs;
 pub mod story;
 pub mod world;

@@ -17,7 +17,7 @@ use tower::ServiceExt;
 
 use crate::dynamodb::TABLE;
 use crate::endpoint::{Caller, State, http_client};
-use crate::queues::{BULK_MAIL, CHUNK, FEEDBACK, IMPORT, MAIL, url};
+use crate::queues::{BULK_MAIL, CHUNK, FEEDBACK, IMPORT, MAIL, dead_letters_url, url};
 
 /// A function of `template.yaml`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +34,8 @@ pub enum Function {
     Sweeper,
     /// What SES reports.
     Feedback,
+    /// HTTP API of the queues.
+    Operations,
 }
 
 impl Function {
@@ -46,6 +48,7 @@ impl Function {
             Self::Worker => "import-worker",
             Self::Sweeper => "sweeper",
             Self::Feedback => "feedback",
+            Self::Operations => "operations",
         }
     }
 
@@ -58,12 +61,13 @@ impl Function {
             Self::Worker => 300,
             Self::Sweeper => 50,
             Self::Feedback => 20,
+            Self::Operations => 29,
         })
     }
 }
 
 enum Handler {
-    Api(Router),
+    Http(Router),
     Mailer(Box<muster_mailer::mailer::Mailer>),
     Planner(Box<muster_import_planner::planner::Planner>),
     Worker(Box<muster_import_worker::worker::Worker>),
@@ -102,6 +106,11 @@ pub fn setting(name: &str) -> Option<String> {
         "MUSTER_IMPORT_QUEUE_URL" => url(IMPORT),
         "MUSTER_CHUNK_QUEUE_URL" => url(CHUNK),
         "MUSTER_FEEDBACK_QUEUE_URL" => url(FEEDBACK),
+        "MUSTER_MAIL_DLQ_URL" => dead_letters_url(MAIL),
+        "MUSTER_BULK_MAIL_DLQ_URL" => dead_letters_url(BULK_MAIL),
+        "MUSTER_IMPORT_DLQ_URL" => dead_letters_url(IMPORT),
+        "MUSTER_CHUNK_DLQ_URL" => dead_letters_url(CHUNK),
+        "MUSTER_FEEDBACK_DLQ_URL" => dead_letters_url(FEEDBACK),
         "MUSTER_MAILS_PER_MINUTE" => "600".to_owned(),
         "MUSTER_REMINDER_HOURS" => "24".to_owned(),
         "MUSTER_MAIL_PAUSED" => "false".to_owned(),
@@ -138,7 +147,7 @@ impl Process {
                 let config = settings.aws.sdk_config_over(http);
                 let services = muster_api::router::Services::new(&settings, &config, clock, random)
                     .expect("services");
-                Handler::Api(muster_api::router::router(services))
+                Handler::Http(muster_api::router::router(services))
             }
             Function::Mailer => {
                 let settings =
@@ -185,6 +194,13 @@ impl Process {
                     &settings, &config, clock, random,
                 )))
             }
+            Function::Operations => {
+                let settings =
+                    muster_operations::settings::Settings::read(variables()).expect("settings");
+                let config = settings.aws.sdk_config_over(http);
+                let services = muster_operations::router::Services::new(&settings, &config, clock);
+                Handler::Http(muster_operations::router::router(services))
+            }
         };
         Self {
             caller,
@@ -221,7 +237,7 @@ impl Process {
     async fn handle(&self, event: Value) -> Option<Value> {
         let batch = || serde_json::from_value::<SqsEvent>(event.clone()).expect("an SQS event");
         match &self.handler {
-            Handler::Api(router) => Some(ask(router.clone(), &event).await),
+            Handler::Http(router) => Some(ask(router.clone(), &event).await),
             Handler::Mailer(mailer) => to_json(mailer.answer(batch()).await.ok()?),
             Handler::Planner(planner) => to_json(planner.answer(batch()).await.ok()?),
             Handler::Worker(worker) => {

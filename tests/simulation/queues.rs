@@ -18,9 +18,17 @@ pub const CHUNK: &str = "chunk";
 /// What SES reports.
 pub const FEEDBACK: &str = "feedback";
 
+/// What the name of a dead-letter queue has after that of its queue.
+pub const DEAD: &str = "-dlq";
+
 /// The URL of a queue.
 pub fn url(name: &str) -> String {
     format!("http://sqs.local/1/{name}")
+}
+
+/// The URL of a queue's dead-letter queue.
+pub fn dead_letters_url(name: &str) -> String {
+    url(&format!("{name}{DEAD}"))
 }
 
 /// A message in a queue.
@@ -30,18 +38,35 @@ pub struct Message {
     pub id: String,
     /// What it says.
     pub body: String,
-    sent_at: Time,
-    visible_at: Time,
-    receives: u32,
+    /// When it was sent, wherever it is now.
+    pub sent_at: Time,
+    /// From when on it is handed out.
+    pub visible_at: Time,
+    /// How often it was handed out.
+    pub receives: u32,
     receipt: String,
+}
+
+/// What `template.yaml` says of a queue.
+#[derive(Debug, Clone)]
+pub struct Properties {
+    /// How long a message that was handed out is out of sight.
+    pub visibility: Duration,
+    /// How often a message is handed out before it is a dead letter.
+    pub max_receives: u32,
+    /// How long messages are kept.
+    pub retention: Duration,
+    /// How long dead letters are kept.
+    pub dead_retention: Duration,
 }
 
 /// A queue and its dead letters.
 #[derive(Debug)]
 pub struct Queue {
-    visibility: Duration,
-    max_receives: u32,
-    messages: Vec<Message>,
+    /// What it is like.
+    pub properties: Properties,
+    /// Messages that somebody is to handle.
+    pub messages: Vec<Message>,
     /// Messages that were received too often.
     pub dead: Vec<Message>,
 }
@@ -55,21 +80,20 @@ pub struct Queues {
 }
 
 impl Queues {
-    /// Empty queues with the visibility timeouts given.
+    /// Empty queues with the properties given.
     pub fn new(
-        visibility: impl IntoIterator<Item = (&'static str, Duration)>,
+        properties: impl IntoIterator<Item = (&'static str, Properties)>,
         random: Random,
     ) -> Self {
-        let queue = |visibility| Queue {
-            visibility,
-            max_receives: 5,
+        let queue = |properties| Queue {
+            properties,
             messages: Vec::new(),
             dead: Vec::new(),
         };
         Self {
-            queues: visibility
+            queues: properties
                 .into_iter()
-                .map(|(name, visibility)| (name, queue(visibility)))
+                .map(|(name, properties)| (name, queue(properties)))
                 .collect(),
             random,
             count: 0,
@@ -114,20 +138,92 @@ impl Queues {
             let index = visible.swap_remove(usize::from(random.bytes::<1>()[0]) % visible.len());
             let message = &mut queue.messages[index];
             message.receives += 1;
-            message.visible_at = now.after(queue.visibility);
+            message.visible_at = now.after(queue.properties.visibility);
             message.receipt = format!("r{batch}-{index}");
             taken.push(message.clone());
         }
         let (dead, alive): (Vec<_>, Vec<_>) = taken
             .into_iter()
-            .partition(|message| message.receives > queue.max_receives);
+            .partition(|message| message.receives > queue.properties.max_receives);
         for message in dead {
             queue
                 .messages
                 .retain(|other| other.receipt != message.receipt);
-            queue.dead.push(message);
+            queue.dead.push(Message {
+                visible_at: now,
+                ..message
+            });
         }
         alive
+    }
+
+    /// Takes up to `limit` dead letters that can be seen, in no order, and fewer
+    /// than there are as chance has it.
+    pub fn receive_dead(
+        &mut self,
+        queue: &str,
+        limit: usize,
+        visibility: Duration,
+        now: Time,
+    ) -> Vec<Message> {
+        let limit = 1 + usize::from(self.random.bytes::<1>()[0]) % limit.max(1);
+        let random = self.random.clone();
+        self.count += 1;
+        let batch = self.count;
+        let dead = &mut self.queue(queue).dead;
+        let mut seen: Vec<usize> = (0..dead.len())
+            .filter(|index| dead[*index].visible_at <= now)
+            .collect();
+        let mut taken = Vec::new();
+        while !seen.is_empty() && taken.len() < limit {
+            let index = seen.swap_remove(usize::from(random.bytes::<1>()[0]) % seen.len());
+            let message = &mut dead[index];
+            message.receives += 1;
+            message.visible_at = now.after(visibility);
+            message.receipt = format!("d{batch}-{index}");
+            taken.push(message.clone());
+        }
+        taken
+    }
+
+    /// Forgets a dead letter; says whether it was there.
+    pub fn delete_dead(&mut self, queue: &str, receipt: &str) -> bool {
+        let dead = &mut self.queue(queue).dead;
+        let before = dead.len();
+        dead.retain(|message| message.receipt != receipt);
+        dead.len() < before
+    }
+
+    /// Makes a dead letter visible at another time; says whether it was there.
+    pub fn change_dead_visibility(
+        &mut self,
+        queue: &str,
+        receipt: &str,
+        delay: Duration,
+        now: Time,
+    ) -> bool {
+        let dead = self.queue(queue).dead.iter_mut();
+        let mut found = dead.filter(|message| message.receipt == receipt);
+        let message = found.next();
+        let was_there = message.is_some();
+        if let Some(message) = message {
+            message.visible_at = now.after(delay);
+        }
+        was_there
+    }
+
+    /// A message that was sent and handed out until it was given up.
+    pub fn give_up(&mut self, queue: &'static str, body: &str, now: Time) -> String {
+        let id = self.send(queue, body, Duration::ZERO, now);
+        // At least once, and once is enough here.
+        let messages = &mut self.queue(queue).messages;
+        let first = messages.iter().position(|message| message.id == id);
+        let mut message = messages.swap_remove(first.expect("the message"));
+        messages.retain(|other| other.id != id);
+        message.receives = self.queue(queue).properties.max_receives + 1;
+        message.visible_at = now;
+        self.queue(queue).dead.push(message);
+        id
     }
 
     /// Forgets a message that was handled.
@@ -169,43 +265,8 @@ impl Queues {
             .flat_map(|(name, queue)| queue.dead.iter().map(move |message| (*name, message)))
     }
 
-    /// Answers a call of the SQS API.
-    pub fn call(&mut self, operation: &str, body: &str, now: Time) -> String {
-        let request: Value = serde_json::from_str(body).expect("JSON");
-        let queue = request["QueueUrl"]
-            .as_str()
-            .and_then(|url| url.rsplit('/').next())
-            .expect("a queue");
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let seconds = |value: &Value| Duration::from_secs(value.as_u64().unwrap_or_default());
-        match operation {
-            "SendMessage" => {
-                let delay = seconds(&request["DelaySeconds"]);
-                let id = self.send(queue, &text(&request["MessageBody"]), delay, now);
-                json!({ "MessageId": id, "MD5OfMessageBody": "" }).to_string()
-            }
-            "SendMessageBatch" => {
-                let entries = request["Entries"].as_array().expect("entries");
-                let sent: Vec<_> = entries
-                    .iter()
-                    .map(|entry| {
-                        let id =
-                            self.send(queue, &text(&entry["MessageBody"]), Duration::ZERO, now);
-                        json!({ "Id": entry["Id"], "MessageId": id, "MD5OfMessageBody": "" })
-                    })
-                    .collect();
-                json!({ "Successful": sent, "Failed": [] }).to_string()
-            }
-            "ChangeMessageVisibility" => {
-                let delay = seconds(&request["VisibilityTimeout"]);
-                self.change_visibility(queue, &text(&request["ReceiptHandle"]), delay, now);
-                "{}".to_owned()
-            }
-            other => panic!("the functions make no {other} calls"),
-        }
-    }
-
-    fn queue(&mut self, name: &str) -> &mut Queue {
+    /// A queue.
+    pub fn queue(&mut self, name: &str) -> &mut Queue {
         self.queues
             .get_mut(name)
             .unwrap_or_else(|| panic!("there is no queue {name}"))

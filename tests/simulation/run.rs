@@ -15,7 +15,7 @@ use crate::endpoint::{Shared, State};
 use crate::faults::{FAULTS, Schedule};
 use crate::invariants::INVARIANTS;
 use crate::log::Log;
-use crate::queues::{BULK_MAIL, CHUNK, FEEDBACK, IMPORT, MAIL, Queues};
+use crate::queues::{BULK_MAIL, CHUNK, FEEDBACK, IMPORT, MAIL, Properties, Queues};
 use crate::story::Story;
 use crate::world::World;
 
@@ -157,7 +157,7 @@ async fn happen(
 /// A table, a bucket and queues with nothing in them.
 pub fn empty_world(schedule: Schedule, bug: Option<Bug>, clock: &Clock, random: &Random) -> State {
     let dynamodb = DynamoDb::new(&table());
-    let queues = Queues::new(visibility_timeouts(), random.clone());
+    let queues = Queues::new(queues(), random.clone());
     State::new(Shared::new(
         dynamodb,
         queues,
@@ -182,22 +182,35 @@ fn table() -> Value {
     })
 }
 
-fn visibility_timeouts() -> Vec<(&'static str, Duration)> {
-    let template = template();
+/// What AWS has where the template is silent.
+const DEFAULT_RETENTION: u64 = 4 * 24 * 3600;
+
+fn queues() -> Vec<(&'static str, Properties)> {
+    let resources = &template()["Resources"];
     [
-        (MAIL, "MailQueue"),
-        (BULK_MAIL, "BulkMailQueue"),
-        (IMPORT, "ImportQueue"),
-        (CHUNK, "ChunkQueue"),
-        (FEEDBACK, "FeedbackQueue"),
+        (MAIL, "Mail"),
+        (BULK_MAIL, "BulkMail"),
+        (IMPORT, "Import"),
+        (CHUNK, "Chunk"),
+        (FEEDBACK, "Feedback"),
     ]
     .into_iter()
     .map(|(name, resource)| {
-        let seconds = template["Resources"][resource]["Properties"]["VisibilityTimeout"].as_u64();
-        (
-            name,
-            Duration::from_secs(seconds.expect("a visibility timeout")),
-        )
+        let queue = &resources[format!("{resource}Queue")]["Properties"];
+        let dead = &resources[format!("{resource}DeadLetterQueue")]["Properties"];
+        let visibility = queue["VisibilityTimeout"].as_u64();
+        let receives = queue["RedrivePolicy"]["maxReceiveCount"].as_u64();
+        let retention = |queue: &serde_yaml_ng::Value| {
+            let seconds = queue["MessageRetentionPeriod"].as_u64();
+            Duration::from_secs(seconds.unwrap_or(DEFAULT_RETENTION))
+        };
+        let properties = Properties {
+            visibility: Duration::from_secs(visibility.expect("a visibility timeout")),
+            max_receives: receives.expect("receives").try_into().expect("a number"),
+            retention: retention(queue),
+            dead_retention: retention(dead),
+        };
+        (name, properties)
     })
     .collect()
 }

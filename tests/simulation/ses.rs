@@ -39,12 +39,12 @@ pub struct Accepted {
 }
 
 /// SES took the mail.
-pub const SEND: &str = include_str!("../../functions/feedback/fixtures/send.json");
+pub const SEND: &str = include_str!("../../functions/core/fixtures/ses/send.json");
 /// The recipient's server took it.
-pub const DELIVERY: &str = include_str!("../../functions/feedback/fixtures/delivery.json");
+pub const DELIVERY: &str = include_str!("../../functions/core/fixtures/ses/delivery.json");
 /// It came back for good.
-pub const BOUNCE: &str = include_str!("../../functions/feedback/fixtures/bounce-permanent.json");
-const COMPLAINT: &str = include_str!("../../functions/feedback/fixtures/complaint.json");
+pub const BOUNCE: &str = include_str!("../../functions/core/fixtures/ses/bounce-permanent.json");
+const COMPLAINT: &str = include_str!("../../functions/core/fixtures/ses/complaint.json");
 
 /// How long the recipient's server, or the recipient, takes at the most.
 const SOON: u64 = 10;

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use crate::stack::{Stack, eventually, text};
 
-const DELIVERY: &str = include_str!("../../functions/feedback/fixtures/delivery.json");
-const BOUNCE: &str = include_str!("../../functions/feedback/fixtures/bounce-permanent.json");
-const OPEN: &str = include_str!("../../functions/feedback/fixtures/open.json");
+const DELIVERY: &str = include_str!("../../functions/core/fixtures/ses/delivery.json");
+const BOUNCE: &str = include_str!("../../functions/core/fixtures/ses/bounce-permanent.json");
+const OPEN: &str = include_str!("../../functions/core/fixtures/ses/open.json");
 
 /// Publishes an event of SES about a mail that was sent with that
 /// configuration set. (The emulator publishes none of its own.)

@@ -9,5 +9,6 @@ mod imports;
 mod nudges;
 mod operators;
 mod profiles;
+mod queues;
 mod signup;
 mod stack;

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::stack::{Stack, eventually, text};
 
 /// Stores a profile with its mail, and nudges nobody.
-async fn store(stack: &Stack, address: &str, now: Time) -> ProfileId {
+pub async fn store(stack: &Stack, address: &str, now: Time) -> ProfileId {
     let random = Random::system();
     let profile = NewProfile {
         id: ProfileId::new(now, &random),

@@ -82,18 +82,39 @@ fn public_routes_are_open(template: &Template) -> Vec<String> {
     findings
 }
 
-/// Every route ends at the function that serves the API, and only this API
-/// may call it.
-fn routes_lead_to_the_api(template: &Template) -> Vec<String> {
+/// The function that answers a route: of the queues the operations, of the rest
+/// the API.
+fn function_of(route_key: &str) -> &'static str {
+    match route_key.split_once(" /queues") {
+        Some(_) => "Operations",
+        None => "Api",
+    }
+}
+
+/// Every route ends at the function that answers it, and only this API may call
+/// that.
+fn routes_lead_to_their_functions(template: &Template) -> Vec<String> {
     let mut findings = Vec::new();
     for route in routes(template) {
-        if route.text("Target") != "integrations/${ApiIntegration}" {
-            findings.push(format!("{} leads nowhere", route.text("RouteKey")));
+        let key = route.text("RouteKey");
+        let target = format!("integrations/${{{}Integration}}", function_of(&key));
+        if route.text("Target") != target {
+            findings.push(format!("{key} leads nowhere"));
         }
     }
-    let integration = template.find("AWS::ApiGatewayV2::Integration", "ApiIntegration");
-    if integration.is_none_or(|found| found.text("IntegrationUri") != "${ApiFunction.Arn}") {
-        findings.push("ApiIntegration does not call ApiFunction".to_owned());
+    for function in ["Api", "Operations"] {
+        let name = format!("{function}Integration");
+        let integration = template.find("AWS::ApiGatewayV2::Integration", &name);
+        let uri = format!("${{{function}Function.Arn}}");
+        if integration.is_none_or(|found| found.text("IntegrationUri") != uri) {
+            findings.push(format!("{name} does not call {function}Function"));
+        }
+    }
+    // $default leads to the API, which would take a wrong method for a wrong path.
+    for key in ["ANY /queues", "ANY /queues/{proxy+}"] {
+        if !routes(template).any(|route| route.text("RouteKey") == key) {
+            findings.push(format!("there is no route {key}"));
+        }
     }
     for permission in template.of_type("AWS::Lambda::Permission") {
         if !permission.text("SourceArn").contains("${HttpApi}") {
@@ -134,6 +155,10 @@ fn the_document_is_right(template: &Template) -> Vec<String> {
     for route in routes(template) {
         let key = route.text("RouteKey");
         if !there.insert(key.clone()) {
+            continue;
+        }
+        // What answers wrong methods and unknown paths.
+        if key.starts_with("ANY ") {
             continue;
         }
         let scopes = texts(route.property("AuthorizationScopes"));
@@ -251,11 +276,20 @@ fn the_public_routes_are_there_and_open() {
 }
 
 #[test]
-fn every_route_leads_to_the_api() {
-    assert_kept(routes_lead_to_the_api);
+fn every_route_leads_to_its_function() {
+    assert_kept(routes_lead_to_their_functions);
     assert_noticed(
-        routes_lead_to_the_api,
+        routes_lead_to_their_functions,
         &[
+            (
+                "Resources/PurgeDeadLettersRoute/Properties/Target",
+                "!Sub 'integrations/${ApiIntegration}'",
+            ),
+            (
+                "Resources/OperationsIntegration/Properties/IntegrationUri",
+                "!GetAtt ApiFunction.Arn",
+            ),
+            ("Resources/BelowQueuesRoute", ""),
             ("Resources/HealthRoute/Properties/Target", ""),
             (
                 "Resources/ApiIntegration/Properties/IntegrationUri",

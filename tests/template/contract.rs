@@ -3,7 +3,7 @@
 use crate::template::Template;
 use crate::{assert_kept, assert_noticed};
 
-const OUTPUTS: [&str; 20] = [
+const OUTPUTS: [&str; 21] = [
     "ApiUrl",
     "TableName",
     "UploadsBucketName",
@@ -24,6 +24,7 @@ const OUTPUTS: [&str; 20] = [
     "MailerFunctionName",
     "ImportPlannerFunctionName",
     "ImportWorkerFunctionName",
+    "OperationsFunctionName",
 ];
 
 /// Scripts and the local stack read these.

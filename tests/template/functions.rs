@@ -87,6 +87,24 @@ const FUNCTIONS: &[Function] = &[
         ],
         settings: include_str!("../../functions/feedback/src/settings.rs"),
     },
+    Function {
+        name: "OperationsFunction",
+        binary: "operations",
+        environment: &[
+            "MUSTER_TABLE",
+            "MUSTER_MAIL_QUEUE_URL",
+            "MUSTER_MAIL_DLQ_URL",
+            "MUSTER_BULK_MAIL_QUEUE_URL",
+            "MUSTER_BULK_MAIL_DLQ_URL",
+            "MUSTER_IMPORT_QUEUE_URL",
+            "MUSTER_IMPORT_DLQ_URL",
+            "MUSTER_CHUNK_QUEUE_URL",
+            "MUSTER_CHUNK_DLQ_URL",
+            "MUSTER_FEEDBACK_QUEUE_URL",
+            "MUSTER_FEEDBACK_DLQ_URL",
+        ],
+        settings: include_str!("../../functions/operations/src/settings.rs"),
+    },
 ];
 
 fn functions(template: &Template) -> impl Iterator<Item = Resource<'_>> {
@@ -176,8 +194,7 @@ fn logs_are_kept_apart(template: &Template) -> Vec<String> {
 /// would have to be built for this test.
 fn required_by(settings: &str) -> BTreeSet<&str> {
     settings
-        .split("(\"")
-        .filter_map(|rest| rest.split('"').next())
+        .split('"')
         .filter(|name| name.starts_with("MUSTER_"))
         .collect()
 }

@@ -1,5 +1,7 @@
 //! Queues, their dead letters, and who reads them.
 
+use std::collections::BTreeSet;
+
 use serde_yaml_ng::Value;
 
 use crate::template::{Resource, Template, entries, items, referenced, texts, written};
@@ -53,6 +55,11 @@ fn queues(template: &Template) -> impl Iterator<Item = Resource<'_>> {
 
 fn dead_letter_queue_of(queue: Resource<'_>) -> Option<String> {
     referenced(&queue.text("RedrivePolicy/deadLetterTargetArn")).map(str::to_owned)
+}
+
+/// Every dead-letter queue.
+pub(crate) fn dead_letter_queues(template: &Template) -> BTreeSet<String> {
+    queues(template).filter_map(dead_letter_queue_of).collect()
 }
 
 fn retention(queue: Resource<'_>) -> u64 {

@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_yaml_ng::Value;
 
-use crate::queues::triggers;
+use crate::queues::{dead_letter_queues, triggers};
 use crate::template::{Resource, Template, items, referenced, texts, written};
 use crate::{assert_kept, assert_noticed};
+
+/// The one function that reads queues without being triggered by them.
+const OPERATIONS: &str = "OperationsFunction";
 
 fn statements(role: Resource<'_>) -> impl Iterator<Item = &Value> {
     items(role.property("Policies"))
@@ -105,29 +108,20 @@ fn is_narrow(resource: &str, under_condition: bool) -> bool {
 fn queues_are_read_by_their_readers(template: &Template) -> Vec<String> {
     let mut findings = Vec::new();
     for function in template.of_type("AWS::Serverless::Function") {
+        if function.name == OPERATIONS {
+            continue;
+        }
         let read: BTreeSet<String> = triggers(template)
             .into_iter()
             .filter(|trigger| trigger.function.name == function.name)
             .map(|trigger| trigger.queue)
             .collect();
-        let text = function.text("Role");
-        let role = referenced(&text).and_then(|role| template.find("AWS::IAM::Role", role));
         for action in [
             "sqs:ReceiveMessage",
             "sqs:DeleteMessage",
             "sqs:GetQueueAttributes",
         ] {
-            let allowed: BTreeSet<String> = role
-                .into_iter()
-                .flat_map(statements)
-                .filter(|statement| {
-                    texts(&statement["Action"])
-                        .iter()
-                        .any(|named| named == action)
-                })
-                .flat_map(|statement| texts(&statement["Resource"]))
-                .map(|arn| referenced(&arn).unwrap_or(&arn).to_owned())
-                .collect();
+            let allowed = allowed(template, function, action);
             if allowed != read {
                 findings.push(format!(
                     "{} reads {read:?} and has {action} on {allowed:?}",
@@ -137,6 +131,51 @@ fn queues_are_read_by_their_readers(template: &Template) -> Vec<String> {
         }
     }
     findings
+}
+
+/// The operations take from every dead-letter queue and from no other, send to
+/// every other queue, and count them all. That is all they do with queues.
+fn operations_handle_what_is_dead(template: &Template) -> Vec<String> {
+    let Some(function) = template.find("AWS::Serverless::Function", OPERATIONS) else {
+        return vec![format!("there is no {OPERATIONS}")];
+    };
+    let queues = template.of_type("AWS::SQS::Queue");
+    let all: BTreeSet<_> = queues.map(|queue| queue.name.to_owned()).collect();
+    let dead = dead_letter_queues(template);
+    let alive: BTreeSet<_> = all.difference(&dead).cloned().collect();
+    let mut findings = Vec::new();
+    for (action, wanted) in [
+        ("sqs:ReceiveMessage", &dead),
+        ("sqs:DeleteMessage", &dead),
+        ("sqs:ChangeMessageVisibility", &dead),
+        ("sqs:SendMessage", &alive),
+        ("sqs:GetQueueAttributes", &all),
+        ("sqs:PurgeQueue", &BTreeSet::new()),
+    ] {
+        let allowed = allowed(template, function, action);
+        if allowed != *wanted {
+            findings.push(format!(
+                "{OPERATIONS} has {action} on {allowed:?}, not {wanted:?}"
+            ));
+        }
+    }
+    findings
+}
+
+/// What a function may do this to.
+fn allowed(template: &Template, function: Resource<'_>, action: &str) -> BTreeSet<String> {
+    let text = function.text("Role");
+    let role = referenced(&text).and_then(|role| template.find("AWS::IAM::Role", role));
+    role.into_iter()
+        .flat_map(statements)
+        .filter(|statement| {
+            texts(&statement["Action"])
+                .iter()
+                .any(|named| named == action)
+        })
+        .flat_map(|statement| texts(&statement["Resource"]))
+        .map(|arn| referenced(&arn).unwrap_or(&arn).to_owned())
+        .collect()
 }
 
 #[test]
@@ -221,6 +260,32 @@ fn queues_are_received_from_by_those_they_trigger() {
                 "Resources/ApiRole/Properties/Policies/0/PolicyDocument/Statement/3/Action",
                 "[sqs:SendMessage, sqs:ReceiveMessage]",
             ),
+        ],
+    );
+}
+
+#[test]
+fn dead_letters_are_handled_by_the_operations() {
+    assert_kept(operations_handle_what_is_dead);
+    let statements = "Resources/OperationsRole/Properties/Policies/0/PolicyDocument/Statement";
+    assert_noticed(
+        operations_handle_what_is_dead,
+        &[
+            ("Resources/OperationsFunction", ""),
+            (
+                &format!("{statements}/3/Resource/0"),
+                "!GetAtt MailQueue.Arn",
+            ),
+            (
+                &format!("{statements}/3/Action"),
+                "[sqs:ReceiveMessage, sqs:PurgeQueue]",
+            ),
+            (
+                &format!("{statements}/4/Resource/3"),
+                "!GetAtt ChunkDeadLetterQueue.Arn",
+            ),
+            (&format!("{statements}/2/Resource"), "!GetAtt MailQueue.Arn"),
+            ("Resources/NewQueue", "{ Type: AWS::SQS::Queue }"),
         ],
     );
 }

@@ -5,11 +5,11 @@ use axum::http::HeaderMap;
 use muster_core::email::Email;
 use muster_core::locale::Locale;
 use muster_core::person::{Attributes, Name};
+use muster_http::body::Fields;
+use muster_http::problem::Problem;
 use utoipa::ToSchema;
 
-use crate::body::Fields;
 use crate::openapi::values;
-use crate::problem::Problem;
 
 /// A person.
 //

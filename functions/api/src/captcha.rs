@@ -18,11 +18,11 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use muster_core::violation::Violation;
+use muster_http::problem::{FieldError, Kind, Problem};
 use rustls::{ClientConfig, RootCertStore};
 use serde::Deserialize;
 
-use crate::body::FORM;
-use crate::problem::{FieldError, Kind, Problem};
+use crate::form::FORM;
 
 /// The longest token: Turnstile's are the longest, with 2,048 characters.
 pub const MAX_TOKEN_BYTES: usize = 4096;

@@ -23,12 +23,12 @@ use muster_core::profile::{
 use muster_core::random::Random;
 use muster_core::table::{Condition, NotCommitted, Table, condition_failed, number, text};
 use muster_core::time::Clock;
+use muster_http::body::{Fields, JSON, MERGE_PATCH, Members, attribute_error};
+use muster_http::problem::Problem;
 use utoipa::ToSchema;
 
-use crate::body::{Fields, JSON, MERGE_PATCH, Members, attribute_error};
 use crate::nudges::Nudges;
 use crate::openapi::values;
-use crate::problem::Problem;
 
 /// The most mails to the old address that a change calls off.
 const MOST_MAILS: usize = 90;

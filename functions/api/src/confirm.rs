@@ -6,16 +6,17 @@ use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use muster_core::token::Token;
+use muster_http::body::{Fields, JSON, is};
+use muster_http::openapi::refusals::{Always, BadBody, BadRequest, Invalid};
+use muster_http::problem::{Kind, Problem, Wire};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::body::{Fields, JSON, form_field, is};
 use crate::confirmations::{Outcome, Standing};
+use crate::form::form_field;
 use crate::openapi::bodies::{LinkToken, LinkTokenForm};
 use crate::openapi::parameters;
-use crate::openapi::refusals::{Always, BadBody, BadRequest, Invalid};
 use crate::page::{Message, Page, Question};
-use crate::problem::{Kind, Problem, Wire};
 use crate::router::Shared;
 
 /// What confirming led to.

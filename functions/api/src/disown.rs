@@ -4,14 +4,14 @@
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
+use muster_http::openapi::refusals::{Always, BadBody};
+use muster_http::problem::Problem;
 
-use crate::body::form_field;
 use crate::confirm::token_in;
+use crate::form::form_field;
 use crate::openapi::bodies::LinkTokenForm;
 use crate::openapi::parameters;
-use crate::openapi::refusals::{Always, BadBody};
 use crate::page::{Disowning, Message, Page};
-use crate::problem::Problem;
 use crate::router::Shared;
 
 /// `GET /not-me?token=`: a page with a button. Changes nothing.

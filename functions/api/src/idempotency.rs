@@ -4,9 +4,9 @@ use axum::http::HeaderMap;
 use muster_core::locale::Locale;
 use muster_core::request::{digest, request_key};
 use muster_core::table::Key;
+use muster_http::problem::{Kind, Problem};
 
 use crate::applicant::Applicant;
-use crate::problem::{Kind, Problem};
 
 const HEADER: &str = "idempotency-key";
 /// What most clients keep to, Stripe's among them.

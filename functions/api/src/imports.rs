@@ -10,18 +10,19 @@ use muster_core::import::{
     import_key,
 };
 use muster_core::table::Table;
+use muster_http::caller::Caller;
+use muster_http::openapi::refusals::{Always, InvalidParameters, WithoutToken};
+use muster_http::path::Id;
+use muster_http::problem::{Kind, Problem};
+use muster_http::query::Parameters;
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use crate::caller::Caller;
 use crate::listing::{self, Page};
 use crate::openapi::parameters::{InPath, Paging};
-use crate::openapi::refusals::{Always, InvalidParameters, NotFound, WithoutToken};
+use crate::openapi::refusals::NotFound;
 use crate::openapi::values;
-use crate::path::Id;
-use crate::problem::{Kind, Problem};
-use crate::query::Parameters;
 use crate::router::Shared;
 
 /// An import.

@@ -13,14 +13,8 @@ use muster_core::failure::Failure;
 use muster_core::ids::ProfileId;
 use muster_core::table::{Item, Table, decode, text};
 use muster_core::violation::Violation;
+use muster_http::query::Parameters;
 use serde::de::DeserializeOwned;
-
-use crate::query::Parameters;
-
-/// The most items of a page unless somebody asks otherwise.
-pub const DEFAULT_LIMIT: usize = 20;
-/// The most items that somebody may ask for.
-pub const MAX_LIMIT: usize = 100;
 
 /// Items that a partition gives beyond its share, so that an uneven spread
 /// does not cost another step.
@@ -48,19 +42,9 @@ impl Page {
     /// Takes `limit` and `cursor`.
     pub fn take(parameters: &mut Parameters) -> Self {
         Self {
-            limit: parameters.optional("limit", limit).unwrap_or(DEFAULT_LIMIT),
+            limit: parameters.limit(),
             after: parameters.optional("cursor", cursor),
         }
-    }
-}
-
-fn limit(text: &str) -> Result<usize, Violation> {
-    match text.parse() {
-        Ok(limit) if (1..=MAX_LIMIT).contains(&limit) => Ok(limit),
-        _ => Err(Violation::new(
-            "invalid_limit",
-            format!("a number from 1 to {MAX_LIMIT}"),
-        )),
     }
 }
 
@@ -191,7 +175,7 @@ impl Shard {
 mod tests {
     use super::*;
 
-    fn page(query: &str) -> Result<Page, crate::problem::Problem> {
+    fn page(query: &str) -> Result<Page, muster_http::problem::Problem> {
         let mut parameters = Parameters::parse(Some(query));
         let page = Page::take(&mut parameters);
         parameters.finish().map(|()| page)

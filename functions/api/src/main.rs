@@ -2,12 +2,12 @@
 
 use lambda_http::tower::ServiceExt;
 use lambda_http::{Adapter, Error, lambda_runtime, tracing};
-use muster_api::gateway::readable;
 use muster_api::router::{Services, router};
 use muster_api::settings::Settings;
 use muster_core::random::Random;
 use muster_core::settings::Variables;
 use muster_core::time::Clock;
+use muster_http::gateway::readable;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

@@ -1,5 +1,6 @@
 //! The OpenAPI document: put together from what the handlers and the wire types
-//! say of themselves, and served at `GET /openapi.json`.
+//! say of themselves, those of other functions too, and served at
+//! `GET /openapi.json`.
 //!
 //! | module | what it describes |
 //! | --- | --- |
@@ -17,17 +18,18 @@ pub mod values;
 
 use axum::http::header;
 use axum::response::IntoResponse;
+use muster_http::body::JSON;
+use muster_http::openapi::refusals as always;
+use muster_http::problem::Wire;
 use serde_json::json;
 use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use crate::body::JSON;
-use crate::problem::Wire;
 use crate::{confirm, disown, imports, profiles, router, signup};
 use refusals as no;
 
-/// The document, as `document` makes it: a test holds the two together.
+/// The document of all functions: a test holds it to what they say.
 const DOCUMENT: &str = include_str!("../openapi.json");
 
 /// As long as a deployment may take to be seen.
@@ -65,13 +67,15 @@ const FOR_FIVE_MINUTES: &str = "public, max-age=300";
         imports::read,
     ),
     components(
-        schemas(Wire, no::GatewayMessage, values::Id, values::EmailAddress, values::ProfileStatus),
+        schemas(
+            Wire, always::GatewayMessage, values::Id, values::EmailAddress, values::ProfileStatus,
+        ),
         responses(
-            no::BadRequest, no::BadHeader, no::Unauthorized, no::Forbidden, no::NotFound,
-            no::MethodNotAllowed, no::Conflict, no::PreconditionFailed, no::TooLarge,
-            no::UnsupportedMediaType, no::Invalid, no::InvalidOrReused, no::InvalidParameters,
-            no::PreconditionRequired, no::Throttled, no::TooManyRequests, no::InternalError,
-            no::Unavailable,
+            always::BadRequest, no::BadHeader, always::Unauthorized, always::Forbidden,
+            no::NotFound, always::MethodNotAllowed, no::Conflict, no::PreconditionFailed,
+            always::TooLarge, always::UnsupportedMediaType, always::Invalid, no::InvalidOrReused,
+            always::InvalidParameters, no::PreconditionRequired, always::Throttled,
+            no::TooManyRequests, always::InternalError, always::Unavailable,
         ),
     ),
     modifiers(&Rest),
@@ -99,6 +103,8 @@ fn operator() -> SecurityScheme {
             "profiles/read": "Read profiles",
             "profiles/write": "Create, change and erase profiles",
             "imports/read": "Follow imports",
+            "operations/read": "Watch the queues and their dead letters",
+            "operations/write": "Redrive and purge dead letters",
         },
     });
     let mut scheme = Http::new(HttpAuthScheme::Bearer);
@@ -124,7 +130,7 @@ fn operator() -> SecurityScheme {
             content_type = "application/json",
             headers(("Cache-Control" = String, description = "It may be kept for a while.")),
         ),
-        no::Always,
+        always::Always,
     ),
 )]
 pub async fn serve() -> impl IntoResponse {
@@ -135,12 +141,9 @@ pub async fn serve() -> impl IntoResponse {
     (headers, DOCUMENT)
 }
 
-/// The document, pretty-printed.
-///
-/// # Errors
-/// None that is known.
-pub fn document() -> Result<String, serde_json::Error> {
-    Document::openapi().to_pretty_json().map(|text| text + "\n")
+/// This function's part of the document.
+pub fn document() -> utoipa::openapi::OpenApi {
+    Document::openapi()
 }
 
 #[cfg(test)]
@@ -151,7 +154,9 @@ mod tests {
     #[test]
     fn the_file_is_what_the_code_says() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.json");
-        let generated = document().unwrap();
+        let mut whole = document();
+        whole.merge(muster_operations::openapi::Document::openapi());
+        let generated = whole.to_pretty_json().unwrap() + "\n";
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
             std::fs::write(&path, &generated).unwrap();
         }

@@ -4,9 +4,9 @@ use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use muster_core::token::Token;
+use muster_http::problem::Problem;
 
 use crate::confirmations::Standing;
-use crate::problem::Problem;
 
 /// Nothing is loaded from anywhere, nobody may frame the page, and its form
 /// goes to us alone. The one style sheet is in the page; its hash would have

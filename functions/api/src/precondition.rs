@@ -2,8 +2,7 @@
 //! not at all (RFC 9110 section 13.1.1).
 
 use axum::http::{HeaderMap, header};
-
-use crate::problem::{Kind, Problem};
+use muster_http::problem::{Kind, Problem};
 
 /// The entity tag of a version.
 pub fn etag(version: u64) -> String {

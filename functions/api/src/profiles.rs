@@ -15,12 +15,18 @@ use muster_core::profile::{
     Dossier, LockItem, ProfileItem, ProfileStatus, Source, lists, lock_key, profile_key,
 };
 use muster_core::violation::Violation;
+use muster_http::caller::Caller;
+use muster_http::openapi::refusals::{
+    Always, BadBody, BadRequest, Invalid, InvalidParameters, WithoutToken,
+};
+use muster_http::path::Id;
+use muster_http::problem::{Kind, Problem};
+use muster_http::query::Parameters;
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::applicant::Applicant;
-use crate::caller::Caller;
 use crate::changes::{NotChanged, Patch};
 use crate::idempotency::RequestKey;
 use crate::listing::{self, Found, Page};
@@ -28,14 +34,10 @@ use crate::openapi::parameters::{
     ExpectedVersion, ExpectedVersionIfAny, Filter, IdempotencyKey, InPath, Paging,
 };
 use crate::openapi::refusals::{
-    Always, BadBody, BadHeader, BadRequest, Conflict, Invalid, InvalidOrReused, InvalidParameters,
-    NotFound, PreconditionFailed, PreconditionRequired, WithoutToken,
+    BadHeader, Conflict, InvalidOrReused, NotFound, PreconditionFailed, PreconditionRequired,
 };
 use crate::openapi::values;
-use crate::path::Id;
 use crate::precondition::{IfMatch, changed, etag};
-use crate::problem::{Kind, Problem};
-use crate::query::Parameters;
 use crate::registry::NotStored;
 use crate::router::{Services, Shared};
 

@@ -23,11 +23,10 @@ use muster_core::failure::Failure;
 use muster_core::random::Random;
 use muster_core::table::{Condition, Item, Key, Table, Updated, number, run};
 use muster_core::time::{Clock, Time};
+use muster_http::problem::{Kind, Problem};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use tokio::sync::OnceCell;
-
-use crate::problem::{Kind, Problem};
 
 /// How long the requests of one network address are counted together.
 const WINDOW: Duration = Duration::from_secs(10 * 60);

@@ -1,30 +1,23 @@
 //! The routes, and what they share.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::Method;
-use axum::middleware::{Next, from_fn};
-use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use futures_util::FutureExt;
 use muster_core::aws::SdkConfig;
 use muster_core::random::Random;
 use muster_core::table::Table;
 use muster_core::time::Clock;
+use muster_http::frame::framed;
+use muster_http::openapi::refusals::Always;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::caller::request_id;
 use crate::captcha::Captcha;
 use crate::changes::Changes;
 use crate::confirmations::Confirmations;
-use crate::gateway::as_it_came;
 use crate::nudges::Nudges;
-use crate::openapi::{self, refusals::Always};
-use crate::problem::{Kind, Problem};
+use crate::openapi;
 use crate::rates::Rates;
 use crate::registry::Registry;
 use crate::settings::Settings;
@@ -100,7 +93,7 @@ impl Services {
 /// All routes. Which of them need a token, and with which scope, is the
 /// gateway's business: `template.yaml` says it.
 pub fn router(services: Services) -> Router {
-    Router::new()
+    let routes = Router::new()
         .route("/health", get(health))
         .route("/openapi.json", get(openapi::serve))
         .route("/signup", post(signup::sign_up))
@@ -115,33 +108,8 @@ pub fn router(services: Services) -> Router {
                 .delete(profiles::erase),
         )
         .route("/imports", get(imports::list))
-        .route("/imports/{id}", get(imports::read))
-        .method_not_allowed_fallback(method_not_allowed)
-        .fallback(not_found)
-        // The body is in memory already, and how long it may be is said where
-        // it is read: as a problem, like everything else.
-        .layer(DefaultBodyLimit::disable())
-        .layer(from_fn(as_it_came))
-        .layer(from_fn(own_up))
-        .with_state(Arc::new(services))
-}
-
-/// Whatever goes wrong on our side is answered as a problem, with the name of
-/// the request: also a panic.
-async fn own_up(request: Request, next: Next) -> Response {
-    let id = request_id(request.extensions());
-    let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-    let response = answer.unwrap_or_else(|_| {
-        tracing::error!("a request made its handler panic");
-        Problem::internal().into_response()
-    });
-    let problem = response.extensions().get::<Problem>();
-    match (problem, id) {
-        (Some(problem), Some(id)) if response.status().is_server_error() => {
-            problem.clone().of_request(id).into_response()
-        }
-        _ => response,
-    }
+        .route("/imports/{id}", get(imports::read));
+    framed(routes).with_state(Arc::new(services))
 }
 
 /// It runs.
@@ -170,17 +138,6 @@ enum HealthStatus {
 async fn health() -> Json<Health> {
     let status = HealthStatus::Ok;
     Json(Health { status })
-}
-
-async fn not_found() -> Problem {
-    Problem::new(Kind::NotFound, "there is nothing at this address")
-}
-
-async fn method_not_allowed(method: Method) -> Problem {
-    Problem::new(
-        Kind::MethodNotAllowed,
-        format!("{method} cannot be done here; the Allow header says what can"),
-    )
 }
 
 #[cfg(test)]
@@ -284,7 +241,7 @@ mod tests {
             let methods: BTreeSet<_> = allow.to_lowercase().split(',').map(str::to_owned).collect();
             routes.insert(path.to_owned(), methods);
         }
-        let document: Value = serde_json::from_str(&openapi::document().unwrap()).unwrap();
+        let document: Value = serde_json::to_value(openapi::document()).unwrap();
         let mut documented = BTreeMap::new();
         for (path, operations) in document["paths"].as_object().unwrap() {
             let mut methods: BTreeSet<_> =

@@ -7,18 +7,20 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use muster_core::email::Email;
+use muster_http::body::{Fields, JSON, is};
+use muster_http::caller::Origin;
+use muster_http::openapi::refusals::{Always, BadBody, BadRequest, Invalid};
+use muster_http::problem::{Problem, Wire};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::applicant::Applicant;
-use crate::body::{Fields, JSON, form_field, is};
-use crate::caller::Origin;
 use crate::captcha;
+use crate::form::form_field;
 use crate::language;
 use crate::openapi::bodies::{Resend, ResendForm, SignUp};
-use crate::openapi::refusals::{Always, BadBody, BadRequest, Invalid, TooManyRequests};
+use crate::openapi::refusals::TooManyRequests;
 use crate::page::{Message, Page};
-use crate::problem::{Problem, Wire};
 use crate::router::Shared;
 
 /// The request was taken. What comes of it, only the address's owner is told.

@@ -41,10 +41,10 @@ use muster_core::profile::{
 use muster_core::random::Random;
 use muster_core::table::{Condition, Item, Key, NotCommitted, Table, decode, number, text};
 use muster_core::time::{Clock, Time};
+use muster_http::problem::Problem;
 
 use crate::applicant::Applicant;
 use crate::nudges::Nudges;
-use crate::problem::Problem;
 use crate::rates::{AddressRate, Rates};
 
 /// How often a request looks again when another one came in between.

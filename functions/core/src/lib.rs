@@ -16,6 +16,8 @@
 //! | [`erasure`] | a profile and all that belongs to it, removed |
 //! | [`table`], [`failure`] | typed access to the table; what an AWS error means to the caller |
 //! | [`message`], [`batch`] | what travels through the queues, and how a batch of it is answered |
+//! | [`upload`] | what the import queue asks for, of which some comes from S3 |
+//! | [`report`], [`step`] | what SES reports of a mail, and where that moves it |
 //! | [`object`] | an uploaded file, pinned to the version that was announced |
 //! | [`records`], [`header`] | CSV cut into records at exact byte offsets; what its columns mean |
 
@@ -37,9 +39,12 @@ pub mod person;
 pub mod profile;
 pub mod random;
 pub mod records;
+pub mod report;
 pub mod request;
 pub mod settings;
+pub mod step;
 pub mod table;
 pub mod time;
 pub mod token;
+pub mod upload;
 pub mod violation;

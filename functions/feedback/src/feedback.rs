@@ -18,12 +18,12 @@ use muster_core::failure::Failure;
 use muster_core::mail::{MailItem, MailStatus, REMINDER};
 use muster_core::profile::{Dossier, ProfileItem, ProfileStatus, list, lock_key, profile_key};
 use muster_core::random::Random;
+use muster_core::report::{Event, NotAnEvent};
+use muster_core::step::Step;
 use muster_core::table::{Condition, NotCommitted, Table, encode_value, number, text};
 use muster_core::time::Clock;
 
-use crate::event::{Event, NotAnEvent};
 use crate::settings::Settings;
-use crate::step::Step;
 
 /// How often an event looks again when something else came in between.
 const TRIES: u32 = 4;

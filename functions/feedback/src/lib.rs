@@ -8,11 +8,7 @@
 //!
 //! | module | what it holds |
 //! | --- | --- |
-//! | [`event`] | an event, read off its message |
-//! | [`step`] | where it moves a mail |
-//! | [`feedback`] | and its profile, if nothing more is to go there |
+//! | [`feedback`] | what becomes of an event: [`muster_core::report`] reads it, [`muster_core::step`] says where it moves its mail |
 
-pub mod event;
 pub mod feedback;
 pub mod settings;
-pub mod step;

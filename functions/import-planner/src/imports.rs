@@ -18,9 +18,9 @@ use muster_core::table::{
     run, text,
 };
 use muster_core::time::{Clock, Time};
+use muster_core::upload::Upload;
 
 use crate::cutter::{Cut, Totals};
-use crate::event::Upload;
 
 /// How long nobody else may plan an import, renewed with every chunk: long
 /// enough to read 8 MiB, short enough that a planner that died is followed
@@ -287,7 +287,7 @@ impl Imports {
 /// The item of an import that nobody has looked into yet.
 pub fn new_import(upload: &Upload, now: Time) -> ImportItem {
     let object = &upload.object;
-    let id = ImportId::of_event(&object.bucket, &object.key, &upload.sequencer);
+    let id = upload.import_id();
     ImportItem {
         id,
         bucket: object.bucket.clone(),

@@ -2,13 +2,11 @@
 //!
 //! | module | what it holds |
 //! | --- | --- |
-//! | [`event`] | what the import queue asks for |
 //! | [`planner`] | what becomes of an event |
 //! | [`imports`] | the import's item: recorded once, leased, planned or failed |
 //! | [`cutter`] | where a file can be cut |
 
 pub mod cutter;
-pub mod event;
 pub mod imports;
 pub mod planner;
 pub mod settings;

@@ -25,9 +25,9 @@ use muster_core::object::{Opened, Unread, s3_client};
 use muster_core::random::Random;
 use muster_core::table::Table;
 use muster_core::time::Clock;
+use muster_core::upload::{self, Asked, NotAnEvent, Upload};
 
 use crate::cutter::{Cut, Cutter, Limits, Totals};
-use crate::event::{self, Asked, NotAnEvent, Upload};
 use crate::imports::{Claim, Imports, NotPlanned, Plan, Recorded, new_import};
 use crate::settings::Settings;
 
@@ -135,7 +135,7 @@ impl Planner {
     }
 
     async fn event(&self, body: &str) -> Result<(), Unanswered> {
-        match event::read(body)? {
+        match upload::read(body)? {
             Asked::Plan(id) => self.plan_if_ours(id).await,
             Asked::Uploads(uploads) => {
                 for upload in uploads {

@@ -1,17 +1,12 @@
 //! The API and the inbox of a running stack, for the demo and the system tests.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
-
+use muster_cli::http;
+use muster_cli::trouble::{OrTrouble, Trouble};
 use reqwest::{Method, RequestBuilder};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::environment::Environment;
-use crate::trouble::{OrTrouble, Trouble};
-
-/// The first request to a function starts its process.
-const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A client of one stack.
 #[derive(Debug, Clone)]
@@ -60,15 +55,7 @@ impl Client {
     /// When the environment is not complete.
     pub fn new(environment: &Environment) -> Result<Self, Trouble> {
         let api = environment.get("MUSTER_API_URL")?.to_owned();
-        let mut http = reqwest::Client::builder().timeout(TIMEOUT);
-        if let Some((host, port)) = local_host(&api) {
-            // `*.localhost` is this machine (RFC 6761), but glibc does not know.
-            http = http.resolve(host, SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-        }
-        let http = http.build().or_trouble(
-            "the HTTP client cannot be made",
-            "This is a bug: please report it.",
-        )?;
+        let http = http::client(&api)?;
         Ok(Self {
             http,
             api,
@@ -129,14 +116,6 @@ fn parse_mails(mut answer: Value) -> Result<Vec<Mail>, serde_json::Error> {
     Ok(accounts.into_values().flatten().collect())
 }
 
-/// Host and port of an address under `localhost`.
-fn local_host(url: &str) -> Option<(&str, u16)> {
-    let authority = url.strip_prefix("http://")?.split('/').next()?;
-    let (host, port) = authority.split_once(':')?;
-    let port = port.parse().ok()?;
-    host.ends_with(".localhost").then_some((host, port))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,15 +134,5 @@ mod tests {
         );
         assert_eq!(mails[0].token(), Some("a.1.b"));
         assert_eq!(parse_mails(json!({"messages": {}})).unwrap(), []);
-    }
-
-    #[test]
-    fn only_names_under_localhost_are_resolved_by_us() {
-        assert_eq!(
-            local_host("http://a.execute-api.localhost:4566"),
-            Some(("a.execute-api.localhost", 4566))
-        );
-        assert_eq!(local_host("http://127.0.0.1:4566/x"), None);
-        assert_eq!(local_host("https://a.example.com"), None);
     }
 }

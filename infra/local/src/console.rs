@@ -5,8 +5,7 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-
-use crate::trouble::Trouble;
+use muster_cli::trouble::Trouble;
 
 /// Standard output, and whether a person watches it.
 #[derive(Debug)]

@@ -7,12 +7,12 @@ mod signup;
 
 use std::time::Duration;
 
+use muster_cli::trouble::Trouble;
 use tokio::time::{Instant, sleep};
 
 use crate::client::Client;
 use crate::console::Console;
 use crate::place::Place;
-use crate::trouble::Trouble;
 use crate::up;
 
 const POLL: Duration = Duration::from_millis(250);

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::process::Stdio;
 
+use muster_cli::trouble::{OrTrouble, Trouble};
 use serde::Deserialize;
 use tokio::process::Command;
 
 use crate::place::{CREDENTIAL, Place, REGION, last_lines};
-use crate::trouble::{OrTrouble, Trouble};
 
 /// The stack's name in `samconfig.toml`.
 const STACK: &str = "muster";

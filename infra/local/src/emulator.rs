@@ -11,11 +11,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use muster_cli::http;
+use muster_cli::trouble::{OrTrouble, Trouble};
 use tokio::time::{Instant, sleep};
 
 use crate::console::Console;
 use crate::place::{CREDENTIAL, Place, REGION, last_lines};
-use crate::trouble::{OrTrouble, Trouble};
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(15);
@@ -156,10 +157,11 @@ async fn wait_until_healthy(place: &Place) -> Result<(), Trouble> {
 /// LocalStack answers to the same path.
 async fn answers(endpoint: &str) -> bool {
     let health = format!("{endpoint}/_localstack/health");
-    let request = reqwest::Client::new()
-        .get(health)
-        .timeout(Duration::from_secs(2));
-    request
+    let Ok(http) = http::client(endpoint) else {
+        return false;
+    };
+    http.get(health)
+        .timeout(Duration::from_secs(2))
         .send()
         .await
         .is_ok_and(|response| response.status().is_success())

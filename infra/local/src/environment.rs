@@ -6,13 +6,14 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use muster_cli::machine::Machine;
+use muster_cli::trouble::{OrTrouble, Trouble};
+
 use crate::deployment::Outputs;
-use crate::operator::Machine;
 use crate::place::{CREDENTIAL, Place, REGION};
-use crate::trouble::{OrTrouble, Trouble};
 
 /// Which variable has which output of the template.
-const FROM_OUTPUTS: [(&str, &str); 20] = [
+const FROM_OUTPUTS: [(&str, &str); 21] = [
     ("MUSTER_API_URL", "ApiUrl"),
     ("MUSTER_TABLE", "TableName"),
     ("MUSTER_UPLOADS_BUCKET", "UploadsBucketName"),
@@ -36,6 +37,7 @@ const FROM_OUTPUTS: [(&str, &str); 20] = [
     ("MUSTER_SWEEPER_FUNCTION", "SweeperFunctionName"),
     ("MUSTER_FEEDBACK_FUNCTION", "FeedbackFunctionName"),
     ("MUSTER_CONFIGURATION_SET", "ConfigurationSetName"),
+    ("MUSTER_OPERATIONS_FUNCTION", "OperationsFunctionName"),
 ];
 
 /// The variables, in the order they are written.

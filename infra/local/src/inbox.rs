@@ -1,10 +1,11 @@
 //! `make inbox`
 
+use muster_cli::trouble::Trouble;
+
 use crate::client::{Client, Mail};
 use crate::console::Console;
 use crate::environment::Environment;
 use crate::place::Place;
-use crate::trouble::Trouble;
 
 /// Shows every mail that was sent, newest last.
 ///

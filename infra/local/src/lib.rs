@@ -10,7 +10,7 @@
 //! | [`environment`] | `.local/env`: what others need to know of the stack |
 //! | [`client`] | the API and the inbox, for the demo and the system tests |
 //! | [`up`], [`inbox`], [`demo`] | the verbs |
-//! | [`console`], [`trouble`] | how it speaks |
+//! | [`console`] | how it speaks |
 
 pub mod client;
 pub mod console;
@@ -21,5 +21,4 @@ pub mod environment;
 pub mod inbox;
 pub mod operator;
 pub mod place;
-pub mod trouble;
 pub mod up;

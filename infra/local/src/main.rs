@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use muster_cli::trouble::Trouble;
 use muster_local::console::Console;
 use muster_local::place::Place;
-use muster_local::trouble::Trouble;
 use muster_local::{demo, emulator, inbox, up};
 
 /// Muster on this machine, without AWS and without Docker.

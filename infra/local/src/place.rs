@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::trouble::{OrTrouble, Trouble};
+use muster_cli::trouble::{OrTrouble, Trouble};
 
 const DEFAULT_PORT: u16 = 4566;
 

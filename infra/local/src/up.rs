@@ -2,6 +2,7 @@
 
 use aws_sdk_sesv2::Client;
 use aws_sdk_sesv2::error::ProvideErrorMetadata;
+use muster_cli::trouble::{OrTrouble, Trouble};
 use muster_core::aws::AwsSettings;
 use muster_core::settings::Variables;
 
@@ -9,9 +10,8 @@ use crate::console::Console;
 use crate::deployment::deploy;
 use crate::emulator;
 use crate::environment::Environment;
-use crate::operator::Machine;
+use crate::operator;
 use crate::place::{CREDENTIAL, Place, REGION};
-use crate::trouble::{OrTrouble, Trouble};
 
 /// `SenderAddress` of the `local` environment in `samconfig.toml`.
 const SENDER: &str = "muster@example.com";
@@ -33,7 +33,7 @@ pub async fn up(place: &Place, console: &Console) -> Result<Environment, Trouble
         .step("Deploying template.yaml", deploy(place))
         .await?;
     verify_sender(place).await?;
-    let machine = Machine::find(place, &outputs).await?;
+    let machine = operator::machine(place, &outputs).await?;
     let environment = Environment::of(place, &outputs, &machine).await?;
     environment.write(&place.file("env"))?;
     Ok(environment)

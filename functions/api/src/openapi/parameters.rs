@@ -1,34 +1,17 @@
 //! The parameters of requests.
 
 use muster_core::request::LIFETIME;
-use serde_json::{Value, json};
-use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Ref, Schema, Type};
-use utoipa::openapi::{RefOr, Required};
-use utoipa::{IntoParams, ToSchema};
+use muster_http::openapi::parameters::{limit, parameter};
+use serde_json::json;
+use utoipa::ToSchema;
+use utoipa::openapi::Required;
+use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Ref, Type};
 
 use super::values::{EmailAddress, Id, ProfileStatus};
 use crate::idempotency;
-use crate::listing::{DEFAULT_LIMIT, MAX_LIMIT};
 
-/// Types that stand for parameters, each with the functions that describe them.
-macro_rules! parameters {
-    ($($(#[$doc:meta])* $name:ident: [$($parameter:expr),*],)*) => {
-        $(
-            $(#[$doc])*
-            #[derive(Debug)]
-            pub struct $name;
-
-            impl IntoParams for $name {
-                fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-                    vec![$($parameter.build()),*]
-                }
-            }
-        )*
-    };
-}
-
-parameters! {
+muster_http::parameters! {
     /// Which profile or import.
     InPath: [id()],
     /// Which page of a list.
@@ -45,20 +28,6 @@ parameters! {
     LinkToken: [token()],
 }
 
-fn parameter(
-    name: &str,
-    place: ParameterIn,
-    schema: impl Into<RefOr<Schema>>,
-    example: Value,
-) -> ParameterBuilder {
-    ParameterBuilder::new()
-        .name(name)
-        .parameter_in(place)
-        .required(Required::False)
-        .schema(Some(schema))
-        .example(Some(example))
-}
-
 fn reference<T: ToSchema>() -> Ref {
     Ref::from_schema_name(T::name())
 }
@@ -66,16 +35,6 @@ fn reference<T: ToSchema>() -> Ref {
 fn id() -> ParameterBuilder {
     let example = json!("019aafb0-0000-7000-8000-000000000000");
     parameter("id", ParameterIn::Path, reference::<Id>(), example).required(Required::True)
-}
-
-fn limit() -> ParameterBuilder {
-    let schema = ObjectBuilder::new()
-        .schema_type(Type::Integer)
-        .minimum(Some(1))
-        .maximum(Some(MAX_LIMIT))
-        .default(Some(json!(DEFAULT_LIMIT)));
-    parameter("limit", ParameterIn::Query, schema, json!(DEFAULT_LIMIT))
-        .description(Some("The most items that the answer is to have."))
 }
 
 fn cursor() -> ParameterBuilder {

@@ -1,6 +1,6 @@
 //! The values that bodies, parameters and answers are made of. Their types are
 //! muster-core's, which knows nothing of OpenAPI, so they are described here;
-//! the numbers are its own.
+//! the numbers are its own. (Those of every function are muster-http's.)
 
 use muster_core::email::MAX_EMAIL_BYTES;
 use muster_core::import::{Confirm, ImportStatus};
@@ -10,12 +10,13 @@ use muster_core::person::{
     MAX_NAME_CHARS,
 };
 use muster_core::profile::Source;
+pub use muster_http::openapi::values::{Id, Time};
+use muster_http::openapi::values::{choice, string};
 use serde_json::json;
+use utoipa::openapi::Schema;
 use utoipa::openapi::schema::{
     AdditionalProperties, ObjectBuilder, SchemaFormat, SchemaType, Type,
 };
-use utoipa::openapi::{KnownFormat, RefOr, Schema};
-use utoipa::{PartialSchema, ToSchema};
 
 use crate::captcha::MAX_TOKEN_BYTES;
 use crate::profiles::LISTED;
@@ -51,26 +52,7 @@ const ATTRIBUTE_VALUE: &str = r"^[^\u0000]*$";
 /// text around. Inside a class of a pattern.
 const FORBIDDEN: &str = r"\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069";
 
-/// Types that stand for a schema, each with the function that describes it.
-macro_rules! values {
-    ($($(#[$doc:meta])* $name:ident: $schema:expr,)*) => {
-        $(
-            $(#[$doc])*
-            #[derive(Debug)]
-            pub struct $name;
-
-            impl PartialSchema for $name {
-                fn schema() -> RefOr<Schema> {
-                    $schema.into()
-                }
-            }
-
-            impl ToSchema for $name {}
-        )*
-    };
-}
-
-values! {
+muster_http::values! {
     /// [`muster_core::email::Email`]
     EmailAddress: email_address(),
     /// [`muster_core::person::Name`]
@@ -83,10 +65,6 @@ values! {
     AttributeChanges: attribute_changes(),
     /// [`crate::captcha::token`]
     Captcha: captcha(),
-    /// [`muster_core::ids`]
-    Id: id(),
-    /// [`muster_core::time::Time`]
-    Time: time(),
     /// [`muster_core::profile::ProfileStatus`]
     ProfileStatus: profile_status(),
     /// [`muster_core::profile::Source`]
@@ -95,10 +73,6 @@ values! {
     ImportState: import_state(),
     /// [`muster_core::import::Confirm`]
     ImportConfirm: import_confirm(),
-}
-
-fn string() -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::String)
 }
 
 fn email_address() -> ObjectBuilder {
@@ -193,31 +167,6 @@ fn captcha() -> ObjectBuilder {
             "What the widget of the captcha gave: reCAPTCHA, hCaptcha, Turnstile or what else the \
              deployment names.",
         ))
-}
-
-fn id() -> ObjectBuilder {
-    string()
-        .format(Some(SchemaFormat::Custom("uuid".to_owned())))
-        .examples([json!("019aafb0-0000-7000-8000-000000000000")])
-        .description(Some(
-            "A UUID, with hyphens and in lower case: no other spelling names the same thing.",
-        ))
-}
-
-fn time() -> ObjectBuilder {
-    string()
-        .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
-        .examples([json!("2026-11-24T08:00:00.000Z")])
-        .description(Some(
-            "RFC 3339, in UTC, always with milliseconds: the texts sort as the moments do.",
-        ))
-}
-
-fn choice<const N: usize>(choices: [(&'static str, &str); N]) -> ObjectBuilder {
-    let lines = choices.map(|(name, meaning)| format!("- `{name}`: {meaning}"));
-    string()
-        .enum_values(Some(choices.map(|(name, _)| name)))
-        .description(Some(lines.join("\n")))
 }
 
 fn profile_status() -> ObjectBuilder {

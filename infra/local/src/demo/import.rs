@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use aws_sdk_s3::Client as S3;
+use muster_cli::trouble::{OrTrouble, Trouble};
 use muster_core::object::s3_client;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -10,7 +11,6 @@ use serde_json::{Value, json};
 use super::Stage;
 use super::people::People;
 use crate::environment::Environment;
-use crate::trouble::{OrTrouble, Trouble};
 use crate::up::aws_settings;
 
 const ROWS: usize = 20_000;

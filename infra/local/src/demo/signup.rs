@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use muster_cli::trouble::{OrTrouble, Trouble};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
 use super::Stage;
 use crate::inbox::show_mail;
-use crate::trouble::{OrTrouble, Trouble};
 
 const MAIL_LIMIT: Duration = Duration::from_secs(60);
 

@@ -6,9 +6,9 @@
 
 use std::collections::HashMap;
 
+use crate::message::MailNudge;
+use crate::time::Time;
 use jiff::Timestamp;
-use muster_core::message::MailNudge;
-use muster_core::time::Time;
 use serde::Deserialize;
 
 /// The longest reason that is kept, in characters: what a mail server has to
@@ -242,47 +242,47 @@ mod tests {
 
     #[test]
     fn every_event_that_was_asked_for_is_understood() {
-        assert_eq!(news(include_str!("../fixtures/send.json")), News::Sent);
+        assert_eq!(news(include_str!("../fixtures/ses/send.json")), News::Sent);
         assert_eq!(
-            news(include_str!("../fixtures/delivery.json")),
+            news(include_str!("../fixtures/ses/delivery.json")),
             News::Delivered
         );
         assert_eq!(
-            news(include_str!("../fixtures/delivery-delay.json")),
+            news(include_str!("../fixtures/ses/delivery-delay.json")),
             News::Delayed("MailboxFull: smtp; 452 4.2.2 mailbox full".to_owned())
         );
         assert_eq!(
-            news(include_str!("../fixtures/bounce-permanent.json")),
+            news(include_str!("../fixtures/ses/bounce-permanent.json")),
             News::Bounced {
                 permanent: true,
                 reason: "Permanent/General: smtp; 550 5.1.1 user unknown".to_owned()
             }
         );
         assert_eq!(
-            news(include_str!("../fixtures/bounce-transient.json")),
+            news(include_str!("../fixtures/ses/bounce-transient.json")),
             News::Bounced {
                 permanent: false,
                 reason: "Transient/MailboxFull: smtp; 452 4.2.2 mailbox full".to_owned()
             }
         );
         assert_eq!(
-            news(include_str!("../fixtures/complaint.json")),
+            news(include_str!("../fixtures/ses/complaint.json")),
             News::Complained("complaint: abuse".to_owned())
         );
         assert_eq!(
-            news(include_str!("../fixtures/reject.json")),
+            news(include_str!("../fixtures/ses/reject.json")),
             News::Rejected("rejected: Bad content".to_owned())
         );
     }
 
     #[test]
     fn what_is_no_event_of_ours_is_said_to_be_none() {
-        let send = include_str!("../fixtures/send.json");
+        let send = include_str!("../fixtures/ses/send.json");
         for (other, says) in [
             ("{}".to_owned(), "missing field `detail`"),
             ("no JSON".to_owned(), "not an event of SES"),
             (
-                include_str!("../fixtures/open.json").to_owned(),
+                include_str!("../fixtures/ses/open.json").to_owned(),
                 "unknown variant `Open`",
             ),
             (
@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn a_long_reason_is_cut() {
-        let bounce = include_str!("../fixtures/bounce-permanent.json");
+        let bounce = include_str!("../fixtures/ses/bounce-permanent.json");
         let long = bounce.replace("user unknown", &"ä".repeat(5000));
         let News::Bounced { reason, .. } = Event::parse(&long).unwrap().news else {
             panic!("no bounce");

@@ -15,8 +15,6 @@ pub const MAX_BODY_BYTES: usize = 16 * 1024;
 
 /// The type of a body that describes something whole.
 pub const JSON: &str = "application/json";
-/// The type of a body that a page's form sends.
-pub const FORM: &str = "application/x-www-form-urlencoded";
 /// The type of a body that says what changes: RFC 7396.
 pub const MERGE_PATCH: &str = "application/merge-patch+json";
 
@@ -108,6 +106,18 @@ impl Fields {
         }
     }
 
+    /// A field of any shape that may be missing.
+    pub fn value<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(Value) -> Result<T, Violation>,
+    ) -> Option<T> {
+        let value = self.fields.remove(name)?;
+        parse(value)
+            .map_err(|violation| self.refuse(&[name], violation))
+            .ok()
+    }
+
     fn text<T>(
         &mut self,
         name: &'static str,
@@ -165,7 +175,13 @@ impl Fields {
         Some(Some(members))
     }
 
-    fn refuse(&mut self, path: &[&str], violation: Violation) {
+    /// Whether no field has broken a rule so far.
+    pub const fn is_fine(&self) -> bool {
+        self.errors.is_empty()
+    }
+
+    /// Notes that a field breaks a rule.
+    pub fn refuse(&mut self, path: &[&str], violation: Violation) {
         self.errors.push(FieldError::at(pointer(path), violation));
     }
 
@@ -206,31 +222,11 @@ fn not_a_text() -> Violation {
     Violation::new("wrong_type", "an attribute's value must be a string")
 }
 
-/// A field of a form's body.
+/// Whether a body is one that we read at all.
 ///
 /// # Errors
-/// 415 for what is no form, 413 for one that is too long.
-pub fn form_field(
-    headers: &HeaderMap,
-    body: &Bytes,
-    name: &str,
-) -> Result<Option<String>, Problem> {
-    if !is(FORM, headers) {
-        return Err(Problem::new(
-            Kind::UnsupportedMediaType,
-            format!("send the body as {FORM}"),
-        ));
-    }
-    not_too_long(body)?;
-    let mut given = form_urlencoded::parse(body).filter(|(given, _)| given == name);
-    // Which of two is meant, nobody knows.
-    Ok(match (given.next(), given.next()) {
-        (Some((_, value)), None) => Some(value.into_owned()),
-        _ => None,
-    })
-}
-
-fn not_too_long(body: &Bytes) -> Result<(), Problem> {
+/// 413 for one that is too long.
+pub fn not_too_long(body: &Bytes) -> Result<(), Problem> {
     if body.len() > MAX_BODY_BYTES {
         return Err(Problem::new(
             Kind::TooLarge,

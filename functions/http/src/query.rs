@@ -4,6 +4,11 @@ use muster_core::violation::Violation;
 
 use crate::problem::{FieldError, Problem};
 
+/// The most items of a list unless somebody asks otherwise.
+pub const DEFAULT_LIMIT: usize = 20;
+/// The most items that somebody may ask for.
+pub const MAX_LIMIT: usize = 100;
+
 /// The parameters of a request, taken one by one.
 #[derive(Debug)]
 pub struct Parameters {
@@ -44,6 +49,11 @@ impl Parameters {
             .ok()
     }
 
+    /// Takes `limit`: how many items a list is to have.
+    pub fn limit(&mut self) -> usize {
+        self.optional("limit", limit).unwrap_or(DEFAULT_LIMIT)
+    }
+
     /// The end of the taking.
     ///
     /// # Errors
@@ -58,6 +68,16 @@ impl Parameters {
         } else {
             Err(Problem::invalid(self.errors))
         }
+    }
+}
+
+fn limit(text: &str) -> Result<usize, Violation> {
+    match text.parse() {
+        Ok(limit) if (1..=MAX_LIMIT).contains(&limit) => Ok(limit),
+        _ => Err(Violation::new(
+            "invalid_limit",
+            format!("a number from 1 to {MAX_LIMIT}"),
+        )),
     }
 }
 

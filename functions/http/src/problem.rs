@@ -223,7 +223,7 @@ impl Problem {
     }
 
     /// What goes over the wire.
-    pub(crate) fn wire(&self) -> Wire<'_> {
+    pub fn wire(&self) -> Wire<'_> {
         let (status, slug, title) = self.kind.describe();
         Wire {
             r#type: format!("urn:muster:problem:{slug}"),
@@ -239,7 +239,7 @@ impl Problem {
 /// Problem details (RFC 9457): what is wrong, for programs and for people.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
-pub(crate) struct Wire<'a> {
+pub struct Wire<'a> {
     /// Which kind of problem; `urn:muster:problem:` and a name that stays what
     /// it is.
     #[schema(format = "uri", examples("urn:muster:problem:not-found"))]

@@ -4,9 +4,9 @@
 //! Events come at least once and in any order; their keys are form-encoded;
 //! setting the notification up sends an `s3:TestEvent`, which is none.
 
-use muster_core::ids::ImportId;
-use muster_core::message::PlanNudge;
-use muster_core::object::Object;
+use crate::ids::ImportId;
+use crate::message::PlanNudge;
+use crate::object::Object;
 use serde::Deserialize;
 
 /// Sequencers are hexadecimal and of different lengths; two of one key compare
@@ -23,6 +23,13 @@ pub struct Upload {
     pub size: u64,
     /// S3's order of the events for this key, padded so that it sorts as text.
     pub sequencer: String,
+}
+
+impl Upload {
+    /// The import that it becomes.
+    pub fn import_id(&self) -> ImportId {
+        ImportId::of_event(&self.object.bucket, &self.object.key, &self.sequencer)
+    }
 }
 
 /// A message that is no S3 event.
@@ -171,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_real_event_is_read() {
-        let found = uploads(include_str!("../fixtures/object-created.json")).unwrap();
+        let found = uploads(include_str!("../fixtures/s3/object-created.json")).unwrap();
         assert_eq!(
             found,
             [Upload {
@@ -189,14 +196,14 @@ mod tests {
     #[test]
     fn a_test_event_announces_nothing() {
         assert_eq!(
-            uploads(include_str!("../fixtures/test-event.json")).unwrap(),
+            uploads(include_str!("../fixtures/s3/test-event.json")).unwrap(),
             []
         );
     }
 
     #[test]
     fn deletions_and_folders_are_not_uploads() {
-        let event = include_str!("../fixtures/object-created.json");
+        let event = include_str!("../fixtures/s3/object-created.json");
         let removed = event.replace("ObjectCreated:Put", "ObjectRemoved:Delete");
         assert_eq!(uploads(&removed).unwrap(), []);
         let folder = event.replace("more.csv", "more/");

@@ -11,9 +11,9 @@
 //! sent it died, or does not know it yet: the event saves it from going again.
 //! One that was given up meanwhile went all the same, and says so.
 
-use muster_core::mail::{MailItem, MailStatus};
+use crate::mail::{MailItem, MailStatus};
 
-use crate::event::News;
+use crate::report::News;
 
 /// A move of a mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

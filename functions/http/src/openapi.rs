@@ -1,0 +1,11 @@
+//! What the OpenAPI document says of every function alike.
+//!
+//! | module | what it describes |
+//! | --- | --- |
+//! | [`values`] | ids and times |
+//! | [`parameters`] | how long a list is to be |
+//! | [`refusals`] | what comes instead of what was asked for |
+
+pub mod parameters;
+pub mod refusals;
+pub mod values;

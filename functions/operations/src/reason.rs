@@ -1,0 +1,262 @@
+//! Why a message became a dead letter, as far as the table knows.
+
+use muster_core::failure::Failure;
+use muster_core::ids::ImportId;
+use muster_core::import::{ChunkItem, ImportItem, ObjectItem, chunk_key, import_key, object_key};
+use muster_core::mail::{MailItem, mail_key};
+use muster_core::message::{ChunkNudge, MailNudge};
+use muster_core::report::Event;
+use muster_core::step::Step;
+use muster_core::table::Table;
+use muster_core::time::Time;
+use muster_core::upload::{self, Asked, Upload};
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use crate::openapi;
+use crate::settings::Content;
+
+/// What is known of a dead letter's failure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = DeadLetterReason, examples(Reason::example))]
+pub struct Reason {
+    #[schema(value_type = openapi::ReasonCode)]
+    code: Code,
+    /// The same for people, with what was said of the last attempt.
+    detail: String,
+    /// What the mail or the import that it is about is at, if it is about one.
+    #[schema(required)]
+    status: Option<&'static str>,
+    /// How often the mail was tried, if it is a mail.
+    #[schema(required)]
+    attempts: Option<u32>,
+}
+
+/// Which kind of reason: what to do about it depends on nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// The message is none of this queue's.
+    Undecodable,
+    /// What it is about is not there.
+    Gone,
+    /// What it asks for is over, one way or the other.
+    Settled,
+    /// What it asks for is still to be done.
+    Unfinished,
+}
+
+impl Code {
+    /// Every code.
+    pub const ALL: [Self; 4] = [
+        Self::Undecodable,
+        Self::Gone,
+        Self::Settled,
+        Self::Unfinished,
+    ];
+
+    /// The code as it is shown.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Undecodable => "undecodable",
+            Self::Gone => "gone",
+            Self::Settled => "settled",
+            Self::Unfinished => "unfinished",
+        }
+    }
+
+    /// What it means, and what to do.
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::Undecodable => {
+                "the message is none of this queue's and never will be: purge it, and look for \
+                 who sent it"
+            }
+            Self::Gone => "what it is about is not there, or no longer: purge it",
+            Self::Settled => "what it asks for is over, well or badly: purge it",
+            Self::Unfinished => {
+                "what it asks for is still to be done: mend the cause, which is in the log of the \
+                 function, then redrive it"
+            }
+        }
+    }
+}
+
+impl Reason {
+    fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self {
+            code,
+            detail: detail.into(),
+            status: None,
+            attempts: None,
+        }
+    }
+
+    /// What one looks like.
+    pub fn example() -> Value {
+        json!({
+            "code": "unfinished",
+            "detail": "the mail is queued; of the last attempt is known: SES: sending is paused",
+            "status": "queued",
+            "attempts": 2,
+        })
+    }
+}
+
+/// Looks up why a message of a queue with this content was given up.
+///
+/// # Errors
+/// When the table cannot be read.
+pub async fn find(
+    table: &Table,
+    content: Content,
+    body: &str,
+    now: Time,
+) -> Result<Reason, Failure> {
+    match content {
+        Content::Mails => match serde_json::from_str(body) {
+            Ok(nudge) => of_mail(table, nudge, now).await,
+            Err(error) => Ok(undecodable("a mail nudge", error)),
+        },
+        Content::Chunks => match serde_json::from_str(body) {
+            Ok(nudge) => of_chunk(table, nudge).await,
+            Err(error) => Ok(undecodable("a chunk nudge", error)),
+        },
+        Content::Uploads => match upload::read(body) {
+            Ok(Asked::Plan(id)) => of_import(table, id).await,
+            // An event of S3's has one record.
+            Ok(Asked::Uploads(uploads)) => match uploads.first() {
+                Some(upload) => of_upload(table, upload).await,
+                None => Ok(Reason::new(Code::Settled, "it announces no upload")),
+            },
+            Err(error) => Ok(Reason::new(Code::Undecodable, error.to_string())),
+        },
+        Content::Reports => match Event::parse(body) {
+            Ok(event) => of_report(table, &event, now).await,
+            Err(error) => Ok(Reason::new(Code::Undecodable, error.to_string())),
+        },
+    }
+}
+
+fn undecodable(wanted: &str, error: serde_json::Error) -> Reason {
+    Reason::new(Code::Undecodable, format!("not {wanted}: {error}"))
+}
+
+async fn of_mail(table: &Table, nudge: MailNudge, now: Time) -> Result<Reason, Failure> {
+    let Some(mail) = mail(table, nudge, now).await? else {
+        return Ok(no_such_mail());
+    };
+    let (status, said) = (mail.status.as_str(), mail.reason.as_deref());
+    let (code, detail) = match (mail.status.is_open(), said) {
+        (true, None) => (Code::Unfinished, format!("the mail is {status}")),
+        (true, Some(said)) => (
+            Code::Unfinished,
+            format!("the mail is {status}; of the last attempt is known: {said}"),
+        ),
+        (false, None) => (Code::Settled, format!("the mail is {status}")),
+        (false, Some(said)) => (Code::Settled, format!("the mail is {status}: {said}")),
+    };
+    Ok(Reason {
+        status: Some(status),
+        attempts: Some(mail.attempts),
+        ..Reason::new(code, detail)
+    })
+}
+
+/// What SES reports is taken in if it moves its mail no more.
+async fn of_report(table: &Table, event: &Event, now: Time) -> Result<Reason, Failure> {
+    let Some(mail) = mail(table, event.mail, now).await? else {
+        return Ok(no_such_mail());
+    };
+    let step = Step::of(&event.news);
+    let (status, to) = (mail.status.as_str(), step.to.as_str());
+    let (code, detail) = if step.moves(&mail) {
+        let detail = format!("the mail is {status}; SES reports that it is {to}");
+        (Code::Unfinished, detail)
+    } else {
+        let detail = format!("the mail is {status}, and what SES reports changes nothing");
+        (Code::Settled, detail)
+    };
+    Ok(Reason {
+        status: Some(status),
+        attempts: Some(mail.attempts),
+        ..Reason::new(code, detail)
+    })
+}
+
+/// A mail, unless it has expired: time-to-live only removes it late.
+async fn mail(table: &Table, nudge: MailNudge, now: Time) -> Result<Option<MailItem>, Failure> {
+    let key = mail_key(nudge.profile_id, nudge.mail);
+    let mail: Option<MailItem> = table.get(&key).await?;
+    let expired = |mail: &MailItem| mail.expires_at.is_some_and(|at| at <= now.as_seconds());
+    Ok(mail.filter(|mail| !expired(mail)))
+}
+
+fn no_such_mail() -> Reason {
+    Reason::new(
+        Code::Gone,
+        "there is no such mail: its profile was erased or has expired, or never was",
+    )
+}
+
+async fn of_chunk(table: &Table, nudge: ChunkNudge) -> Result<Reason, Failure> {
+    let ChunkNudge { import_id, chunk } = nudge;
+    let Some(item): Option<ChunkItem> = table.get(&chunk_key(import_id, chunk)).await? else {
+        return Ok(Reason::new(Code::Gone, "there is no such chunk"));
+    };
+    let import = of_import(table, import_id).await?;
+    // A chunk that is done is still asked to complete its import.
+    let at = if item.done {
+        "the chunk is done".to_owned()
+    } else {
+        format!("the chunk is answered up to line {}", item.line)
+    };
+    Ok(Reason {
+        detail: format!("{at}; {}", import.detail),
+        ..import
+    })
+}
+
+async fn of_import(table: &Table, id: ImportId) -> Result<Reason, Failure> {
+    let import: Option<ImportItem> = table.get(&import_key(id)).await?;
+    Ok(import.map_or_else(
+        || Reason::new(Code::Gone, "there is no such import"),
+        |import| about(&import),
+    ))
+}
+
+async fn of_upload(table: &Table, upload: &Upload) -> Result<Reason, Failure> {
+    let import: Option<ImportItem> = table.get(&import_key(upload.import_id())).await?;
+    if let Some(import) = import {
+        return Ok(about(&import));
+    }
+    let object = &upload.object;
+    let newest: Option<ObjectItem> = table.get(&object_key(&object.bucket, &object.key)).await?;
+    Ok(match newest {
+        Some(newest) if newest.sequencer > upload.sequencer => {
+            Reason::new(Code::Settled, "a newer upload of the object overtook it")
+        }
+        _ => Reason::new(
+            Code::Unfinished,
+            "the upload was not recorded as an import: nothing but this message knows of it",
+        ),
+    })
+}
+
+fn about(import: &ImportItem) -> Reason {
+    let status = import.status.as_str();
+    let code = if import.status.is_final() {
+        Code::Settled
+    } else {
+        Code::Unfinished
+    };
+    let detail = match &import.reason {
+        None => format!("the import is {status}"),
+        Some(reason) => format!("the import is {status}: {}", reason.detail),
+    };
+    Reason {
+        status: Some(status),
+        ..Reason::new(code, detail)
+    }
+}

@@ -1,0 +1,48 @@
+//! A token by client credentials (RFC 6749 section 4.4).
+
+use serde_json::Value;
+
+use crate::http;
+use crate::trouble::{OrTrouble, Trouble};
+
+/// What to do when no token is to be had.
+const REMEDY: &str = "Check MUSTER_TOKEN_URL, MUSTER_CLIENT_ID and MUSTER_CLIENT_SECRET. On the \
+                      local stack, make up writes them anew.";
+
+/// The client for machines, and where it gets its tokens.
+#[derive(Clone)]
+pub struct Machine {
+    /// Where tokens are.
+    pub token_url: String,
+    /// The client's id.
+    pub id: String,
+    /// The client's secret.
+    pub secret: String,
+}
+
+impl Machine {
+    /// A fresh token with these scopes; with every scope if none is named.
+    ///
+    /// # Errors
+    /// When the token endpoint refuses.
+    pub async fn token(&self, scopes: &str) -> Result<String, Trouble> {
+        let mut form = vec![("grant_type", "client_credentials")];
+        if !scopes.is_empty() {
+            form.push(("scope", scopes));
+        }
+        let request = http::client(&self.token_url)?
+            .post(&self.token_url)
+            .basic_auth(&self.id, Some(&self.secret))
+            .form(&form);
+        let answer: Value = async { request.send().await?.json().await }
+            .await
+            .or_trouble("the token endpoint does not answer", REMEDY)?;
+        answer["access_token"]
+            .as_str()
+            .map(str::to_owned)
+            .ok_or_else(|| {
+                let what = format!("the token endpoint gives no token: {answer}");
+                Trouble::new(what, REMEDY)
+            })
+    }
+}
