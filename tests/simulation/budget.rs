@@ -56,6 +56,8 @@ async fn keep() -> String {
         seen: 0,
         table: format!("{:<34} {:>5} {:>5}  calls\n", "action", "write", "read"),
     };
+    account.invoke(Function::Sweeper, Value::Null).await;
+    account.book("first sweep of a deployment");
     account.keep_sign_ups().await;
     account.keep_profiles().await;
     account.keep_imports().await;

@@ -15,7 +15,7 @@
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::TransactWriteItem;
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 
 use crate::due::Kind;
 use crate::failure::Failure;
@@ -126,7 +126,7 @@ async fn removal(table: &Table, id: ProfileId) -> Result<Option<Removal>, Failur
     for item in table.partition(&own.pk).await? {
         match Key::of(&item) {
             Some(key) if key == own => profile = Some(decode(item)?),
-            Some(key) => others.push(key),
+            Some(key) => others.push((key, item.get("status").cloned())),
             None => {}
         }
     }
@@ -136,7 +136,7 @@ async fn removal(table: &Table, id: ProfileId) -> Result<Option<Removal>, Failur
     let mut actions = others
         .iter()
         .take(MOST_OTHERS)
-        .map(|key| table.delete(key, None))
+        .map(|(key, status)| table.delete(key, status.clone().map(unmoved).as_ref()))
         .collect::<Result<Vec<_>, _>>()?;
     if others.len() > MOST_OTHERS {
         return Ok(Some(Removal {
@@ -160,4 +160,10 @@ async fn removal(table: &Table, id: ProfileId) -> Result<Option<Removal>, Failur
         actions,
         is_last: true,
     }))
+}
+
+/// Whoever moves a mail on may write another with it (a reminder): then there
+/// is more to remove than was seen.
+fn unmoved(status: AttributeValue) -> Condition {
+    Condition::new("attribute_not_exists(pk) OR #status = :seen").with(":seen", status)
 }

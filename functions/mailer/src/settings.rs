@@ -77,7 +77,8 @@ mod tests {
                 || match name {
                     "MUSTER_ACCENT_COLOUR" => "#1d4ed8",
                     "MUSTER_DEFAULT_LANGUAGE" => "de",
-                    "MUSTER_MAIL_FOOTER" => "",
+                    "MUSTER_MAIL_FOOTER" | "MUSTER_MAIL_PAUSED" => "",
+                    "MUSTER_REMINDER_HOURS" => "24",
                     _ => "x",
                 },
                 |(_, value)| value,
