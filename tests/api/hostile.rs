@@ -453,7 +453,7 @@ async fn a_path_has_one_spelling() {
         format!("/profiles/{id}%00"),
         format!("/profiles/{id}%2f"),
         format!("/profiles/%20{id}"),
-        format!("/profiles/{id}/mails"),
+        format!("/profiles/{id}/notes"),
         format!("/profiles/{id}%23MAIL"),
         format!("/profiles/{}", "a".repeat(60_000)),
     ]);

@@ -11,6 +11,7 @@ mod feedback;
 mod hostile;
 mod letters;
 mod limits;
+mod mails;
 mod operations;
 mod place;
 mod profiles;

@@ -3,7 +3,7 @@
 use crate::template::Template;
 use crate::{assert_kept, assert_noticed};
 
-const OUTPUTS: [&str; 21] = [
+const OUTPUTS: [&str; 25] = [
     "ApiUrl",
     "TableName",
     "UploadsBucketName",
@@ -25,6 +25,10 @@ const OUTPUTS: [&str; 21] = [
     "ImportPlannerFunctionName",
     "ImportWorkerFunctionName",
     "OperationsFunctionName",
+    "FeedbackFunctionName",
+    "FeedbackQueueUrl",
+    "FeedbackDeadLetterQueueUrl",
+    "ConfigurationSetName",
 ];
 
 /// Scripts and the local stack read these.

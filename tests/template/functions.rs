@@ -195,7 +195,7 @@ fn logs_are_kept_apart(template: &Template) -> Vec<String> {
 fn required_by(settings: &str) -> BTreeSet<&str> {
     settings
         .split('"')
-        .filter(|name| name.starts_with("MUSTER_"))
+        .filter(|name| name.starts_with("MUSTER_") && !name.contains(' '))
         .collect()
 }
 

@@ -5,8 +5,8 @@
 //! | --- | --- |
 //! | [`router`] | the routes, and what they share |
 //! | [`signup`], [`confirm`], [`disown`] | for people: sign up, confirm, or say that it was somebody else |
-//! | [`profiles`], [`imports`] | for operators |
-//! | [`signups`], [`confirmations`], [`registry`], [`changes`] | what happens in the table, one transaction each |
+//! | [`profiles`], [`mails`], [`imports`] | for operators |
+//! | [`signups`], [`confirmations`], [`registry`], [`changes`], [`resends`] | what happens in the table, one transaction each |
 //! | [`rates`], [`captcha`] | limits against abuse |
 //! | [`nudges`] | to the mailer |
 //! | [`listing`] | lists, newest first |
@@ -26,6 +26,7 @@ pub mod idempotency;
 pub mod imports;
 pub mod language;
 pub mod listing;
+pub mod mails;
 pub mod nudges;
 pub mod openapi;
 pub mod page;
@@ -33,6 +34,7 @@ pub mod precondition;
 pub mod profiles;
 pub mod rates;
 pub mod registry;
+pub mod resends;
 pub mod router;
 pub mod settings;
 pub mod signup;

@@ -26,7 +26,7 @@ use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use crate::{confirm, disown, imports, profiles, router, signup};
+use crate::{confirm, disown, imports, mails, profiles, router, signup};
 use refusals as no;
 
 /// The document of all functions: a test holds it to what they say.
@@ -63,6 +63,8 @@ const FOR_FIVE_MINUTES: &str = "public, max-age=300";
         profiles::read,
         profiles::change,
         profiles::erase,
+        mails::list,
+        mails::resend,
         imports::list,
         imports::read,
     ),
@@ -72,7 +74,7 @@ const FOR_FIVE_MINUTES: &str = "public, max-age=300";
         ),
         responses(
             always::BadRequest, no::BadHeader, always::Unauthorized, always::Forbidden,
-            no::NotFound, always::MethodNotAllowed, no::Conflict, no::PreconditionFailed,
+            no::NotFound, always::MethodNotAllowed, no::Conflict, no::NothingToConfirm, no::PreconditionFailed,
             always::TooLarge, always::UnsupportedMediaType, always::Invalid, no::InvalidOrReused,
             always::InvalidParameters, no::PreconditionRequired, always::Throttled,
             no::TooManyRequests, always::InternalError, always::Unavailable,

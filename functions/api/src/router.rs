@@ -20,9 +20,10 @@ use crate::nudges::Nudges;
 use crate::openapi;
 use crate::rates::Rates;
 use crate::registry::Registry;
+use crate::resends::Resends;
 use crate::settings::Settings;
 use crate::signups::Signups;
-use crate::{confirm, disown, imports, profiles, signup};
+use crate::{confirm, disown, imports, mails, profiles, signup};
 
 /// What the handlers work with.
 pub struct Services {
@@ -38,6 +39,8 @@ pub struct Services {
     pub registry: Registry,
     /// Changes profiles.
     pub changes: Changes,
+    /// Writes mails again.
+    pub resends: Resends,
     /// The time.
     pub clock: Clock,
     /// Chance.
@@ -82,7 +85,8 @@ impl Services {
             ),
             confirmations: Confirmations::new(table.clone(), rates, clock.clone(), random.clone()),
             registry: Registry::new(table.clone(), nudges.clone(), clock.clone(), random.clone()),
-            changes: Changes::new(table.clone(), nudges, clock.clone(), random.clone()),
+            changes: Changes::new(table.clone(), nudges.clone(), clock.clone(), random.clone()),
+            resends: Resends::new(table.clone(), nudges, clock.clone(), random.clone()),
             table,
             clock,
             random,
@@ -107,6 +111,8 @@ pub fn router(services: Services) -> Router {
                 .patch(profiles::change)
                 .delete(profiles::erase),
         )
+        .route("/profiles/{id}/mails", get(mails::list))
+        .route("/profiles/{id}/resend", post(mails::resend))
         .route("/imports", get(imports::list))
         .route("/imports/{id}", get(imports::read));
     framed(routes).with_state(Arc::new(services))

@@ -348,15 +348,15 @@ impl Pace {
     /// When the table cannot be reached.
     pub async fn refresh(&self, quota: Quota) -> Result<(), Failure> {
         let fresh = Allowance::new(quota);
-        if self.table.put_if_absent(&key(), &fresh).await? {
-            return Ok(());
-        }
         let values = Condition::new("attribute_exists(pk)")
             .with(":interval", number(fresh.interval))
             .with(":left", number(fresh.left))
             .with(":reserve", number(fresh.reserve));
         let expression = "SET #interval = :interval, #left = :left, reserve = :reserve";
-        self.table.change_if(&key(), expression, &values).await?;
+        let changed = self.table.change_if(&key(), expression, &values).await?;
+        if let Updated::Refused(_) = changed {
+            self.table.put_if_absent(&key(), &fresh).await?;
+        }
         Ok(())
     }
 

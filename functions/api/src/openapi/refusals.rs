@@ -1,6 +1,7 @@
 //! What comes instead of what was asked for, beside what every function says
 //! ([`muster_http::openapi::refusals`]).
 
+use crate::mails::nothing_to_confirm;
 use crate::precondition::changed;
 use crate::profiles::{absent, reused, taken};
 use muster_http::openapi::refusals::{
@@ -21,6 +22,11 @@ muster_http::refusals! {
     NotFound: problem(&absent(), "There is no such thing, or no longer."),
     /// 409
     Conflict: problem(&taken(), "Another profile has the e-mail address."),
+    /// 409, of a mail
+    NothingToConfirm: problem(
+        &nothing_to_confirm(),
+        "The address is confirmed, or nothing can go there any more.",
+    ),
     /// 412
     PreconditionFailed: problem(
         &changed(),

@@ -69,6 +69,10 @@ muster_http::values! {
     ProfileStatus: profile_status(),
     /// [`muster_core::profile::Source`]
     ProfileSource: profile_source(),
+    /// [`muster_core::mail::MailKind`]
+    MailKind: mail_kind(),
+    /// [`muster_core::mail::MailStatus`]
+    MailStatus: mail_status(),
     /// [`muster_core::import::ImportStatus`]
     ImportState: import_state(),
     /// [`muster_core::import::Confirm`]
@@ -188,6 +192,57 @@ fn profile_source() -> ObjectBuilder {
             Source::Signup => ("signup", "the person signed up"),
             Source::Operator => ("operator", "`POST /profiles`"),
             Source::Import => ("import", "it was a row of a CSV file"),
+        }),
+    )
+}
+
+fn mail_kind() -> ObjectBuilder {
+    use muster_core::mail::MailKind::{
+        AddressChanged, AlreadyRegistered, Confirm, ConfirmChange, Reminder,
+    };
+    choice(
+        [
+            Confirm,
+            Reminder,
+            AlreadyRegistered,
+            ConfirmChange,
+            AddressChanged,
+        ]
+        .map(|kind| match kind {
+            Confirm => ("confirm", "asks to confirm the address"),
+            Reminder => ("reminder", "asks again, once"),
+            AlreadyRegistered => (
+                "already_registered",
+                "tells whoever signs up that they have a profile",
+            ),
+            ConfirmChange => ("confirm_change", "asks to confirm a new address"),
+            AddressChanged => (
+                "address_changed",
+                "tells the old address that there is a new one",
+            ),
+        }),
+    )
+}
+
+fn mail_status() -> ObjectBuilder {
+    use muster_core::mail::MailStatus::{
+        Abandoned, Bounced, Delivered, Queued, Scheduled, Sending, Sent,
+    };
+    choice(
+        [
+            Scheduled, Queued, Sending, Sent, Delivered, Bounced, Abandoned,
+        ]
+        .map(|status| {
+            let meaning = match status {
+                Scheduled => "to be sent, but not before its time",
+                Queued => "to be sent",
+                Sending => "being sent",
+                Sent => "SES took it",
+                Delivered => "the recipient's server took it",
+                Bounced => "it came back; the reason says why",
+                Abandoned => "it will not be sent; the reason says why",
+            };
+            (status.as_str(), meaning)
         }),
     )
 }

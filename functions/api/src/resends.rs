@@ -1,0 +1,132 @@
+//! Another confirmation mail, because an operator wants it.
+
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use muster_core::failure::Failure;
+use muster_core::ids::ProfileId;
+use muster_core::mail::{MailItem, MailKind, REMINDER, Recipient};
+use muster_core::profile::{Dossier, ProfileItem, ProfileStatus, lock_key, profile_key};
+use muster_core::random::Random;
+use muster_core::table::{Condition, NotCommitted, Table, number, text};
+use muster_core::time::Clock;
+
+use crate::nudges::Nudges;
+
+/// How often a request looks again when something else came in between.
+const TRIES: u32 = 4;
+
+/// Writes mails again.
+pub struct Resends {
+    table: Table,
+    nudges: Nudges,
+    clock: Clock,
+    random: Random,
+}
+
+/// A mail that was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum NotResent {
+    /// There is no such profile.
+    #[error("there is no such profile")]
+    Absent,
+    /// There is nothing to confirm.
+    #[error("the address is confirmed")]
+    Confirmed,
+    /// It would not arrive.
+    #[error("nothing can go to the address")]
+    Undeliverable,
+    /// AWS did not do its part.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+impl Resends {
+    /// Resends over these clients.
+    pub const fn new(table: Table, nudges: Nudges, clock: Clock, random: Random) -> Self {
+        Self {
+            table,
+            nudges,
+            clock,
+            random,
+        }
+    }
+
+    /// Writes another confirmation mail and nudges the mailer, unless one is on
+    /// its way; answers with the one that goes.
+    ///
+    /// # Errors
+    /// See [`NotResent`].
+    pub async fn resend(&self, id: ProfileId) -> Result<MailItem, NotResent> {
+        let mut cancelled = Vec::new();
+        for _ in 0..TRIES {
+            let dossier = Dossier::read(&self.table, id).await?;
+            let profile = dossier.present(self.clock.now()).ok_or(NotResent::Absent)?;
+            match profile.status {
+                ProfileStatus::Confirmed => return Err(NotResent::Confirmed),
+                ProfileStatus::Undeliverable => return Err(NotResent::Undeliverable),
+                ProfileStatus::Pending | ProfileStatus::Erasing => {}
+            }
+            if let Some(mail) = on_its_way(&dossier) {
+                self.nudges.send(id, mail.number).await;
+                return Ok(mail.clone());
+            }
+            let mail = self.mail(profile, dossier.last_mail() + 1);
+            let actions = self.actions(profile, &mail)?;
+            let token = self.random.name();
+            let (committed, ()) = tokio::join!(
+                self.table.transact(actions, &token),
+                self.nudges.send(id, mail.number)
+            );
+            match committed {
+                Ok(()) => return Ok(mail),
+                Err(NotCommitted::Failed(failure)) => return Err(failure.into()),
+                // Something else came in between: look at what it left.
+                Err(NotCommitted::Cancelled(reasons)) => cancelled = reasons,
+            }
+        }
+        Err(NotResent::Failed(NotCommitted::Cancelled(cancelled).into()))
+    }
+
+    fn mail(&self, profile: &ProfileItem, number: u32) -> MailItem {
+        let recipient = Recipient {
+            profile_id: profile.id,
+            to: &profile.email,
+            email_key: &profile.email_key,
+            name: profile.name.as_deref(),
+            locale: profile.locale.as_ref(),
+            expires_at: profile.expires_at,
+        };
+        MailItem::new(MailKind::Confirm, number, recipient, self.clock.now())
+    }
+
+    /// The mail, counted on the lock, of a profile that is as it was seen.
+    fn actions(
+        &self,
+        profile: &ProfileItem,
+        mail: &MailItem,
+    ) -> Result<Vec<TransactWriteItem>, Failure> {
+        let unchanged = Condition::new("version = :version AND #status = :pending")
+            .with(":version", number(profile.version))
+            .with(":pending", ProfileStatus::Pending.into())
+            .with(":now", number(mail.created_at.as_millis()));
+        let no_other_mail = Condition::new("profile_id = :id AND mails = :before")
+            .with(":id", text(profile.id.to_string()))
+            .with(":before", number(mail.number - 1))
+            .with(":after", number(mail.number));
+        let table = &self.table;
+        Ok(vec![
+            table.change(&profile_key(profile.id), "SET asked_at = :now", &unchanged)?,
+            table.change(
+                &lock_key(&profile.email_key),
+                "SET mails = :after",
+                &no_other_mail,
+            )?,
+            table.put(&mail.key(), mail, &Condition::absent())?,
+        ])
+    }
+}
+
+/// A mail with a link that is still to go.
+fn on_its_way(dossier: &Dossier) -> Option<&MailItem> {
+    let mut mails = dossier.mails.iter().rev();
+    mails.find(|mail| mail.status.is_open() && mail.kind.confirms() && mail.number != REMINDER)
+}

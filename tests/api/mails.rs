@@ -1,0 +1,121 @@
+//! What operators see of mails, and have sent again.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::place::Place;
+
+const ADA: &str = "ada@example.com";
+const BOUNCE: &str = include_str!("../../functions/core/fixtures/ses/bounce-permanent.json");
+
+async fn signed_up() -> (Place, String) {
+    let place = Place::new();
+    place.sign_up(ADA).await;
+    place.deliver_mails().await;
+    let id = place.mails_to(ADA).pop().unwrap().profile_id;
+    (place, format!("/profiles/{id}"))
+}
+
+async fn resend(place: &Place, path: &str) -> crate::place::Answer {
+    place
+        .ask("POST", &format!("{path}/resend"), Value::Null)
+        .await
+}
+
+async fn mails(place: &Place, path: &str) -> Vec<Value> {
+    let answer = place.get(&format!("{path}/mails")).await;
+    assert_eq!(answer.status(), 200, "{answer:?}");
+    assert_eq!(answer.body()["next_cursor"], Value::Null);
+    answer.body()["items"].as_array().unwrap().clone()
+}
+
+fn seen(mails: &[Value]) -> Vec<(u64, &str, &str)> {
+    mails
+        .iter()
+        .map(|mail| {
+            (
+                mail["number"].as_u64().unwrap(),
+                mail["kind"].as_str().unwrap(),
+                mail["status"].as_str().unwrap(),
+            )
+        })
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_sees_every_mail_and_what_became_of_it() {
+    let (place, path) = signed_up().await;
+    let items = mails(&place, &path).await;
+    assert_eq!(
+        seen(&items),
+        [(0, "reminder", "scheduled"), (1, "confirm", "sent")]
+    );
+    let sent = &items[1];
+    assert_eq!(sent["to"], ADA);
+    assert_eq!(sent["attempts"], 1);
+    assert_eq!(sent["reason"], Value::Null);
+    assert!(sent["sent_at"].as_str().unwrap() > sent["created_at"].as_str().unwrap());
+    assert!(sent["ses_message_id"].as_str().unwrap().starts_with("ses-"));
+    assert!(items[0]["not_before"].is_string());
+    // Nothing that confirms anybody.
+    assert!(!items[1].to_string().contains("token"));
+    let mail = place.mails_to(ADA).pop().unwrap();
+    place.report(&mail.report(BOUNCE)).await;
+    let items = mails(&place, &path).await;
+    assert_eq!(
+        seen(&items),
+        [(0, "reminder", "abandoned"), (1, "confirm", "bounced")]
+    );
+    let reason = items[1]["reason"].as_str().unwrap();
+    assert!(reason.contains("user unknown"), "{reason}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_has_another_mail_sent_and_not_two() {
+    let (place, path) = signed_up().await;
+    // Within the cool-down that strangers have.
+    let first = resend(&place, &path).await;
+    assert_eq!(first.status(), 202, "{first:?}");
+    assert_eq!(first.body()["number"], 2);
+    let again = resend(&place, &path).await;
+    assert_eq!(again.body(), first.body(), "it is on its way");
+    place.deliver_mails().await;
+    assert_eq!(place.mails_to(ADA).len(), 2);
+    let third = resend(&place, &path).await;
+    assert_eq!(third.body()["number"], 3);
+    place.deliver_mails().await;
+    // Each link is good.
+    let token = &place.mails_to(ADA)[1].token;
+    let click = json!({ "token": token });
+    assert_eq!(place.ask("POST", "/confirm", click).await.status(), 200);
+    let refused = resend(&place, &path).await;
+    assert_eq!(
+        (refused.status(), refused.problem()),
+        (409, "conflict"),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_sent_where_nothing_arrives_or_nobody_is() {
+    let (place, path) = signed_up().await;
+    let mail = place.mails_to(ADA).pop().unwrap();
+    place.report(&mail.report(BOUNCE)).await;
+    let refused = resend(&place, &path).await;
+    assert_eq!(refused.status(), 409);
+    let detail = refused.body()["detail"].as_str().unwrap();
+    assert!(detail.contains("PATCH"), "{detail}");
+    place.pass(Duration::from_secs(8 * 24 * 60 * 60)).await;
+    for path in [
+        path.as_str(),
+        "/profiles/019aafb0-0000-7000-8000-000000000000",
+        "/profiles/x",
+    ] {
+        assert_eq!(resend(&place, path).await.status(), 404, "{path}");
+        let mails = place.get(&format!("{path}/mails")).await;
+        assert_eq!(mails.status(), 404, "{path}");
+    }
+    place.deliver_mails().await;
+    assert_eq!(place.mails_to(ADA).len(), 1);
+}
