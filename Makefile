@@ -30,8 +30,9 @@ SIMULATE := cargo run --quiet --package muster-tests --bin simulate --
 simulate: ## seeded schedules of faults: FROM=<seed> COUNT=<n> [TIMELINE=1 | BUDGET=1]
 	@$(SIMULATE) --from $(FROM) --count $(COUNT) $(if $(TIMELINE),--timeline) $(if $(BUDGET),--budget)
 
-test-long: ## the long proofs: 10,000 schedules
+test-long: ## the long proofs: 10,000 schedules, 100,000 mails due at once
 	@$(SIMULATE) --count 10000
+	@$(SIMULATE) --flood 100000 --rate 50
 
 PAIRS ?= 500
 

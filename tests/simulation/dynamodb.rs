@@ -2,6 +2,7 @@
 
 use dynoxide::Database;
 use dynoxide::errors::DynoxideError;
+use muster_core::table::{Key, encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -81,6 +82,18 @@ impl DynamoDb {
         assert_eq!(status, 200, "UpdateItem: {answer}");
     }
 
+    /// Writes an item, past the functions.
+    pub fn put<T: Serialize>(&self, key: &Key, fields: &T) {
+        let item = encode(key, fields).expect("an item");
+        let item: serde_json::Map<_, _> = item
+            .into_iter()
+            .map(|(name, value)| (name, typed(&value)))
+            .collect();
+        let request = json!({ "TableName": TABLE, "Item": item });
+        let (status, answer) = self.call("PutItem", &request.to_string());
+        assert_eq!(status, 200, "PutItem: {answer}");
+    }
+
     /// Removes an item, as time-to-live does.
     pub fn remove(&self, pk: &str, sk: &str) {
         let key = json!({ "pk": { "S": pk }, "sk": { "S": sk } });
@@ -125,7 +138,19 @@ fn item(value: &Value) -> muster_core::table::Item {
         .collect()
 }
 
-/// DynamoDB's JSON for one value.
+/// One value as DynamoDB's JSON has it.
+fn typed(value: &aws_sdk_dynamodb::types::AttributeValue) -> Value {
+    use aws_sdk_dynamodb::types::AttributeValue;
+    match value {
+        AttributeValue::S(text) => json!({ "S": text }),
+        AttributeValue::N(number) => json!({ "N": number }),
+        AttributeValue::Bool(yes) => json!({ "BOOL": yes }),
+        AttributeValue::L(values) => json!({ "L": values.iter().map(typed).collect::<Vec<_>>() }),
+        other => panic!("not needed so far: {other:?}"),
+    }
+}
+
+/// The value that DynamoDB's JSON has.
 fn attribute(value: &Value) -> aws_sdk_dynamodb::types::AttributeValue {
     use aws_sdk_dynamodb::types::AttributeValue;
     let (kind, value) = value

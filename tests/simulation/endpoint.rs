@@ -195,7 +195,7 @@ impl HttpConnector for Connector {
 /// When the connection breaks.
 pub async fn serve(state: State, caller: Caller, asked: Asked) -> Result<Answer, ConnectorError> {
     let came = Instant::now();
-    there(&state, came).await;
+    there(&state, came, &asked).await;
     let (fault, answer) = state.lock().answer(&caller, &asked);
     if fault.is_some_and(Fault::kills) {
         caller.killed.notify_one();
@@ -217,10 +217,16 @@ pub async fn serve(state: State, caller: Caller, asked: Asked) -> Result<Answer,
 }
 
 /// The way of a call to its work.
-async fn there(state: &State, came: Instant) {
+async fn there(state: &State, came: Instant, asked: &Asked) {
     let latency = state.lock().latency;
     match latency {
-        Latency::Drawn => draw(state).await,
+        Latency::Drawn => {
+            draw(state).await;
+            if asked.operation() == "SendEmail" {
+                let takes = state.lock().ses.takes;
+                tokio::time::sleep(takes).await;
+            }
+        }
         Latency::Off => {}
         // Work holds up whatever comes meanwhile, so calls that were made
         // together must all have come before the first is worked on.
@@ -337,6 +343,7 @@ impl Shared {
             Service::Ses if asked.operation() == "GetAccount" => {
                 Answer::json(200, self.ses.account())
             }
+            Service::Ses if !self.ses.admits(now) => refusal(asked, Fault::Throttle),
             Service::Ses => {
                 let body = String::from_utf8_lossy(&asked.body);
                 let answer = self.ses.accept(&body, number, caller.id, now);

@@ -23,6 +23,7 @@
 //! | [`invariants`] | what must hold afterwards |
 //! | [`run`] | one run, from its seed |
 //! | [`budget`] | calls and capacity units of each action |
+//! | [`flood`] | more mails due than can go |
 //! | [`bug`] | bugs planted on purpose: the instrument must find them |
 
 // An instrument that cannot go on must say so at once; nobody can recover here.
@@ -35,6 +36,7 @@ pub mod bug;
 pub mod dynamodb;
 pub mod endpoint;
 pub mod faults;
+pub mod flood;
 pub mod invariants;
 pub mod log;
 pub mod process;

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
+use muster_simulation::flood::Flood;
 use muster_simulation::run::run_all;
 
 /// Runs the simulation.
@@ -19,6 +21,15 @@ struct Arguments {
     /// Shows every call of every run.
     #[arg(long)]
     timeline: bool,
+    /// So many mails are due: shows how fast they go, and runs nothing else.
+    #[arg(long)]
+    flood: Option<usize>,
+    /// Mails a second that SES lets through in the flood.
+    #[arg(long, default_value_t = 14.0)]
+    rate: f64,
+    /// How long the flood is looked at.
+    #[arg(long, default_value_t = 10)]
+    minutes: u64,
     /// Shows what each action costs, and runs nothing else.
     #[arg(long)]
     budget: bool,
@@ -30,6 +41,9 @@ fn main() -> ExitCode {
     if arguments.budget {
         let _ = write!(out, "{}", muster_simulation::budget::table());
         return ExitCode::SUCCESS;
+    }
+    if let Some(due) = arguments.flood {
+        return flood(due, &arguments, &mut out);
     }
     let (mut calls, mut doubled, mut failed) = (0, 0, 0);
     let mut faults = BTreeMap::new();
@@ -69,6 +83,29 @@ fn main() -> ExitCode {
         "mails doubled in the window {doubled}, schedules that broke something {failed}"
     );
     if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn flood(due: usize, arguments: &Arguments, out: &mut impl Write) -> ExitCode {
+    let flood = Flood {
+        due,
+        rate: arguments.rate,
+        lasts: Duration::from_secs(60 * arguments.minutes),
+    };
+    let seen = flood.run();
+    let _ = writeln!(
+        out,
+        "{due} bulk mails due, {} minutes, {} mails a second\n{seen}",
+        arguments.minutes, arguments.rate
+    );
+    let good = seen.throttled == 0
+        && seen.used >= 0.97
+        && seen.wait(990) <= Duration::from_secs(2)
+        && seen.deepest as f64 <= arguments.rate * 75.0;
+    if good {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use muster_core::message::MailNudge;
 use muster_core::random::Random;
 use muster_core::time::Time;
 use serde_json::{Value, json};
@@ -77,6 +78,10 @@ pub struct Queues {
     queues: BTreeMap<&'static str, Queue>,
     random: Random,
     count: u64,
+    /// Whether they deliver once and at once, as they do most of the time.
+    pub is_punctual: bool,
+    /// When a nudge of a profile was to be seen for the first time.
+    pub seen_first: BTreeMap<String, Time>,
 }
 
 impl Queues {
@@ -97,6 +102,8 @@ impl Queues {
                 .collect(),
             random,
             count: 0,
+            is_punctual: false,
+            seen_first: BTreeMap::new(),
         }
     }
 
@@ -105,6 +112,7 @@ impl Queues {
         self.count += 1;
         let id = format!("m{}", self.count);
         let late = Duration::from_millis(match self.random.bytes::<1>()[0] {
+            _ if self.is_punctual => 0,
             0..8 => 30_000,
             8..24 => 3_000,
             other => u64::from(other) / 8,
@@ -117,8 +125,13 @@ impl Queues {
             receives: 0,
             receipt: String::new(),
         };
+        if let Ok(MailNudge { profile_id, .. }) = serde_json::from_str(body) {
+            let first = self.seen_first.entry(profile_id.to_string());
+            first.or_insert(message.visible_at);
+        }
         // At least once: SQS may deliver a copy that it had deleted.
-        let copies = 1 + usize::from(self.random.bytes::<1>()[0] < 16);
+        let again = self.random.bytes::<1>()[0] < 16 && !self.is_punctual;
+        let copies = 1 + usize::from(again);
         let messages = &mut self.queue(queue).messages;
         messages.extend(std::iter::repeat_n(message, copies));
         id
@@ -256,6 +269,11 @@ impl Queues {
             .flat_map(|queue| &queue.messages)
             .map(|message| message.visible_at)
             .min()
+    }
+
+    /// Messages in a queue, whether to be seen or not.
+    pub fn depth(&self, queue: &str) -> usize {
+        self.queues[queue].messages.len()
     }
 
     /// Queue, and how many of its messages are dead.

@@ -54,6 +54,45 @@ const SOON: u64 = 10;
 pub struct Ses {
     /// The mails.
     pub accepted: Vec<Accepted>,
+    /// How many it lets through; all, if there is none.
+    pub limiter: Option<Limiter>,
+    /// Mails that it turned away.
+    pub throttled: usize,
+    /// How long a mail takes, besides the way.
+    pub takes: Duration,
+    /// Whether it reports nothing.
+    pub is_silent: bool,
+}
+
+/// So many mails a second, and as many at once.
+#[derive(Debug)]
+pub struct Limiter {
+    rate: f64,
+    tokens: f64,
+    seen: Option<Time>,
+}
+
+impl Limiter {
+    /// A limiter that has let nothing through lately.
+    pub const fn new(rate: f64) -> Self {
+        Self {
+            rate,
+            tokens: rate,
+            seen: None,
+        }
+    }
+
+    /// Whether another mail may go.
+    pub fn admits(&mut self, now: Time) -> bool {
+        let since = self
+            .seen
+            .map_or(0, |seen| now.as_millis() - seen.as_millis());
+        self.seen = Some(now);
+        self.tokens = (self.tokens + self.rate * since as f64 / 1000.0).min(self.rate);
+        let admits = self.tokens >= 1.0;
+        self.tokens -= f64::from(u8::from(admits));
+        admits
+    }
 }
 
 impl Ses {
@@ -92,12 +131,23 @@ impl Ses {
         json!({ "MessageId": format!("ses-{call}") }).to_string()
     }
 
+    /// Whether it lets another mail through.
+    pub fn admits(&mut self, now: Time) -> bool {
+        let admits = self
+            .limiter
+            .as_mut()
+            .is_none_or(|limiter| limiter.admits(now));
+        self.throttled += usize::from(!admits);
+        admits
+    }
+
     /// Answers a `GetAccount`, as for an account that is out of the sandbox.
     pub fn account(&self) -> String {
+        let rate = self.limiter.as_ref().map_or(14.0, |limiter| limiter.rate);
         json!({
             "SendQuota": {
-                "Max24HourSend": 50_000.0,
-                "MaxSendRate": 14.0,
+                "Max24HourSend": 3600.0 * rate,
+                "MaxSendRate": rate,
                 "SentLast24Hours": self.accepted.len() as f64,
             }
         })
@@ -107,7 +157,7 @@ impl Ses {
     /// What SES will report of the mail that it accepted last, each after some
     /// time.
     pub fn reports(&self, random: &Random) -> Vec<(Duration, String)> {
-        let Some(mail) = self.accepted.last() else {
+        let Some(mail) = self.accepted.last().filter(|_| !self.is_silent) else {
             return Vec::new();
         };
         let fate: &[&str] = match &*mail.to {

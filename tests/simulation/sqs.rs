@@ -31,7 +31,8 @@ impl Queues {
             }
             "SendMessageBatch" => {
                 let sent = entries(request).map(|entry| {
-                    let id = self.send(queue, text(&entry["MessageBody"]), Duration::ZERO, now);
+                    let delay = seconds(&entry["DelaySeconds"]);
+                    let id = self.send(queue, text(&entry["MessageBody"]), delay, now);
                     json!({ "Id": entry["Id"], "MessageId": id, "MD5OfMessageBody": "" })
                 });
                 json!({ "Successful": sent.collect::<Vec<_>>(), "Failed": [] })

@@ -4,11 +4,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use muster_core::random::Random;
 use muster_simulation::budget;
 use muster_simulation::bug::Bug;
 use muster_simulation::faults::{FAULTS, Schedule};
+use muster_simulation::flood::{Flood, batch_takes};
 use muster_simulation::run::{Run, run, run_all, run_story, run_with};
 use muster_simulation::story::Story;
 
@@ -114,4 +116,33 @@ fn every_planted_bug_is_found() {
         };
         assert!((0..100).any(breaks), "{bug:?} does not break: {invariant}");
     }
+}
+
+/// A slice of what `make test-long` does: more mails due than can go.
+#[test]
+fn mails_go_as_fast_as_they_may_and_people_go_first() {
+    let flood = Flood {
+        due: 2_000,
+        rate: 14.0,
+        lasts: Duration::from_secs(190),
+    };
+    let seen = flood.run();
+    assert_eq!(seen.throttled, 0, "{seen:?}");
+    assert!(seen.used >= 0.97, "{seen:?}");
+    assert!(
+        seen.a_minute.iter().all(|sent| *sent <= 15 * 60),
+        "{seen:?}"
+    );
+    // What the sweeper feeds until the next sweep, and no more.
+    assert!(seen.deepest <= 15 * 75, "{seen:?}");
+    assert!(seen.waits.len() > 40, "{seen:?}");
+    assert!(seen.wait(990) <= Duration::from_secs(2), "{seen:?}");
+}
+
+/// SES takes 50 ms for a mail, and each call up to 16 on its way.
+#[test]
+fn ten_mails_of_a_batch_take_about_as_long_as_one() {
+    let (one, ten) = (batch_takes(1), batch_takes(10));
+    assert!(one >= Duration::from_millis(50), "{one:?}");
+    assert!(ten <= one + Duration::from_millis(100), "{one:?}, {ten:?}");
 }
