@@ -11,10 +11,10 @@ use muster_core::time::Clock;
 use muster_simulation::faults::{Fault, Schedule};
 use muster_simulation::invariants::{INVARIANTS, text};
 use muster_simulation::process::{Function, Outcome};
-use muster_simulation::queues::{CHUNK, IMPORT, MAIL};
+use muster_simulation::queues::{CHUNK, FEEDBACK, IMPORT, MAIL};
 use muster_simulation::run::empty_world;
 use muster_simulation::socket::{RealProcess, request};
-use muster_simulation::story::FILE_CSV;
+use muster_simulation::story::{BOUNCES, FILE_CSV};
 use serde_json::{Value, json};
 
 /// A world whose processes are real, and whose time is.
@@ -87,6 +87,37 @@ impl Machine {
         }
     }
 
+    /// What is stored, but for what is another each time: ids, secrets, times,
+    /// and how often it was tried.
+    fn outline(&self) -> Vec<String> {
+        let state = self.state.lock();
+        let mut outline: Vec<_> = state
+            .dynamodb
+            .items()
+            .iter()
+            .map(|item| {
+                let (pk, _) = text(item, "pk").split_once('#').map_or_else(
+                    || (text(item, "pk"), String::new()),
+                    |(kind, rest)| (kind.to_owned(), rest.to_owned()),
+                );
+                let names = [
+                    "status",
+                    "kind",
+                    "confirmed",
+                    "undeliverable",
+                    "mails",
+                    "counts",
+                ];
+                let values = names.map(|name| format!("{:?}", item.get(name)));
+                format!("{pk} {} {}", text(item, "sk"), values.join(" "))
+            })
+            // How much somebody may ask for is counted whatever became of it.
+            .filter(|line| !line.starts_with("RATE") && !line.starts_with("BUCKET"))
+            .collect();
+        outline.sort();
+        outline
+    }
+
     fn broken(&self, names: &[&str]) -> Vec<String> {
         let state = self.state.lock();
         let items = state.dynamodb.items();
@@ -98,19 +129,17 @@ impl Machine {
     }
 }
 
-/// Signs up, mails and confirms, whoever is killed on the way.
-async fn sign_up(schedule: Schedule) -> Machine {
+/// Signs up and is mailed, whoever is killed on the way.
+async fn mailed(schedule: Schedule, address: &str) -> Machine {
     let mut machine = Machine::new(schedule);
-    let person = request(
-        "/signup",
-        &json!({ "email": "ada@example.com", "name": "Ada" }),
-    );
+    let person = request("/signup", &json!({ "email": address, "name": "Ada" }));
     while machine.once(Function::Api, person.clone()).await.is_none() {}
     machine.drain(MAIL, Function::Mailer).await;
     // The nudge may have died with the process that was to send it.
     let due = machine.state.lock().dynamodb.due();
-    for item in due {
-        let profile = text(&item, "pk");
+    let first = due.iter().filter(|item| text(item, "sk") == "MAIL#1");
+    for item in first {
+        let profile = text(item, "pk");
         let nudge = json!({ "profile_id": profile.trim_start_matches("PROFILE#"), "mail": 1 });
         let mut state = machine.state.lock();
         let now = state.now();
@@ -119,6 +148,18 @@ async fn sign_up(schedule: Schedule) -> Machine {
             .send(MAIL, &nudge.to_string(), Duration::ZERO, now);
     }
     machine.drain(MAIL, Function::Mailer).await;
+    machine.drain(FEEDBACK, Function::Feedback).await;
+    machine
+}
+
+/// The same with an address that there is not.
+async fn bounce(schedule: Schedule) -> Machine {
+    mailed(schedule, BOUNCES).await
+}
+
+/// Signs up, is mailed, and confirms.
+async fn sign_up(schedule: Schedule) -> Machine {
+    let mut machine = mailed(schedule, "ada@example.com").await;
     let token = machine
         .state
         .lock()
@@ -156,6 +197,7 @@ async fn kill_everywhere(act: impl AsyncFn(Schedule) -> Machine, rules: &[&str])
         for fault in [Fault::KillBefore, Fault::KillAfter] {
             let machine = act(Schedule::Single { call, fault }).await;
             assert_eq!(machine.killed, 1, "{fault} call {call}");
+            assert_eq!(machine.outline(), clean.outline(), "{fault} call {call}");
             let broken = machine.broken(rules);
             assert!(
                 broken.is_empty(),
@@ -173,10 +215,23 @@ async fn a_sign_up_survives_a_kill_at_every_call() {
         "no lock without profile",
         "every mail sent, or abandoned with a reason",
         "what is marked sent was sent",
+        "what SES reports is known",
         "no mail twice outside the window",
         "nothing left leased or due",
     ];
     kill_everywhere(sign_up, &rules).await;
+}
+
+#[tokio::test]
+async fn a_bounce_survives_a_kill_at_every_call() {
+    let rules = [
+        "what is marked sent was sent",
+        "what SES reports is known",
+        "nothing goes where nothing is wanted",
+        "no mail twice outside the window",
+        "nothing left leased or due",
+    ];
+    kill_everywhere(bounce, &rules).await;
 }
 
 #[tokio::test]

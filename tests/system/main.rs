@@ -8,6 +8,7 @@ mod feedback;
 mod imports;
 mod nudges;
 mod operators;
+mod outage;
 mod profiles;
 mod queues;
 mod signup;

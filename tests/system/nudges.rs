@@ -65,6 +65,56 @@ async fn a_nudge_delivered_five_times_sends_one_mail() {
 }
 
 #[tokio::test]
+async fn ten_mails_of_which_every_nudge_comes_five_times_are_ten_mails() {
+    let stack = Stack::find();
+    let mut people = Vec::new();
+    for person in 0..10 {
+        let address = stack.address(&format!("each{person}"));
+        people.push((store(&stack, &address, stack.now()).await, address));
+    }
+    for _ in 0..5 {
+        for (id, _) in people.iter().rev() {
+            stack.send("MUSTER_MAIL_QUEUE_URL", &nudge(id)).await;
+        }
+    }
+    eventually("the queue is empty", async || {
+        (stack.depth("MUSTER_MAIL_QUEUE_URL").await == 0).then_some(())
+    })
+    .await;
+    for (id, address) in people {
+        assert_eq!(stack.client.mails_to(&address).await.unwrap().len(), 1);
+        assert_eq!(status(&stack, id).await, "sent");
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_mails_whose_nudges_were_lost_go_within_two_sweeps() {
+    let stack = Stack::find();
+    let two_minutes_ago = Time::from_millis(stack.now().as_millis() - 120_000);
+    let mut people = Vec::new();
+    for person in 0..100 {
+        let address = stack.address(&format!("lost{person}"));
+        store(&stack, &address, two_minutes_ago).await;
+        people.push(address);
+    }
+    stack.sweep().await;
+    stack.sweep().await;
+    for address in &people {
+        eventually("the mail is sent", async || {
+            stack.client.mails_to(address).await.unwrap().pop()
+        })
+        .await;
+    }
+    eventually("the queue is empty", async || {
+        (stack.depth("MUSTER_MAIL_QUEUE_URL").await == 0).then_some(())
+    })
+    .await;
+    for address in &people {
+        assert_eq!(stack.client.mails_to(address).await.unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
 async fn a_nudge_for_nothing_is_acknowledged() {
     let stack = Stack::find();
     let nobody = ProfileId::new(stack.now(), &Random::system());
@@ -111,7 +161,7 @@ async fn a_mail_whose_nudge_was_lost_is_found_by_the_sweeper() {
     })
     .await;
     eventually("the queue is empty", async || {
-        (stack.depth("MUSTER_BULK_MAIL_QUEUE_URL").await == 0).then_some(())
+        (stack.depth("MUSTER_MAIL_QUEUE_URL").await == 0).then_some(())
     })
     .await;
     assert_eq!(stack.client.mails_to(&lost).await.unwrap().len(), 1);
