@@ -37,9 +37,9 @@ impl Kind {
 
     const fn shards(self) -> u8 {
         match self {
-            Self::Mail => 8,
-            Self::BulkMail => 16,
-            Self::Work => 4,
+            Self::Mail => 4,
+            Self::BulkMail => 8,
+            Self::Work => 2,
         }
     }
 
