@@ -239,3 +239,33 @@ async fn a_report_saves_a_mail_from_going_again() {
     assert_eq!(mail(&place, "1").0, "sent");
     assert_eq!(mail(&place, "0").0, "scheduled");
 }
+
+/// The new address does not exist: the old one is told all the same.
+#[tokio::test(start_paused = true)]
+async fn the_old_address_is_told_whatever_becomes_of_the_new_one() {
+    let (place, sent) = signed_up().await;
+    let path = format!("/profiles/{}", sent.profile_id);
+    let patch = json!({ "email": "king@example.com" });
+    let changed = place
+        .ask_with("PATCH", &path, ("if-match", "*"), patch)
+        .await;
+    assert_eq!(changed.status(), 200, "{changed:?}");
+    let bounced = Accepted {
+        mail: "2".to_owned(),
+        ..sent.clone()
+    };
+    assert!(!place.report(&bounced.report(BOUNCE)).await);
+    assert_eq!(status(&place, "king@example.com").await, "undeliverable");
+    // And again, before it went.
+    let patch = json!({ "email": "lovelace@example.com" });
+    place
+        .ask_with("PATCH", &path, ("if-match", "*"), patch)
+        .await;
+    place.deliver_mails().await;
+    let subjects: Vec<_> = place
+        .mails_to(ADA)
+        .into_iter()
+        .map(|mail| mail.mail)
+        .collect();
+    assert_eq!(subjects, ["1", "3"]);
+}

@@ -203,7 +203,19 @@ async fn a_report_is_unfinished_until_its_mail_says_the_same() {
     let detail = "the mail is sent; SES reports that it is bounced";
     assert_eq!(reason["detail"], detail);
 
-    let bounced = place.mail(MailStatus::Bounced, None);
+    // Of a refusal, the profile has to know, too.
+    let bounced = place.mail(MailStatus::Bounced, Some("Transient/General"));
+    place.store(&mail.key(), &bounced).await;
+    let reason = place.reason(FEEDBACK, &event).await;
+    assert_eq!(reason["code"], "unfinished");
+
+    let bounced = MailItem {
+        ses_message_id: Some("ses-1".to_owned()),
+        ..place.mail(
+            MailStatus::Bounced,
+            Some("Permanent/General: smtp; 550 5.1.1 user unknown"),
+        )
+    };
     place.store(&mail.key(), &bounced).await;
     let reason = place.reason(FEEDBACK, &event).await;
     assert_eq!(reason["code"], "settled");

@@ -109,6 +109,10 @@ async fn paused_mail_stays_due_and_goes_when_it_may() {
         place.sweep().await;
     }
     assert!(place.mails_to(ADA).is_empty());
+    let id = place.profile(ADA).await.unwrap()["id"].clone();
+    let path = format!("/profiles/{}/mails", id.as_str().unwrap());
+    let mails = place.get(&path).await;
+    assert_eq!(mails.body()["items"][0]["reason"], "sending is paused");
     place.set("MUSTER_MAIL_PAUSED", "false");
     place.sweep().await;
     place.deliver_mails().await;
@@ -117,4 +121,51 @@ async fn paused_mail_stays_due_and_goes_when_it_may() {
     let mail = items.iter().find(|item| text(item, "sk") == "MAIL#1");
     let attempts = mail.unwrap()["attempts"].as_n().unwrap();
     assert_eq!(attempts, "1", "waiting used none up");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_does_not_move_what_is_scheduled() {
+    let place = Place::new();
+    signed_up(&place).await;
+    let before = place.items();
+    place.set("MUSTER_MAIL_PAUSED", "true");
+    let id = place.mails_to(ADA).pop().unwrap().profile_id;
+    let nudge = json!({ "profile_id": id, "mail": 0 }).to_string();
+    {
+        let mut state = place.state.lock();
+        let now = state.now();
+        state
+            .queues
+            .send(muster_simulation::queues::MAIL, &nudge, Duration::ZERO, now);
+    }
+    place.deliver_mails().await;
+    assert_eq!(place.items(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_days_last_mails_are_for_who_waits() {
+    let place = Place::new();
+    place.sweep().await;
+    // SES says: none left today.
+    let left = json!({ "N": "0" });
+    place
+        .state
+        .lock()
+        .dynamodb
+        .set("BUCKET#ses", "BUCKET", "left", &left);
+    place.sign_up(ADA).await;
+    place.deliver_mails().await;
+    assert!(place.mails_to(ADA).is_empty());
+    let id = place.profile(ADA).await.unwrap()["id"].clone();
+    let mails = place
+        .get(&format!("/profiles/{}/mails", id.as_str().unwrap()))
+        .await;
+    let mail = &mails.body()["items"][0];
+    assert_eq!(mail["reason"], "no more mails may go now");
+    assert_eq!(mail["attempts"], 0);
+    // The next minute's sweep asks SES again, and it goes.
+    place.pass(Duration::from_secs(120)).await;
+    place.sweep().await;
+    place.deliver_mails().await;
+    assert_eq!(place.mails_to(ADA).len(), 1);
 }

@@ -370,19 +370,29 @@ impl Shared {
         }
         request["ReturnConsumedCapacity"] = json!("TOTAL");
         let (status, body) = self.dynamodb.call(asked.operation(), &request.to_string());
-        let marks_sent = request["UpdateExpression"]
-            .as_str()
-            .is_some_and(|text| text.contains("ses_message_id"));
-        if status == 200 && marks_sent {
-            let part = |name: &str| request["Key"][name]["S"].as_str().unwrap_or_default();
-            self.ses.recorded(
-                part("pk").trim_start_matches("PROFILE#"),
-                part("sk").trim_start_matches("MAIL#"),
-            );
+        if status == 200 {
+            let actions = request["TransactItems"].as_array().into_iter().flatten();
+            let updates = actions.map(|action| &action["Update"]);
+            for update in std::iter::once(&request).chain(updates) {
+                self.mark_recorded(update);
+            }
         }
         Answer {
             units: consumed(&body),
             ..Answer::json(status, body)
+        }
+    }
+
+    /// What was said in an update that marks a mail as sent: that is no secret
+    /// of the mailer's any more.
+    fn mark_recorded(&mut self, update: &Value) {
+        let expression = update["UpdateExpression"].as_str().unwrap_or_default();
+        if expression.contains("ses_message_id") {
+            let part = |name: &str| update["Key"][name]["S"].as_str().unwrap_or_default();
+            self.ses.recorded(
+                part("pk").trim_start_matches("PROFILE#"),
+                part("sk").trim_start_matches("MAIL#"),
+            );
         }
     }
 

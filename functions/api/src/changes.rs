@@ -296,7 +296,7 @@ impl Changes {
             .mails
             .iter()
             .rev()
-            .filter(|mail| mail.status.is_open());
+            .filter(|mail| mail.status.is_open() && mail.kind != MailKind::AddressChanged);
         for mail in open.take(MOST_MAILS) {
             actions.push(self.call_off(mail)?);
         }

@@ -39,7 +39,7 @@ use crate::time::{Clock, Time};
 pub const BULK_AHEAD: Duration = Duration::from_millis(1500);
 /// How far ahead mails that somebody waits for take turns: well below the
 /// mailer's time-out, with the sending to come.
-pub const INTERACTIVE_AHEAD: Duration = Duration::from_secs(10);
+pub const INTERACTIVE_AHEAD: Duration = Duration::from_secs(5);
 
 /// For how long the sweeper feeds bulk: until the next sweep, and a little
 /// longer, as a sweep may be late.
@@ -408,5 +408,81 @@ fn key() -> Key {
     Key {
         pk: "BUCKET#ses".to_owned(),
         sk: "BUCKET".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOON: Time = Time::from_millis(1_767_268_800_000);
+    const NOW: i64 = NOON.as_millis() * 1000;
+
+    fn allowance(rate: f64, a_day: f64, sent: f64) -> Allowance {
+        Allowance::new(Quota { rate, a_day, sent })
+    }
+
+    #[test]
+    fn turns_are_taken_as_far_ahead_as_the_lane_may() {
+        let mut at_14 = allowance(14.0, 50_000.0, 0.0);
+        assert_eq!(at_14.room(100, Lane::Bulk, NOW), 21);
+        assert_eq!(at_14.room(100, Lane::Interactive, NOW), 70);
+        assert_eq!(at_14.room(10, Lane::Bulk, NOW), 10, "no more than wanted");
+        at_14.next_at = NOW + 1_400_000;
+        assert_eq!(at_14.room(100, Lane::Bulk, NOW), 2);
+        at_14.next_at = NOW + 1_600_000;
+        assert_eq!(at_14.room(100, Lane::Bulk, NOW), 0);
+        assert!(at_14.room(100, Lane::Interactive, NOW) > 40, "goes ahead");
+    }
+
+    #[test]
+    fn an_account_in_the_sandbox_sends_too() {
+        let sandbox = allowance(1.0, 200.0, 0.0);
+        assert_eq!(sandbox.room(10, Lane::Bulk, NOW), 2);
+        assert_eq!(sandbox.early(Lane::Interactive), 0, "it bears one at once");
+        let half = allowance(0.5, 200.0, 0.0);
+        assert_eq!(half.room(10, Lane::Bulk, NOW), 1);
+    }
+
+    #[test]
+    fn bulk_leaves_a_tenth_of_the_day_alone() {
+        let nearly = allowance(14.0, 200.0, 178.0);
+        assert_eq!(nearly.room(10, Lane::Bulk, NOW), 2);
+        assert_eq!(nearly.room(10, Lane::Interactive, NOW), 10);
+        assert_eq!(nearly.bulk(NOON, 1).count, 2);
+        assert_eq!(nearly.urgent(NOON).count, 22);
+        let over = allowance(14.0, 200.0, 201.0);
+        for lane in [Lane::Bulk, Lane::Interactive] {
+            assert_eq!(over.room(10, lane, NOW), 0);
+        }
+        assert_eq!((over.bulk(NOON, 1).count, over.urgent(NOON).count), (0, 0));
+        let unlimited = allowance(14.0, -1.0, 1e9);
+        assert_eq!(unlimited.room(10, Lane::Bulk, NOW), 10);
+    }
+
+    #[test]
+    fn bulk_is_fed_on_from_where_it_was() {
+        let mut at_10 = allowance(10.0, 100_000.0, 0.0);
+        let feed = at_10.bulk(NOON, 1);
+        assert_eq!((feed.from, feed.count), (NOON, 742));
+        assert_eq!(feed.delay(0, NOON), Duration::ZERO);
+        assert_eq!(feed.delay(741, NOON).as_secs(), 74);
+        // A sweep that comes early feeds the little that is missing.
+        at_10.fed_until = NOON.after(Duration::from_secs(70));
+        let feed = at_10.bulk(NOON, 1);
+        assert_eq!(feed.count, 49);
+        assert_eq!(feed.delay(0, NOON).as_secs(), 70);
+        // So many a minute, however fast SES is.
+        assert_eq!(allowance(500.0, 1e6, 0.0).bulk(NOON, 100_000).count, 750);
+    }
+
+    #[test]
+    fn turns_are_used_once_each() {
+        let turns = allowance(10.0, 1e6, 0.0).turns(NOW + 500_000, 2, Lane::Bulk);
+        assert_eq!(turns.next(NOON), Some(Duration::from_millis(500)));
+        assert!(turns.next(NOON).is_some_and(|wait| wait.as_millis() == 601));
+        assert_eq!(turns.next(NOON), None);
+        assert_eq!(Turns::none().next(NOON), None);
+        assert_eq!(Turns::at_once(1).next(NOON), Some(Duration::ZERO));
     }
 }

@@ -54,6 +54,13 @@ impl<'a> Step<'a> {
         }
     }
 
+    /// Whether it has moved this mail already: the event comes again.
+    pub fn is_made(&self, mail: &MailItem) -> bool {
+        mail.status == self.to
+            && mail.ses_message_id.is_some()
+            && mail.reason.as_deref() == self.reason
+    }
+
     /// Whether it moves this mail.
     pub fn moves(&self, mail: &MailItem) -> bool {
         self.moves_from(mail.status, mail.ses_message_id.is_some())

@@ -127,6 +127,9 @@ impl Feedback {
     ) -> Result<Vec<TransactWriteItem>, Failure> {
         let mut actions = Vec::new();
         let step = Step::of(&event.news);
+        if step.is_made(mail) {
+            return Ok(actions);
+        }
         if step.moves(mail) {
             actions.push(self.step(event, &step, mail)?);
             actions.extend(self.reminder(event, mail, dossier)?);
@@ -143,6 +146,7 @@ impl Feedback {
             let others = dossier.mails.iter().rev();
             let open = others
                 .filter(|other| other.status.is_open() && other.number != mail.number)
+                .filter(|other| other.email_key == mail.email_key)
                 .take(MOST_MAILS);
             for other in open {
                 actions.push(self.abandon(other)?);

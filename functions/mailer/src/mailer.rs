@@ -136,8 +136,13 @@ impl Mailer {
         let nudge: MailNudge = serde_json::from_str(record.body.as_deref().unwrap_or_default())?;
         let profile_id = nudge.profile_id;
         let Some(wait) = turns.next(self.clock.now()) else {
-            self.mails.put_off(nudge).await?;
-            tracing::info!(metric = "mail_put_off", %profile_id, mail = nudge.mail, "no turn free");
+            let reason = if self.settings.mail_paused {
+                "sending is paused"
+            } else {
+                "no more mails may go now"
+            };
+            self.mails.put_off(nudge, reason).await?;
+            tracing::info!(metric = "mail_put_off", %profile_id, mail = nudge.mail, reason);
             return Ok(());
         };
         // Before the claim, whose lease is for the sending alone.

@@ -204,18 +204,24 @@ impl Mails {
         self.settle(claimed, &expression, &postponed).await
     }
 
-    /// No turn is free, so it is not even claimed: due again soon. A mail that
-    /// is not due is not to be sent, and stays as it is.
+    /// It may not go now, so it is not even claimed: due again soon. A mail that
+    /// is not to be sent, or not before a later time, stays as it is.
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn put_off(&self, nudge: MailNudge) -> Result<(), Failure> {
-        let due = self.clock.now().after(PUT_OFF + self.random.up_to(PUT_OFF));
-        let is_due = Condition::new("attribute_exists(due_at)").with(":due", text(due.to_string()));
+    pub async fn put_off(&self, nudge: MailNudge, reason: &str) -> Result<(), Failure> {
+        let now = self.clock.now();
+        let due = now.after(PUT_OFF + self.random.up_to(PUT_OFF));
+        let is_due = Condition::new(
+            "attribute_exists(due_at) \
+             AND (attribute_not_exists(not_before) OR not_before <= :now)",
+        )
+        .with(":now", number(now.as_millis()))
+        .with(":due", text(due.to_string()))
+        .with(":reason", text(reason));
         let key = mail_key(nudge.profile_id, nudge.mail);
-        self.table
-            .change_if(&key, "SET due_at = :due", &is_due)
-            .await?;
+        let expression = "SET due_at = :due, reason = :reason";
+        self.table.change_if(&key, expression, &is_due).await?;
         Ok(())
     }
 

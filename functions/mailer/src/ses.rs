@@ -118,9 +118,7 @@ fn tag(name: &str, value: String) -> Result<MessageTag, BuildError> {
 
 fn not_sent(error: SdkError<SendEmailError>) -> NotSent {
     match &error {
-        SdkError::ServiceError(context) => {
-            refusal(context.err(), context.raw().status().is_server_error())
-        }
+        SdkError::ServiceError(context) => refusal(context.err()),
         SdkError::ConstructionFailure(_) => {
             NotSent::Rejected("the request could not be built".to_owned())
         }
@@ -135,7 +133,7 @@ fn not_sent(error: SdkError<SendEmailError>) -> NotSent {
 }
 
 /// What SES said no to: the mail, or the moment?
-fn refusal(error: &SendEmailError, server_error: bool) -> NotSent {
+fn refusal(error: &SendEmailError) -> NotSent {
     let code = error.code().unwrap_or("unknown");
     let reason = match error.message() {
         Some(message) => format!("{code}: {message}"),
@@ -150,18 +148,9 @@ fn refusal(error: &SendEmailError, server_error: bool) -> NotSent {
         SendEmailError::MessageRejected(_) | SendEmailError::BadRequestException(_) => {
             NotSent::Rejected(reason)
         }
-        // The account's or the sender's state, which its owner can mend: the
-        // mail itself is good.
-        SendEmailError::AccountSuspendedException(_)
-        | SendEmailError::SendingPausedException(_)
-        | SendEmailError::MailFromDomainNotVerifiedException(_)
-        | SendEmailError::LimitExceededException(_)
-        | SendEmailError::TooManyRequestsException(_)
-        | SendEmailError::NotFoundException(_) => NotSent::NotNow(reason),
-        _ if server_error || code.contains("Throttl") || code.contains("AccessDenied") => {
-            NotSent::NotNow(reason)
-        }
-        _ => NotSent::Rejected(reason),
+        // The moment's, the account's or the sender's state, which passes, or
+        // which its owner can mend: the mail itself is good.
+        _ => NotSent::NotNow(reason),
     }
 }
 
@@ -196,10 +185,7 @@ mod tests {
             rejected("Email contains a virus"),
             SendEmailError::BadRequestException(bad_request),
         ] {
-            assert!(
-                matches!(refusal(&error, false), NotSent::Rejected(_)),
-                "{error:?}"
-            );
+            assert!(matches!(refusal(&error), NotSent::Rejected(_)), "{error:?}");
         }
         for error in [
             rejected("Email address is not verified. The following identities failed the check"),
@@ -208,20 +194,18 @@ mod tests {
             SendEmailError::TooManyRequestsException(TooManyRequestsException::builder().build()),
             SendEmailError::generic(meta("ThrottlingException", "Rate exceeded")),
             SendEmailError::generic(meta("AccessDeniedException", "no")),
+            SendEmailError::generic(meta("ExpiredTokenException", "too old")),
         ] {
-            assert!(
-                matches!(refusal(&error, false), NotSent::NotNow(_)),
-                "{error:?}"
-            );
+            assert!(matches!(refusal(&error), NotSent::NotNow(_)), "{error:?}");
         }
         let unknown = SendEmailError::generic(meta("InternalFailure", "oops"));
-        assert!(matches!(refusal(&unknown, true), NotSent::NotNow(_)));
+        assert!(matches!(refusal(&unknown), NotSent::NotNow(_)));
     }
 
     #[test]
     fn the_reason_names_the_code_and_what_ses_said() {
         assert_eq!(
-            refusal(&rejected("Email contains a virus"), false),
+            refusal(&rejected("Email contains a virus")),
             NotSent::Rejected("MessageRejected: Email contains a virus".to_owned())
         );
     }

@@ -171,7 +171,9 @@ async fn of_report(table: &Table, event: &Event, now: Time) -> Result<Reason, Fa
     };
     let step = Step::of(&event.news);
     let (status, to) = (mail.status.as_str(), step.to.as_str());
-    let (code, detail) = if step.moves(&mail) {
+    // A refusal is about the profile, too.
+    let is_open = step.moves(&mail) || event.news.is_refusal();
+    let (code, detail) = if is_open && !step.is_made(&mail) {
         let detail = format!("the mail is {status}; SES reports that it is {to}");
         (Code::Unfinished, detail)
     } else {

@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+use futures_util::stream::{self, StreamExt};
 use muster_core::aws::SdkConfig;
 use muster_core::due::Kind;
 use muster_core::failure::Failure;
@@ -23,6 +23,13 @@ use crate::due::{self, Due, Entry};
 use crate::queue::Queue;
 use crate::settings::Settings;
 use crate::sweeper::CONCURRENCY;
+
+/// What SES allows to every account, until it says more of ours.
+const EVERY_ACCOUNT: Quota = Quota {
+    rate: 1.0,
+    a_day: 200.0,
+    sent: 0.0,
+};
 
 /// Feeds the mailer.
 pub struct Feeder {
@@ -62,7 +69,11 @@ impl Feeder {
         if self.paused {
             return Ok(0);
         }
-        self.ask_ses().await?;
+        let quota = self.ask_ses().await;
+        let known = self.pace.look().await?;
+        if let Some(quota) = quota.or_else(|| known.is_none().then_some(EVERY_ACCOUNT)) {
+            self.pace.refresh(quota).await?;
+        }
         let Some(allowance) = self.pace.look().await? else {
             return Ok(0);
         };
@@ -78,26 +89,23 @@ impl Feeder {
         Ok(fed + self.send(&self.bulk, &bulk, entries, now).await?)
     }
 
-    /// What the account may send. If SES does not say, what it said last holds.
-    async fn ask_ses(&self) -> Result<(), Failure> {
+    /// What the account may send, if SES says so.
+    async fn ask_ses(&self) -> Option<Quota> {
         let answer = self.ses.get_account().send().await;
         let account = answer.map_err(|error| Failure::of("GetAccount", error));
         match account.map(|account| account.send_quota) {
-            Ok(Some(quota)) if quota.max_send_rate > 0.0 => {
-                let quota = Quota {
-                    rate: quota.max_send_rate,
-                    a_day: quota.max24_hour_send,
-                    sent: quota.sent_last24_hours,
-                };
-                self.pace.refresh(quota).await
-            }
+            Ok(Some(quota)) if quota.max_send_rate > 0.0 => Some(Quota {
+                rate: quota.max_send_rate,
+                a_day: quota.max24_hour_send,
+                sent: quota.sent_last24_hours,
+            }),
             Ok(_) => {
                 tracing::warn!("SES names no rate");
-                Ok(())
+                None
             }
             Err(error) => {
                 tracing::warn!(%error, "SES does not say how fast mails may go");
-                Ok(())
+                None
             }
         }
     }
@@ -105,7 +113,11 @@ impl Feeder {
     /// At most so many entries that are due, of all partitions about alike.
     async fn find(&self, kind: Kind, limit: usize, now: Time) -> Result<Vec<Entry>, Failure> {
         let mut entries = Vec::new();
-        let partitions = kind.partitions();
+        // So that a small limit does not always end before the same ones.
+        let mut partitions = kind.partitions();
+        let minute = usize::try_from(now.as_seconds() / 60).unwrap_or(0);
+        let first = minute % partitions.len();
+        partitions.rotate_left(first);
         for (index, partition) in partitions.iter().enumerate() {
             let share = (limit - entries.len()).div_ceil(partitions.len() - index);
             if share > 0 {
@@ -124,19 +136,29 @@ impl Feeder {
         now: Time,
     ) -> Result<usize, Failure> {
         let nudges: Vec<(MailNudge, Duration)> = stream::iter(entries.into_iter().enumerate())
-            .map(async |(place, entry)| {
-                let taken = due::take(&self.table, &entry, now).await?;
-                Ok::<_, Failure>(taken.then(|| (entry.due(), feed.delay(place, now))))
-            })
+            .map(async |(place, entry)| self.take(&entry, feed.delay(place, now), now).await)
             .buffered(CONCURRENCY)
-            .try_filter_map(async |taken| {
-                Ok(match taken {
-                    Some((Some(Due::Mail(nudge)), delay)) => Some((nudge, delay)),
-                    _ => None,
-                })
-            })
-            .try_collect()
-            .await?;
+            .filter_map(async |nudge| nudge)
+            .collect()
+            .await;
         queue.send(&nudges).await
+    }
+
+    /// Moves an entry forward, if it is ours to move. One that cannot be moved is
+    /// found by the next sweep, and holds up none of those that were.
+    async fn take(
+        &self,
+        entry: &Entry,
+        delay: Duration,
+        now: Time,
+    ) -> Option<(MailNudge, Duration)> {
+        match (due::take(&self.table, entry, now).await, entry.due()) {
+            (Ok(true), Some(Due::Mail(nudge))) => Some((nudge, delay)),
+            (Ok(_), _) => None,
+            (Err(error), _) => {
+                tracing::warn!(%error, "a mail is fed by the next sweep");
+                None
+            }
+        }
     }
 }

@@ -25,24 +25,29 @@ impl Queue {
     /// due again later.
     ///
     /// # Errors
-    /// When the queue cannot be reached.
+    /// When the queue cannot be reached; the other batches were sent.
     pub async fn send<T: Serialize>(&self, nudges: &[(T, Duration)]) -> Result<usize, Failure> {
-        let mut taken = 0;
+        let (mut taken, mut failed) = (0, None);
         for batch in nudges.chunks(BATCH) {
             let entries = batch
                 .iter()
                 .enumerate()
                 .map(entry)
                 .collect::<Result<_, _>>()?;
-            let output = self
+            let sent = self
                 .sqs
                 .send_message_batch()
                 .queue_url(&self.url)
                 .set_entries(Some(entries))
                 .send()
-                .await
-                .map_err(|error| Failure::of("SendMessageBatch", error))?;
-            taken += output.successful.len();
+                .await;
+            match sent {
+                Ok(output) => taken += output.successful.len(),
+                Err(error) => failed = Some(Failure::of("SendMessageBatch", error)),
+            }
+        }
+        if let Some(error) = failed {
+            return Err(error);
         }
         Ok(taken)
     }
