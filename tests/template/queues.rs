@@ -18,6 +18,10 @@ const LEAST_RECEIVES: u64 = 5;
 /// What Lambda asks for between visibility and time-out.
 const VISIBILITY_PER_TIMEOUT: u64 = 6;
 
+/// What all triggers may run at once: of the thousand that an account has by
+/// default, the requests of people are to have the most.
+const MOST_AT_ONCE: u64 = 100;
+
 /// One trigger: this function reads that queue.
 pub(crate) struct Trigger<'a> {
     pub(crate) function: Resource<'a>,
@@ -133,6 +137,7 @@ fn triggers_are_bounded(template: &Template) -> Vec<String> {
             format!("{name}: write it as an event of its function, where these rules look")
         })
         .collect();
+    let mut at_once = 0;
     for trigger in triggers(template) {
         let name = format!("{}.{}", trigger.function.name, trigger.event);
         let types = trigger.property(trigger.function, "FunctionResponseTypes");
@@ -148,6 +153,10 @@ fn triggers_are_bounded(template: &Template) -> Vec<String> {
                 "{name}: MaximumConcurrency is not a number of 2 to 1000"
             ));
         }
+        at_once += concurrency.as_u64().unwrap_or(0);
+    }
+    if at_once > MOST_AT_ONCE {
+        findings.push(format!("all triggers together may run {at_once} at once"));
     }
     findings
 }
@@ -257,6 +266,7 @@ fn every_trigger_reports_single_failures_and_is_bounded() {
             (&format!("{mail}/ScalingConfig"), ""),
             (&format!("{mail}/ScalingConfig/MaximumConcurrency"), "1"),
             (&format!("{mail}/ScalingConfig/MaximumConcurrency"), "1001"),
+            (&format!("{mail}/ScalingConfig/MaximumConcurrency"), "90"),
             (
                 &format!("{mail}/ScalingConfig/MaximumConcurrency"),
                 "!Ref Workers",
