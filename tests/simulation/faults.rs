@@ -92,6 +92,16 @@ pub enum Schedule {
         /// Which and how.
         random: Random,
     },
+    /// One more than another schedule has: at a call that is only made because
+    /// something went wrong before.
+    Also {
+        /// The other one.
+        other: Box<Self>,
+        /// Which call.
+        call: u64,
+        /// How.
+        fault: Fault,
+    },
 }
 
 impl Schedule {
@@ -103,6 +113,18 @@ impl Schedule {
                 call: chosen,
                 fault,
             } => (call == *chosen).then_some(*fault),
+            Self::Also {
+                other,
+                call: chosen,
+                fault,
+            } => {
+                let planned = other.at(call);
+                if call == *chosen {
+                    Some(*fault)
+                } else {
+                    planned
+                }
+            }
             Self::Rate {
                 per_mille,
                 left,

@@ -38,11 +38,16 @@ pub struct Run {
 static CLEAN_CALLS: LazyLock<u64> =
     LazyLock::new(|| run_with(0, Schedule::Clean, None).log.calls.len() as u64);
 
-/// The run of a seed: of each three, one has a single fault at one of the
-/// calls of a clean run, one has some faults, one has many.
+/// The run of a seed.
 pub fn run(seed: u64, bug: Option<Bug>) -> Run {
+    run_with(seed, schedule(seed), bug)
+}
+
+/// What goes wrong in the run of a seed: of each three, one has a single fault
+/// at one of the calls of a clean run, one has some faults, one has many.
+pub fn schedule(seed: u64) -> Schedule {
     let random = Random::seeded(seed);
-    let schedule = match seed % 3 {
+    match seed % 3 {
         0 => {
             // Every call and every fault in turn; the stride spreads the calls
             // of a few seeds over the whole run.
@@ -57,8 +62,7 @@ pub fn run(seed: u64, bug: Option<Bug>) -> Run {
             left: if kind == 1 { 8 } else { 25 },
             random,
         },
-    };
-    run_with(seed, schedule, bug)
+    }
 }
 
 /// Runs many seeds, as many at once as there are processors, and hands each

@@ -3,7 +3,7 @@
 // In a test a panic is an answer, in its helpers too.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use muster_core::random::Random;
@@ -11,7 +11,7 @@ use muster_simulation::budget;
 use muster_simulation::bug::Bug;
 use muster_simulation::faults::{FAULTS, Schedule};
 use muster_simulation::flood::{Flood, batch_takes};
-use muster_simulation::run::{Run, run, run_all, run_story, run_with};
+use muster_simulation::run::{Run, run, run_all, run_story, run_with, schedule};
 use muster_simulation::story::Story;
 
 #[test]
@@ -37,7 +37,7 @@ fn the_same_seed_is_the_same_run() {
 
 #[test]
 fn three_hundred_schedules_break_nothing() {
-    let (mut kinds, mut sites, mut faulty) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let (mut kinds, mut sites, mut faulty) = (BTreeSet::new(), BTreeMap::new(), BTreeSet::new());
     run_all(0..300, None, |seed, run| {
         assert!(
             run.broken.is_empty(),
@@ -45,13 +45,26 @@ fn three_hundred_schedules_break_nothing() {
             run.broken
         );
         for call in &run.log.calls {
-            sites.insert(call.site());
+            sites.entry(call.site()).or_insert((seed, call.number));
             kinds.extend(call.fault);
             faulty.extend(call.fault.map(|_| call.site()));
         }
     });
     assert_eq!(kinds.len(), FAULTS.len(), "every kind of fault was met");
-    assert_eq!(sites, faulty, "something went wrong at every call site");
+    // What is only called when something has gone wrong goes wrong, too.
+    for (site, (seed, call)) in sites {
+        if faulty.contains(&site) {
+            continue;
+        }
+        for fault in FAULTS {
+            let other = Box::new(schedule(seed));
+            let schedule = Schedule::Also { other, call, fault };
+            let run = run_with(seed, schedule, None);
+            let met = &run.log.calls[call as usize];
+            assert_eq!((met.site(), met.fault), (site.clone(), Some(fault)));
+            assert!(run.broken.is_empty(), "{site:?} {fault}: {:#?}", run.broken);
+        }
+    }
 }
 
 /// Its chunks are in the queue, in work or done when the planner finds out.
