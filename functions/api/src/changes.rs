@@ -15,7 +15,7 @@ use futures_util::future::join_all;
 use muster_core::email::Email;
 use muster_core::failure::Failure;
 use muster_core::locale::Locale;
-use muster_core::mail::{MailItem, MailKind, MailStatus, Recipient};
+use muster_core::mail::{MailItem, MailKind, Recipient};
 use muster_core::person::{Attributes, Name};
 use muster_core::profile::{
     Dossier, LockItem, ProfileItem, ProfileStatus, list, lock_key, profile_key,
@@ -30,6 +30,8 @@ use utoipa::ToSchema;
 use crate::nudges::Nudges;
 use crate::openapi::values;
 
+/// Why a mail to the old address is given up.
+const MOVED: &str = "the address was changed before it went";
 /// The most mails to the old address that a change calls off.
 const MOST_MAILS: usize = 90;
 
@@ -298,22 +300,9 @@ impl Changes {
             .rev()
             .filter(|mail| mail.status.is_open() && mail.kind != MailKind::AddressChanged);
         for mail in open.take(MOST_MAILS) {
-            actions.push(self.call_off(mail)?);
+            actions.push(mail.call_off(table, MOVED)?);
         }
         Ok(actions)
-    }
-
-    fn call_off(&self, mail: &MailItem) -> Result<TransactWriteItem, Failure> {
-        let unchanged = Condition::new("#status = :seen")
-            .with(":seen", text(mail.status.as_str()))
-            .with(":abandoned", text(MailStatus::Abandoned.as_str()))
-            .with(":reason", text("the address was changed before it went"));
-        self.table.change(
-            &mail.key(),
-            "SET #status = :abandoned, reason = :reason \
-             REMOVE due_shard, due_at, lease_owner, lease_until",
-            &unchanged,
-        )
     }
 }
 

@@ -24,14 +24,16 @@
 use std::fmt;
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use serde::{Deserialize, Serialize};
 
 use crate::due::Kind;
+use crate::failure::Failure;
 use crate::ids::ProfileId;
 use crate::locale::Locale;
 use crate::person::Name;
 use crate::profile::{NewProfile, Source};
-use crate::table::Key;
+use crate::table::{Condition, Key, Table, text};
 use crate::time::Time;
 use crate::token::TokenHash;
 
@@ -281,6 +283,25 @@ impl MailItem {
             due_at: Some(at.to_string()),
             ..self
         }
+    }
+
+    /// The action that gives up a mail that is to be sent, or being sent, if it
+    /// still is as it was seen. (Who sends it may have died, and it would be sent
+    /// again.)
+    ///
+    /// # Errors
+    /// None that a caller of ours can cause.
+    pub fn call_off(&self, table: &Table, reason: &str) -> Result<TransactWriteItem, Failure> {
+        let unchanged = Condition::new("#status = :seen")
+            .with(":seen", text(self.status.as_str()))
+            .with(":abandoned", text(MailStatus::Abandoned.as_str()))
+            .with(":reason", text(reason));
+        table.change(
+            &self.key(),
+            "SET #status = :abandoned, reason = :reason \
+             REMOVE due_shard, due_at, lease_owner, lease_until",
+            &unchanged,
+        )
     }
 
     /// Its key.

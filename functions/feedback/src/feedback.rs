@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 use muster_core::aws::SdkConfig;
 use muster_core::batch::{Answer, NamelessRecord, Queues};
 use muster_core::failure::Failure;
-use muster_core::mail::{MailItem, MailStatus, REMINDER};
+use muster_core::mail::{MailItem, REMINDER};
 use muster_core::profile::{Dossier, ProfileItem, ProfileStatus, list, lock_key, profile_key};
 use muster_core::random::Random;
 use muster_core::report::{Event, NotAnEvent};
@@ -30,6 +30,9 @@ const TRIES: u32 = 4;
 /// The most waiting mails that one transaction abandons, beside profile, lock
 /// and the mail that came back. Nobody has as many.
 const MOST_MAILS: usize = 90;
+
+/// Why a mail is given up of which another one was refused.
+const REFUSED: &str = "nothing can go to the address any more";
 
 /// Takes what SES reports.
 pub struct Feedback {
@@ -149,7 +152,7 @@ impl Feedback {
                 .filter(|other| other.email_key == mail.email_key)
                 .take(MOST_MAILS);
             for other in open {
-                actions.push(self.abandon(other)?);
+                actions.push(other.call_off(&self.table, REFUSED)?);
             }
         }
         Ok(actions)
@@ -235,21 +238,6 @@ impl Feedback {
                 &no_other_mail,
             )?,
         ])
-    }
-
-    /// Also one that is being sent: who sends it may have died, and it would be
-    /// sent again.
-    fn abandon(&self, mail: &MailItem) -> Result<TransactWriteItem, Failure> {
-        let unchanged = Condition::new("#status = :seen")
-            .with(":seen", text(mail.status.as_str()))
-            .with(":abandoned", text(MailStatus::Abandoned.as_str()))
-            .with(":reason", text("nothing can go to the address any more"));
-        self.table.change(
-            &mail.key(),
-            "SET #status = :abandoned, reason = :reason \
-             REMOVE due_shard, due_at, lease_owner, lease_until",
-            &unchanged,
-        )
     }
 }
 
