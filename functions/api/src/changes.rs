@@ -313,7 +313,7 @@ const NEW_LOCK: usize = 1;
 fn pending(profile: ProfileItem) -> ProfileItem {
     ProfileItem {
         status: ProfileStatus::Pending,
-        list: list(ProfileStatus::Pending, profile.id),
+        list: Some(list(ProfileStatus::Pending, profile.id)),
         ..profile
     }
 }

@@ -122,7 +122,7 @@ impl Confirmations {
             // The other link was faster.
             return Ok(false);
         }
-        erasure::finish(&self.table, profile.id, &self.random).await?;
+        erasure::finish(&self.table, profile.id, self.clock.now(), &self.random).await?;
         tracing::info!(metric = "signup_disowned", profile_id = %profile.id, "sign-up removed by the address's owner");
         Ok(true)
     }

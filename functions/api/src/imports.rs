@@ -6,9 +6,10 @@ use futures_util::future::try_join_all;
 use muster_core::failure::Failure;
 use muster_core::ids::ImportId;
 use muster_core::import::{
-    CHUNK_PREFIX, ChunkItem, Confirm, Counts, FailureReason, IMPORT_LIST, ImportItem, ImportStatus,
+    CHUNK_PREFIX, ChunkItem, Counts, FailureReason, IMPORT_LIST, ImportItem, ImportStatus,
     import_key,
 };
+use muster_core::options::Confirm;
 use muster_core::table::Table;
 use muster_http::caller::Caller;
 use muster_http::openapi::refusals::{Always, InvalidParameters, WithoutToken};
@@ -235,7 +236,7 @@ async fn view(table: &Table, item: ImportItem) -> Result<ImportView, Failure> {
             bucket: item.bucket,
             key: item.key,
         },
-        confirm: item.confirm,
+        confirm: item.options.confirm,
         rows: RowsView::new(item.rows, counts),
         chunks: ChunksView {
             total: item.chunks,

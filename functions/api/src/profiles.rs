@@ -336,7 +336,7 @@ pub async fn erase(
         Begun::Marked => {}
     }
     // From here on it counts as erased: if we fail, the sweeper does the rest.
-    if let Err(error) = erasure::finish(table, id, &services.random).await {
+    if let Err(error) = erasure::finish(table, id, services.clock.now(), &services.random).await {
         tracing::warn!(profile_id = %id, %error, "the erasure is left to the sweeper");
     }
     tracing::info!(profile_id = %id, by = caller.name, "profile erased");
@@ -423,7 +423,10 @@ async fn of_address(
     };
     let is_on_page = |item: &ProfileItem| {
         let after = page.after.as_ref();
-        wanted(item) && after.is_none_or(|after| item.list_sort < *after)
+        wanted(item)
+            && after
+                .as_ref()
+                .is_none_or(|after| item.list_sort.as_ref() < Some(after))
     };
     Ok(Found {
         items: item.into_iter().filter(is_on_page).collect(),

@@ -175,6 +175,7 @@ fn new_profile(applicant: &Applicant, operator: &str, id: ProfileId, now: Time) 
         attributes: applicant.attributes.clone(),
         source: Source::Operator,
         created_by: operator.to_owned(),
+        confirmed: false,
         row: None,
         now,
     }

@@ -212,6 +212,7 @@ impl Signups {
             attributes: applicant.attributes.clone(),
             source: Source::Signup,
             created_by: "signup".to_owned(),
+            confirmed: false,
             row: None,
             now,
         };

@@ -10,7 +10,8 @@
 //! mails than one takes.
 //!
 //! What stays: files that were uploaded and reports about them, until their
-//! lifecycle removes them; backups, for their retention; and for at most two
+//! lifecycle removes them; of a row of an import, for thirty days, that there was
+//! one on this line; backups, for their retention; and for at most two
 //! days a keyed hash of the address, which counts the mails it was sent.
 
 use std::time::Duration;
@@ -21,7 +22,7 @@ use crate::due::Kind;
 use crate::failure::Failure;
 use crate::ids::ProfileId;
 use crate::profile::{
-    IS_PRESENT, LockItem, ProfileItem, ProfileStatus, list, lock_key, profile_key,
+    IS_PRESENT, LockItem, Outcome, ProfileItem, ProfileStatus, list, lock_key, profile_key,
 };
 use crate::random::Random;
 use crate::request::key_of;
@@ -96,10 +97,15 @@ pub async fn begin(
 ///
 /// # Errors
 /// When the table cannot be reached; trying again does the rest.
-pub async fn finish(table: &Table, id: ProfileId, random: &Random) -> Result<(), Failure> {
+pub async fn finish(
+    table: &Table,
+    id: ProfileId,
+    now: Time,
+    random: &Random,
+) -> Result<(), Failure> {
     let mut cancelled = Vec::new();
     for _ in 0..TRIES {
-        let Some(Removal { actions, is_last }) = removal(table, id).await? else {
+        let Some(Removal { actions, is_last }) = removal(table, id, now).await? else {
             return Ok(());
         };
         match table.transact(actions, &random.name()).await {
@@ -119,7 +125,7 @@ struct Removal {
 }
 
 /// The next transaction of an erasure; none if there is nothing left to do.
-async fn removal(table: &Table, id: ProfileId) -> Result<Option<Removal>, Failure> {
+async fn removal(table: &Table, id: ProfileId, now: Time) -> Result<Option<Removal>, Failure> {
     let own = profile_key(id);
     let mut others = Vec::new();
     let mut profile: Option<ProfileItem> = None;
@@ -130,7 +136,7 @@ async fn removal(table: &Table, id: ProfileId) -> Result<Option<Removal>, Failur
             None => {}
         }
     }
-    let Some(profile) = profile.filter(|profile| profile.status == ProfileStatus::Erasing) else {
+    let Some(profile) = profile.filter(is_being_erased) else {
         return Ok(None);
     };
     let mut actions = others
@@ -155,11 +161,22 @@ async fn removal(table: &Table, id: ProfileId) -> Result<Option<Removal>, Failur
     }
     let marked =
         Condition::new("#status = :erasing").with(":erasing", ProfileStatus::Erasing.into());
-    actions.push(table.delete(&own, Some(&marked))?);
+    actions.push(match profile.import.zip(profile.line) {
+        // Its import may meet the row again, which is not to bring it back.
+        Some(row) => {
+            let left = ProfileItem::of_row(id, row, Outcome::Created, now);
+            table.put(&own, &left, &marked)?
+        }
+        None => table.delete(&own, Some(&marked))?,
+    });
     Ok(Some(Removal {
         actions,
         is_last: true,
     }))
+}
+
+fn is_being_erased(profile: &ProfileItem) -> bool {
+    profile.status == ProfileStatus::Erasing && profile.outcome.is_none()
 }
 
 /// Whoever moves a mail on may write another with it (a reminder): then there

@@ -56,11 +56,15 @@ id! {
     ImportId
 }
 
+fn fresh(now: Time, random: &Random) -> Uuid {
+    let millis = u64::try_from(now.as_millis()).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &random.bytes()).into_uuid()
+}
+
 impl ProfileId {
     /// A fresh id (version 7: sorts by creation).
     pub fn new(now: Time, random: &Random) -> Self {
-        let millis = u64::try_from(now.as_millis()).unwrap_or(0);
-        Self(uuid::Builder::from_unix_timestamp_millis(millis, &random.bytes()).into_uuid())
+        Self(fresh(now, random))
     }
 
     /// The id that a row of an import gets: a function of the import and the
@@ -78,6 +82,11 @@ impl ProfileId {
 }
 
 impl ImportId {
+    /// A fresh id (version 7: sorts by creation).
+    pub fn new(now: Time, random: &Random) -> Self {
+        Self(fresh(now, random))
+    }
+
     /// The id of the import of one version of an object: a function of the
     /// event (version 5), so that a repeated event finds its own import.
     pub fn of_event(bucket: &str, key: &str, sequencer: &str) -> Self {

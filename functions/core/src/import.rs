@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 
 use crate::due::Kind;
 use crate::ids::ImportId;
-use crate::table::Key;
+use crate::object::Object;
+use crate::options::{Confirm, Options};
+use crate::table::{Key, text};
 use crate::time::Time;
 
 /// The partition of the `listing` index that all imports are in. One is
@@ -17,7 +20,11 @@ pub const IMPORT_LIST: &str = "LIST#import";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ImportStatus {
-    /// Recorded; nobody has looked into the file yet.
+    /// Made; its file is still to be uploaded.
+    AwaitingUpload,
+    /// The file is there; somebody wants to say when it starts.
+    AwaitingStart,
+    /// Nobody has looked into the file yet.
     Queued,
     /// The planner cuts the file; chunks cut already are being imported.
     Planning,
@@ -29,7 +36,11 @@ pub enum ImportStatus {
     Completed,
     /// Some rows were refused; the report says which and why.
     CompletedWithErrors,
-    /// The file could not be imported; the reason says why.
+    /// No more rows are begun; mails that are still to go are called off.
+    Cancelling,
+    /// It stands still where it was stopped, and may be resumed.
+    Cancelled,
+    /// It could not be imported, or not whole; the reason says why.
     Failed,
 }
 
@@ -37,60 +48,50 @@ impl ImportStatus {
     /// The status as it is stored and shown.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::AwaitingUpload => "awaiting_upload",
+            Self::AwaitingStart => "awaiting_start",
             Self::Queued => "queued",
             Self::Planning => "planning",
             Self::Running => "running",
             Self::Reporting => "reporting",
             Self::Completed => "completed",
             Self::CompletedWithErrors => "completed_with_errors",
+            Self::Cancelling => "cancelling",
+            Self::Cancelled => "cancelled",
             Self::Failed => "failed",
         }
     }
 
-    /// Whether nothing more will happen.
+    /// Whether nothing more will happen by itself.
     pub const fn is_final(self) -> bool {
         matches!(
             self,
-            Self::Completed | Self::CompletedWithErrors | Self::Failed
+            Self::Completed | Self::CompletedWithErrors | Self::Cancelled | Self::Failed
         )
     }
+
+    /// Whether rows are being imported.
+    pub const fn imports(self) -> bool {
+        matches!(self, Self::Planning | Self::Running)
+    }
 }
 
-/// Whether imported people are asked to confirm their address.
+/// The status as an attribute value.
+impl From<ImportStatus> for AttributeValue {
+    fn from(status: ImportStatus) -> Self {
+        text(status.as_str())
+    }
+}
+
+/// Whether an import whose file is there waits for somebody to start it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Confirm {
-    /// No mail.
+pub enum Start {
+    /// It starts by itself.
     #[default]
-    Skip,
-    /// A confirmation mail each.
-    Send,
-}
-
-impl Confirm {
-    /// The option as it is stored and shown.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Skip => "skip",
-            Self::Send => "send",
-        }
-    }
-
-    /// The option as an operator writes it; nothing is the default.
-    ///
-    /// # Errors
-    /// `invalid_option`.
-    pub fn parse(text: Option<&str>) -> Result<Self, FailureReason> {
-        match text {
-            None => Ok(Self::default()),
-            Some("skip") => Ok(Self::Skip),
-            Some("send") => Ok(Self::Send),
-            Some(_) => Err(FailureReason::new(
-                "invalid_option",
-                "the object's metadata says confirm, which must be skip or send",
-            )),
-        }
-    }
+    Automatic,
+    /// It waits.
+    Manual,
 }
 
 /// Rows by what became of them.
@@ -151,38 +152,72 @@ impl FailureReason {
     }
 }
 
+/// The file of an import, in the version that was announced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileVersion {
+    /// Every read is pinned to this.
+    pub etag: String,
+    /// In bytes.
+    pub size: u64,
+    /// S3's order of the events for the object.
+    pub sequencer: String,
+}
+
+/// How far the planner has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planned {
+    /// Chunks cut so far: the number of the next one.
+    pub chunks: u32,
+    /// Rows in them.
+    pub rows: u64,
+    /// First byte that is in none of them.
+    pub position: u64,
+    /// The line that byte is on.
+    pub line: u64,
+}
+
 /// An import as it is stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ImportItem {
     /// Its id.
     pub id: ImportId,
-    /// Where its file is.
+    /// Where its file is, or is to be.
     pub bucket: String,
     /// Which object.
     pub key: String,
-    /// Which version of it: every read is pinned to this.
-    pub etag: String,
-    /// Size of the file in bytes.
-    pub size: u64,
-    /// S3's order of events for this key.
-    pub sequencer: String,
-    /// Whether the people get a confirmation mail.
-    pub confirm: Confirm,
+    /// Which version of it, once it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<FileVersion>,
+    /// Until when the file can be uploaded, if it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload_until: Option<Time>,
+    /// What is done with the people in it.
+    pub options: Options,
+    /// Whether it waits to be started.
+    #[serde(default)]
+    pub start: Start,
     /// What it is at.
     pub status: ImportStatus,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<FailureReason>,
-    /// The names of the columns.
+    /// The names of the columns, once the file was looked into.
     #[serde(default)]
     pub header: Vec<String>,
+    /// How far the planner has come, once there is a chunk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned: Option<Planned>,
+    /// How many of its chunks wait in the queue at most: chunk `n` is followed
+    /// by chunk `n + lanes`.
+    #[serde(default)]
+    pub lanes: u32,
     /// How many chunks there are, once all are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chunks: Option<u32>,
     /// How many rows there are, once all are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
-    /// What became of the rows, once all are answered.
+    /// What became of the rows, as long as nothing more happens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<Counts>,
     /// The object that lists the refused rows.
@@ -196,6 +231,12 @@ pub struct ImportItem {
     pub lease_until: Option<Time>,
     /// When it was recorded.
     pub created_at: Time,
+    /// When it was started, or resumed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
+    /// Rows that were answered before then.
+    #[serde(default)]
+    pub answered_before: u64,
     /// When it reached a final status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<Time>,
@@ -212,13 +253,56 @@ pub struct ImportItem {
 }
 
 impl ImportItem {
-    /// The file, in the version that was announced.
-    pub fn object(&self) -> crate::object::Object {
-        crate::object::Object {
+    /// An import that starts by itself, of an object that is to come.
+    pub fn new(id: ImportId, bucket: String, key: String, now: Time) -> Self {
+        Self {
+            id,
+            bucket,
+            key,
+            file: None,
+            upload_until: None,
+            options: Options::default(),
+            start: Start::Automatic,
+            status: ImportStatus::AwaitingUpload,
+            reason: None,
+            header: Vec::new(),
+            planned: None,
+            lanes: 0,
+            chunks: None,
+            rows: None,
+            counts: None,
+            report_key: None,
+            lease_owner: None,
+            lease_until: None,
+            created_at: now,
+            started_at: None,
+            answered_before: 0,
+            completed_at: None,
+            list: IMPORT_LIST.to_owned(),
+            list_sort: format!("{now}#{id}"),
+            due_shard: Some(due_shard(id)),
+            due_at: Some(now.after(OVERDUE_AFTER).to_string()),
+        }
+    }
+
+    /// The file, in the version that was announced, if it is there.
+    pub fn object(&self) -> Option<Object> {
+        let file = self.file.as_ref()?;
+        Some(Object {
             bucket: self.bucket.clone(),
             key: self.key.clone(),
-            etag: self.etag.clone(),
-        }
+            etag: file.etag.clone(),
+        })
+    }
+
+    /// Whether it writes mails.
+    pub fn sends_mails(&self) -> bool {
+        self.options.confirm == Confirm::Send && !self.options.dry_run
+    }
+
+    /// How many chunks are known.
+    pub fn known_chunks(&self) -> u32 {
+        self.planned.map_or(0, |planned| planned.chunks)
     }
 }
 
@@ -239,6 +323,16 @@ pub struct ChunkItem {
     pub rows: u64,
     /// Whether all its rows are answered.
     pub done: bool,
+    /// Why it is given up, until somebody has it run again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<FailureReason>,
+    /// Tries since the last checkpoint that ended in a crash, or in something
+    /// that trying again does not mend.
+    #[serde(default)]
+    pub attempts: u32,
+    /// What the last of them said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
     /// Checkpoints committed so far.
     pub checkpoints: u32,
     /// First byte not answered yet.
@@ -247,18 +341,60 @@ pub struct ChunkItem {
     pub line: u64,
     /// What became of the rows before it.
     pub counts: Counts,
+    /// The parts of the report that belong to them.
+    #[serde(default)]
+    pub parts: Vec<String>,
+    /// Whether the mails of its rows were called off.
+    #[serde(default)]
+    pub called_off: bool,
     /// Who is working on it, and until when nobody else may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_owner: Option<String>,
     /// End of the lease.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_until: Option<Time>,
-    /// Partition of the `due` index, until it is done.
+    /// Partition of the `due` index, while it is in the queue or in work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_shard: Option<String>,
     /// When somebody should look after it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_at: Option<String>,
+}
+
+/// What there is to do for a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Job {
+    /// Rows are to be imported.
+    Import,
+    /// Mails of its rows are to be called off: the import was cancelled.
+    CallOff,
+    /// They are to go after all: it was resumed.
+    CallOn,
+    /// Whoever works on it is to stop.
+    Stop,
+}
+
+impl ChunkItem {
+    /// What there is to do for it; nothing, if it is settled.
+    pub fn job(&self, import: &ImportItem) -> Option<Job> {
+        if import.status == ImportStatus::Cancelling {
+            let has_mails = import.sends_mails() && self.position > self.start;
+            return match (has_mails && !self.called_off, &self.lease_owner) {
+                (true, _) => Some(Job::CallOff),
+                (false, Some(_)) => Some(Job::Stop),
+                (false, None) => None,
+            };
+        }
+        if self.called_off {
+            return Some(Job::CallOn);
+        }
+        (!self.done && self.failed.is_none()).then_some(Job::Import)
+    }
+
+    /// Whether nothing is to be done for it.
+    pub fn is_settled(&self, import: &ImportItem) -> bool {
+        self.job(import).is_none()
+    }
 }
 
 /// The newest event seen for an object.
@@ -307,10 +443,13 @@ pub fn report_parts(import: ImportId) -> String {
     format!("reports/{import}/parts/")
 }
 
-/// The part of a report that one checkpoint writes: the same checkpoint
-/// always writes the same part, so that repeating it changes nothing.
-pub fn report_part(import: ImportId, chunk: u32, checkpoint: u32) -> String {
-    format!("{}{chunk:06}-{checkpoint:06}.csv", report_parts(import))
+/// The part of a report that one checkpoint writes. Whoever tries it again
+/// writes another one: which of them counts, the checkpoint says.
+pub fn report_part(import: ImportId, chunk: u32, checkpoint: u32, owner: &str) -> String {
+    format!(
+        "{}{chunk:06}-{checkpoint:06}-{owner}.csv",
+        report_parts(import)
+    )
 }
 
 /// The partition of the `due` index that an import and its chunks are in.

@@ -9,6 +9,7 @@
 //! | [`time`], [`random`], [`ids`] | the only sources of time, chance and identity |
 //! | [`email`], [`person`], [`locale`], [`violation`] | what people type, parsed once; what is wrong with it |
 //! | [`profile`], [`mail`], [`import`] | the items of the table and their states |
+//! | [`options`], [`lanes`] | what an import does with people; which of its chunks are in the queue |
 //! | [`due`] | what waits for the sweeper |
 //! | [`pace`] | how fast mails go |
 //! | [`token`] | the secret behind a confirmation link |
@@ -30,10 +31,12 @@ pub mod failure;
 pub mod header;
 pub mod ids;
 pub mod import;
+pub mod lanes;
 pub mod locale;
 pub mod mail;
 pub mod message;
 pub mod object;
+pub mod options;
 pub mod pace;
 pub mod person;
 pub mod profile;

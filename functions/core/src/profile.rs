@@ -104,10 +104,17 @@ pub struct ProfileItem {
     /// The partition of the record that its `Idempotency-Key` left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
+    /// What became of the row of an import, if it is not, or no longer, a profile
+    /// of this id: what is left for [`ROW_LIFETIME`], so that a chunk that is
+    /// worked on twice knows its own work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
     /// Partition of the `listing` index.
-    pub list: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list: Option<String>,
     /// Sort key of the `listing` index.
-    pub list_sort: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list_sort: Option<String>,
     /// Partition of the `due` index, while it is being erased.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_shard: Option<String>,
@@ -115,6 +122,22 @@ pub struct ProfileItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_at: Option<String>,
 }
+
+/// What became of a row of an import.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// A profile, which was erased since; or would have been, in a dry run.
+    Created,
+    /// A change of the profile that has the address.
+    Updated,
+    /// Nothing: that profile says already what the row does.
+    Unchanged,
+}
+
+/// How long it is remembered what became of a row: longer than any import takes,
+/// however often it is resumed.
+pub const ROW_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// What [`ProfileItem::is_present`] is to DynamoDB; `:erasing` and `:seconds`
 /// are the caller's to give.
@@ -125,6 +148,34 @@ impl ProfileItem {
     /// Whether it counts as there: neither expired nor being removed.
     pub fn is_present(&self, now: Time) -> bool {
         !expired(self.expires_at, now) && self.status != ProfileStatus::Erasing
+    }
+
+    /// What is left of a row that is not, or no longer, a profile: no personal
+    /// data, and absent to everybody but an import.
+    pub fn of_row(id: ProfileId, row: (ImportId, u64), outcome: Outcome, now: Time) -> Self {
+        Self {
+            id,
+            email: String::new(),
+            email_key: String::new(),
+            name: None,
+            locale: None,
+            attributes: BTreeMap::new(),
+            status: ProfileStatus::Erasing,
+            version: 0,
+            source: Source::Import,
+            updated_by: String::new(),
+            import: Some(row.0),
+            line: Some(row.1),
+            created_at: now,
+            updated_at: now,
+            expires_at: Some(now.after(ROW_LIFETIME).as_seconds()),
+            request: None,
+            outcome: Some(outcome),
+            list: None,
+            list_sort: None,
+            due_shard: None,
+            due_at: None,
+        }
     }
 }
 
@@ -184,6 +235,8 @@ pub struct NewProfile {
     pub created_by: String,
     /// The import and the line of its file, if it was one's row.
     pub row: Option<(ImportId, u64)>,
+    /// Whether it is known that the address is the person's.
+    pub confirmed: bool,
     /// When.
     pub now: Time,
 }
@@ -191,6 +244,10 @@ pub struct NewProfile {
 impl NewProfile {
     /// The profile item.
     pub fn item(&self) -> ProfileItem {
+        let status = match self.confirmed {
+            true => ProfileStatus::Confirmed,
+            false => ProfileStatus::Pending,
+        };
         ProfileItem {
             id: self.id,
             email: self.email.as_str().to_owned(),
@@ -198,7 +255,7 @@ impl NewProfile {
             name: self.name.as_ref().map(|name| name.as_str().to_owned()),
             locale: self.locale.clone(),
             attributes: self.attributes.as_map().clone(),
-            status: ProfileStatus::Pending,
+            status,
             version: 1,
             source: self.source,
             updated_by: self.created_by.clone(),
@@ -208,8 +265,9 @@ impl NewProfile {
             updated_at: self.now,
             expires_at: self.expires_at(),
             request: None,
-            list: list(ProfileStatus::Pending, self.id),
-            list_sort: format!("{}#{}", self.now, self.id),
+            outcome: None,
+            list: Some(list(status, self.id)),
+            list_sort: Some(format!("{}#{}", self.now, self.id)),
             due_shard: None,
             due_at: None,
         }
@@ -220,7 +278,7 @@ impl NewProfile {
         LockItem {
             profile_id: self.id,
             mails,
-            confirmed: false,
+            confirmed: self.confirmed,
             undeliverable: false,
             locale: self.locale.clone(),
             line: self.row.map(|(_, line)| line),

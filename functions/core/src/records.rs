@@ -9,24 +9,65 @@ use csv_core::{ReadRecordResult, Reader};
 
 use crate::person::MAX_ATTRIBUTES;
 
-/// The longest record, in bytes of field data: room for the longest profile
-/// that passes validation, four times over.
-pub const MAX_RECORD_BYTES: usize = 64 * 1024;
-/// The most columns: every attribute, address, name, locale, and as many again
-/// to be reported as too many rather than as a broken file.
-pub const MAX_COLUMNS: usize = 4 * (MAX_ATTRIBUTES + 3);
+/// What a record may be at most: a file with a longer one is no CSV of people,
+/// and is not to be held in memory to find that out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of all fields of a record together.
+    pub line: usize,
+    /// Bytes of one field.
+    pub field: usize,
+    /// Fields.
+    pub columns: usize,
+}
+
+/// Room for the longest profile that passes validation, four times over; for
+/// every attribute, address, name and language, and as many again to be
+/// reported as too many rather than as a broken file.
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            line: 64 * 1024,
+            field: 32 * 1024,
+            columns: 4 * (MAX_ATTRIBUTES + 3),
+        }
+    }
+}
+
+impl Limits {
+    /// For what is known to keep them: a chunk that was cut already.
+    pub const NONE: Self = Self {
+        line: usize::MAX,
+        field: usize::MAX,
+        columns: usize::MAX,
+    };
+}
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// A record is longer, or has more columns, than any that could be imported.
-/// Usually a quote was opened and never closed.
+/// A record is more than any that could be imported. Usually a quote was opened
+/// and never closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the record that starts on line {line} has more than {MAX_RECORD_BYTES} bytes or {MAX_COLUMNS} columns"
-)]
+#[error("the record that starts on line {line} has more than {most}")]
 pub struct RecordTooLong {
     /// Where it starts.
     pub line: u64,
+    /// What it has too much of.
+    pub most: Most,
+}
+
+/// The limit that was broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Most {
+    /// See [`Limits::line`].
+    #[error("{0} bytes (ImportMaxLineBytes)")]
+    Line(usize),
+    /// See [`Limits::field`].
+    #[error("{0} bytes in a field (ImportMaxFieldBytes)")]
+    Field(usize),
+    /// See [`Limits::columns`].
+    #[error("{0} columns (ImportMaxColumns)")]
+    Columns(usize),
 }
 
 /// One record.
@@ -53,6 +94,7 @@ impl<'a> Record<'a> {
 /// Cuts a stream of bytes into records.
 #[derive(Debug)]
 pub struct Records {
+    limits: Limits,
     reader: Reader,
     data: Vec<u8>,
     data_len: usize,
@@ -74,16 +116,16 @@ enum ByteOrderMark {
 
 impl Records {
     /// A reader at the start of a file.
-    pub fn new() -> Self {
+    pub fn new(limits: Limits) -> Self {
         Self {
             byte_order_mark: ByteOrderMark::Possible(0),
-            ..Self::resume(0, 1)
+            ..Self::resume(0, 1, limits)
         }
     }
 
     /// A reader at a boundary that another one found: a byte offset and the
     /// line it is on.
-    pub fn resume(position: u64, line: u64) -> Self {
+    pub fn resume(position: u64, line: u64, limits: Limits) -> Self {
         let mut reader = Reader::new();
         // The reader takes a byte order mark at its start for the start of a
         // file; an empty line first tells it otherwise.
@@ -91,6 +133,7 @@ impl Records {
         reader.read_record(b"\n", &mut unused.0, &mut unused.1);
         reader.set_line(line);
         Self {
+            limits,
             reader,
             data: vec![0; 1024],
             data_len: 0,
@@ -160,19 +203,45 @@ impl Records {
             );
             *input = &input[taken..];
             self.position += taken as u64;
+            let known = self.ends_len;
             self.data_len += written;
             self.ends_len += ended;
+            let check = |holds: bool, most| holds.then_some(()).ok_or(RecordTooLong { line, most });
+            check(
+                self.longest_field(known) <= self.limits.field,
+                Most::Field(self.limits.field),
+            )?;
+            check(
+                self.data_len <= self.limits.line,
+                Most::Line(self.limits.line),
+            )?;
+            check(
+                self.ends_len <= self.limits.columns,
+                Most::Columns(self.limits.columns),
+            )?;
             match result {
                 ReadRecordResult::Record => return Ok(true),
                 ReadRecordResult::InputEmpty | ReadRecordResult::End => return Ok(false),
-                ReadRecordResult::OutputFull => {
-                    grow(&mut self.data, MAX_RECORD_BYTES).ok_or(RecordTooLong { line })?;
-                }
-                ReadRecordResult::OutputEndsFull => {
-                    grow(&mut self.ends, MAX_COLUMNS).ok_or(RecordTooLong { line })?;
-                }
+                ReadRecordResult::OutputFull => self.data.resize(self.data.len() * 2, 0),
+                ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
             }
         }
+    }
+
+    /// The length of the longest field of those that ended behind the first
+    /// `known` ones, or of the one that is being read.
+    fn longest_field(&self, known: usize) -> usize {
+        let mut start = known.checked_sub(1).map_or(0, |last| self.ends[last]);
+        let mut longest = 0;
+        for end in self.ends[known..self.ends_len]
+            .iter()
+            .copied()
+            .chain([self.data_len])
+        {
+            longest = longest.max(end - start);
+            start = end;
+        }
+        longest
     }
 
     /// Hands the complete record out and makes room for the next.
@@ -226,18 +295,6 @@ impl Records {
     }
 }
 
-impl Default for Records {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// Doubles a buffer up to its limit; `None` when it is there already.
-fn grow<T: Clone + Default>(buffer: &mut Vec<T>, limit: usize) -> Option<()> {
-    let length = buffer.len();
-    (length < limit).then(|| buffer.resize((length * 2).min(limit), T::default()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,7 +322,7 @@ mod tests {
     /// Records by ours, the bytes arriving `piece` at a time, and every
     /// boundary with its line.
     fn read(bytes: &[u8], piece: usize) -> (Vec<Numbered>, Vec<(u64, u64)>) {
-        let mut records = Records::new();
+        let mut records = Records::new(Limits::default());
         let (mut found, mut boundaries) = (Vec::new(), Vec::new());
         for mut input in bytes.chunks(piece) {
             while let Some(record) = records.next(&mut input).unwrap() {
@@ -325,7 +382,7 @@ mod tests {
             let file = hostile_file(seed);
             let (whole, boundaries) = read(&file, 1000);
             for (index, (position, line)) in boundaries.iter().enumerate() {
-                let mut rest = Records::resume(*position, *line);
+                let mut rest = Records::resume(*position, *line, Limits::default());
                 let mut input = &file[usize::try_from(*position).unwrap()..];
                 let mut found = Vec::new();
                 while let Some(record) = rest.next(&mut input).unwrap() {
@@ -346,24 +403,66 @@ mod tests {
         assert_eq!(lines, [1, 2, 5]);
     }
 
-    #[test]
-    fn a_quote_that_is_never_closed_ends_in_an_error_not_in_memory() {
-        let mut records = Records::new();
-        let mut input: &[u8] = b"email\n\"ada";
-        assert!(records.next(&mut input).unwrap().is_some());
-        let block = vec![b'x'; 64 * 1024];
-        let mut input = [input, &block].concat();
-        input.extend_from_slice(&block);
-        let error = records.next(&mut input.as_slice()).unwrap_err();
-        assert_eq!(error, RecordTooLong { line: 2 });
+    /// The error of a file, and how much was held in memory to find it.
+    fn refused(file: &[u8]) -> (RecordTooLong, usize) {
+        let mut records = Records::new(Limits::default());
+        for mut input in file.chunks(16 * 1024) {
+            loop {
+                match records.next(&mut input) {
+                    Ok(Some(_)) => {}
+                    Ok(None) => break,
+                    Err(error) => {
+                        let held = records.data.len() + records.ends.len() * size_of::<usize>();
+                        return (error, held);
+                    }
+                }
+            }
+        }
+        panic!("nothing is wrong with it");
     }
 
     #[test]
-    fn ten_million_commas_end_in_an_error() {
-        let commas = vec![b','; 1_000_000];
-        assert_eq!(
-            Records::new().next(&mut commas.as_slice()).unwrap_err(),
-            RecordTooLong { line: 1 }
-        );
+    fn what_never_ends_is_refused_before_it_fills_the_memory() {
+        let quote = [&b"email\n\"ada"[..], &vec![b'x'; 10_000_000]].concat();
+        let line = "abc,".repeat(20_000).into_bytes();
+        let commas = vec![b','; 10_000_000];
+        for (file, line, most) in [
+            (quote, 2, Most::Field(32 * 1024)),
+            (vec![b'x'; 10_000_000], 1, Most::Field(32 * 1024)),
+            (commas, 1, Most::Columns(212)),
+            (line, 1, Most::Columns(212)),
+            (
+                [&b"a,b\n"[..], &[&vec![b'y'; 30_000][..]; 3].join(&b","[..])].concat(),
+                2,
+                Most::Line(64 * 1024),
+            ),
+        ] {
+            let (error, held) = refused(&file);
+            assert_eq!(error, RecordTooLong { line, most });
+            assert!(held < 200_000, "{held} bytes");
+        }
+    }
+
+    #[test]
+    fn what_is_as_long_as_it_may_be_is_read() {
+        let limits = Limits {
+            line: 10,
+            field: 6,
+            columns: 3,
+        };
+        let read = |file: &[u8]| {
+            let mut records = Records::new(limits);
+            records.next(&mut &file[..]).map(|record| record.is_some())
+        };
+        assert_eq!(read(b"123456,1234,\n"), Ok(true));
+        for (file, most) in [
+            (&b"1234567\n"[..], Most::Field(6)),
+            (b"1,1234567\n", Most::Field(6)),
+            (b"123456,12345\n", Most::Line(10)),
+            (b"1,2,3,4\n", Most::Columns(3)),
+            (b"\"1234567", Most::Field(6)),
+        ] {
+            assert_eq!(read(file), Err(RecordTooLong { line: 1, most }));
+        }
     }
 }

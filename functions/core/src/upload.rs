@@ -5,6 +5,7 @@
 //! setting the notification up sends an `s3:TestEvent`, which is none.
 
 use crate::ids::ImportId;
+use crate::import::FileVersion;
 use crate::message::PlanNudge;
 use crate::object::Object;
 use serde::Deserialize;
@@ -30,6 +31,31 @@ impl Upload {
     pub fn import_id(&self) -> ImportId {
         ImportId::of_event(&self.object.bucket, &self.object.key, &self.sequencer)
     }
+
+    /// The import that asked for it, if one did.
+    pub fn asked_by(&self) -> Option<ImportId> {
+        let name = self.object.key.strip_prefix(ASKED_FOR)?;
+        name.strip_suffix(".csv")?.parse().ok()
+    }
+
+    /// Its version.
+    pub fn version(&self) -> FileVersion {
+        FileVersion {
+            etag: self.object.etag.clone(),
+            size: self.size,
+            sequencer: self.sequencer.clone(),
+        }
+    }
+}
+
+/// Where files are dropped.
+pub const PREFIX: &str = "uploads/";
+/// Where those go that an import asked for.
+const ASKED_FOR: &str = "uploads/_/";
+
+/// Where the file of an import goes that asks for it.
+pub fn key_of(import: ImportId) -> String {
+    format!("{ASKED_FOR}{import}.csv")
 }
 
 /// A message that is no S3 event.
