@@ -8,9 +8,10 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use http::{Request, header};
 use lambda_http::request::RequestContext;
+use muster_import_planner::cutter::ChunkSize;
 use muster_core::random::Random;
 use muster_core::settings::Variables;
-use muster_core::time::Clock;
+use muster_core::time::{Clock, Time};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tower::ServiceExt;
@@ -66,6 +67,12 @@ impl Function {
     }
 }
 
+/// So that a small file has several.
+const SMALL_CHUNKS: ChunkSize = ChunkSize {
+    bytes: 100_000,
+    rows: 40,
+};
+
 enum Handler {
     Http(Router),
     Mailer(Box<muster_mailer::mailer::Mailer>),
@@ -118,6 +125,13 @@ pub fn setting(name: &str) -> Option<String> {
         "MUSTER_PUBLIC_URL" => "https://muster.example".to_owned(),
         "MUSTER_ACCENT_COLOUR" => "#1d4ed8".to_owned(),
         "MUSTER_DEFAULT_LANGUAGE" => "en".to_owned(),
+        "MUSTER_IMPORT_PRESETS" => r#"{"look": {"dry_run": true}}"#.to_owned(),
+        "MUSTER_IMPORT_CHUNKS_AT_ONCE" => "2".to_owned(),
+        "MUSTER_IMPORT_MAX_FILE_BYTES" => "5368709120".to_owned(),
+        "MUSTER_IMPORT_MAX_ROWS" => "10000000".to_owned(),
+        "MUSTER_IMPORT_MAX_LINE_BYTES" => "65536".to_owned(),
+        "MUSTER_IMPORT_MAX_FIELD_BYTES" => "32768".to_owned(),
+        "MUSTER_IMPORT_MAX_COLUMNS" => "212".to_owned(),
         "MUSTER_SENDER" => "muster@example.com".to_owned(),
         _ => "local".to_owned(),
     };
@@ -160,13 +174,8 @@ impl Process {
                 let settings =
                     muster_import_planner::settings::Settings::read(variables()).expect("settings");
                 let config = settings.aws.sdk_config_over(http);
-                // Small chunks, so that a small file has several.
-                let limits = muster_import_planner::cutter::Limits {
-                    bytes: 100_000,
-                    rows: 40,
-                };
                 let planner = muster_import_planner::planner::Planner::new(
-                    &settings, &config, limits, clock, random,
+                    &settings, &config, SMALL_CHUNKS, clock, random,
                 );
                 Handler::Planner(Box::new(planner))
             }
@@ -234,15 +243,20 @@ impl Process {
         }
     }
 
+    fn deadline(&self) -> Time {
+        self.state.lock().now().after(self.function.timeout())
+    }
+
     async fn handle(&self, event: Value) -> Option<Value> {
         let batch = || serde_json::from_value::<SqsEvent>(event.clone()).expect("an SQS event");
         match &self.handler {
             Handler::Http(router) => Some(ask(router.clone(), &event).await),
             Handler::Mailer(mailer) => to_json(mailer.answer(batch()).await.ok()?),
-            Handler::Planner(planner) => to_json(planner.answer(batch()).await.ok()?),
+            Handler::Planner(planner) => {
+                to_json(planner.answer(batch(), self.deadline()).await.ok()?)
+            }
             Handler::Worker(worker) => {
-                let deadline = self.state.lock().now().after(self.function.timeout());
-                to_json(worker.answer(batch(), deadline).await.ok()?)
+                to_json(worker.answer(batch(), self.deadline()).await.ok()?)
             }
             Handler::Feedback(feedback) => to_json(feedback.answer(batch()).await.ok()?),
             Handler::Sweeper(sweeper) => sweeper.sweep().await.ok().map(|()| Value::Null),

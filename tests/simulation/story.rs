@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use muster_core::random::Random;
-use muster_core::records::MAX_RECORD_BYTES;
+use muster_core::records::Limits;
 
 /// One thing that somebody does, again and again until the answer says that it
 /// is done.
@@ -137,7 +137,7 @@ impl Story {
     pub fn of_a_broken_file(_: &Random) -> Self {
         let mut csv = FILE_CSV.clone();
         csv.extend_from_slice(b"\"never closed");
-        csv.resize(csv.len() + 2 * MAX_RECORD_BYTES, b'x');
+        csv.resize(csv.len() + 2 * Limits::default().line, b'x');
         let key = "uploads/broken.csv".to_owned();
         Self {
             acts: vec![(Duration::ZERO, Act::Upload { key, csv })],

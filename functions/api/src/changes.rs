@@ -190,7 +190,7 @@ impl Changes {
 
     async fn replace(&self, before: &ProfileItem, after: &ProfileItem) -> Result<(), NotChanged> {
         let key = profile_key(after.id);
-        if self.table.put_if(&key, after, &unchanged(before)).await? {
+        if self.table.put_if(&key, after, &before.unchanged()).await? {
             Ok(())
         } else {
             Err(NotChanged::Overtaken)
@@ -204,17 +204,9 @@ impl Changes {
         after: &ProfileItem,
     ) -> Result<(), NotChanged> {
         let table = &self.table;
-        let ours = Condition::new("profile_id = :id").with(":id", text(after.id.to_string()));
-        let (change, ours) = match &after.locale {
-            Some(locale) => (
-                "SET #locale = :locale",
-                ours.with(":locale", text(locale.as_str())),
-            ),
-            None => ("REMOVE #locale", ours),
-        };
         let actions = vec![
-            table.put(&profile_key(after.id), after, &unchanged(before))?,
-            table.change(&lock_key(&after.email_key), change, &ours)?,
+            table.put(&profile_key(after.id), after, &before.unchanged())?,
+            after.keep_locale(table)?,
         ];
         Ok(table.transact(actions, &self.random.name()).await?)
     }
@@ -287,7 +279,7 @@ impl Changes {
             .with(":id", text(after.id.to_string()))
             .with(":mails", number(dossier.last_mail()));
         let mut actions = vec![
-            table.put(&profile_key(after.id), after, &unchanged(before))?,
+            table.put(&profile_key(after.id), after, &before.unchanged())?,
             table.put(&lock_key(&after.email_key), &lock, &free)?,
             table.delete(&lock_key(&before.email_key), Some(&ours))?,
         ];
@@ -316,11 +308,4 @@ fn pending(profile: ProfileItem) -> ProfileItem {
         list: Some(list(ProfileStatus::Pending, profile.id)),
         ..profile
     }
-}
-
-/// The profile is still the version that was looked at.
-fn unchanged(seen: &ProfileItem) -> Condition {
-    Condition::new("version = :seen AND #status = :status")
-        .with(":seen", number(seen.version))
-        .with(":status", seen.status.into())
 }

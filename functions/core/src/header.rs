@@ -3,9 +3,16 @@
 //! One column is called `email`, one may be called `name` and one `locale` (in
 //! any case, with or without white space around it); every other column is an
 //! attribute of its name.
+//!
+//! A report of refused rows is such a file, too: the four columns that were put
+//! behind the file's own are passed over, and what was defused is restored.
 
+use crate::formula::restored;
 use crate::import::FailureReason;
 use crate::person::{MAX_ATTRIBUTES, attribute_name};
+
+/// What a report of refused rows has behind the columns of the file.
+pub const REPORT_COLUMNS: [&str; 4] = ["error_line", "error_column", "error_code", "error_message"];
 
 /// The columns of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +21,7 @@ pub struct Header {
     email: usize,
     name: Option<usize>,
     locale: Option<usize>,
+    is_report: bool,
 }
 
 impl Header {
@@ -23,7 +31,15 @@ impl Header {
     /// `not_text`, `no_email_column`, `invalid_header`: why the file cannot
     /// be imported.
     pub fn parse<'a>(fields: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, FailureReason> {
-        let names = fields.into_iter().map(text).collect::<Result<_, _>>()?;
+        let mut names = fields
+            .into_iter()
+            .map(text)
+            .collect::<Result<Vec<_>, _>>()?;
+        if is_report(&names) {
+            for name in &mut names {
+                *name = restored(name).to_owned();
+            }
+        }
         Self::of_names(names)
     }
 
@@ -42,6 +58,7 @@ impl Header {
             email,
             name: position(&names, "name")?,
             locale: position(&names, "locale")?,
+            is_report: is_report(&names),
             names,
         };
         header.check_attributes()?;
@@ -51,6 +68,19 @@ impl Header {
     /// The names, in the file's order.
     pub fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// Whether the file is the report of another import.
+    pub const fn is_report(&self) -> bool {
+        self.is_report
+    }
+
+    /// How many columns are the file's own.
+    pub fn width(&self) -> usize {
+        match self.is_report {
+            true => self.names.len() - REPORT_COLUMNS.len(),
+            false => self.names.len(),
+        }
     }
 
     /// Which column has the addresses.
@@ -70,7 +100,7 @@ impl Header {
 
     /// The other columns.
     pub fn attributes(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.names
+        self.names[..self.width()]
             .iter()
             .enumerate()
             .filter(|(index, _)| !self.is_special(*index))
@@ -101,6 +131,10 @@ impl Header {
         }
         Ok(())
     }
+}
+
+fn is_report(names: &[String]) -> bool {
+    names.ends_with(&REPORT_COLUMNS.map(str::to_owned))
 }
 
 fn invalid(detail: String) -> FailureReason {
@@ -153,6 +187,21 @@ mod tests {
             header.attributes().collect::<Vec<_>>(),
             [(0, "Team"), (1, "E-Mail")]
         );
+    }
+
+    #[test]
+    fn a_report_is_a_file_like_the_one_it_is_about() {
+        let own = ["email", "'=team"];
+        let names: Vec<&str> = own.into_iter().chain(REPORT_COLUMNS).collect();
+        let report = header(&names).unwrap();
+        assert!(report.is_report());
+        assert_eq!(report.width(), 2);
+        assert_eq!(report.attributes().collect::<Vec<_>>(), [(1, "=team")]);
+        let stored = Header::of_names(report.names().to_vec()).unwrap();
+        assert_eq!(stored, report);
+        let plain = header(&["email", "'=team", "error_line"]).unwrap();
+        assert_eq!((plain.is_report(), plain.width()), (false, 3));
+        assert_eq!(plain.attributes().count(), 2);
     }
 
     #[test]

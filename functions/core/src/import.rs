@@ -438,19 +438,16 @@ pub fn report_key(import: ImportId) -> String {
     format!("reports/{import}/errors.csv")
 }
 
-/// What the keys of the parts of a report start with.
-pub fn report_parts(import: ImportId) -> String {
-    format!("reports/{import}/parts/")
+/// The part of a report that one checkpoint of a chunk wrote.
+pub fn report_part(import: ImportId, chunk: u32, name: &str) -> String {
+    format!("reports/{import}/parts/{chunk:06}-{name}.csv")
 }
 
-/// The part of a report that one checkpoint writes. Whoever tries it again
-/// writes another one: which of them counts, the checkpoint says.
-pub fn report_part(import: ImportId, chunk: u32, checkpoint: u32, owner: &str) -> String {
-    format!(
-        "{}{chunk:06}-{checkpoint:06}-{owner}.csv",
-        report_parts(import)
-    )
-}
+/// Why an import failed whose file never came. If it comes after all, it is
+/// imported.
+pub const UPLOAD_EXPIRED: &str = "upload_expired";
+/// Why an import failed of which some chunks were given up; they can be run again.
+pub const CHUNKS_FAILED: &str = "chunks_failed";
 
 /// The partition of the `due` index that an import and its chunks are in.
 pub fn due_shard(import: ImportId) -> String {

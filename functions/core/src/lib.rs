@@ -20,7 +20,7 @@
 //! | [`upload`] | what the import queue asks for, of which some comes from S3 |
 //! | [`report`], [`step`] | what SES reports of a mail, and where that moves it |
 //! | [`object`] | an uploaded file, pinned to the version that was announced |
-//! | [`records`], [`header`] | CSV cut into records at exact byte offsets; what its columns mean |
+//! | [`records`], [`header`], [`formula`] | CSV cut into records at exact byte offsets; what its columns mean; cells that come to life |
 
 pub mod aws;
 pub mod batch;
@@ -28,6 +28,7 @@ pub mod due;
 pub mod email;
 pub mod erasure;
 pub mod failure;
+pub mod formula;
 pub mod header;
 pub mod ids;
 pub mod import;

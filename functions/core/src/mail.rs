@@ -45,7 +45,7 @@ pub const LINK_LIFETIME: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 pub const MAX_TOKEN_HASHES: usize = 5;
 
 /// The number of a profile's first mail.
-const FIRST: u32 = 1;
+pub const FIRST: u32 = 1;
 /// The number of the reminder, of which there is at most one. The others are
 /// counted on the lock, which whoever marks a mail as sent does not know.
 pub const REMINDER: u32 = 0;
@@ -300,6 +300,27 @@ impl MailItem {
             &self.key(),
             "SET #status = :abandoned, reason = :reason \
              REMOVE due_shard, due_at, lease_owner, lease_until",
+            &unchanged,
+        )
+    }
+
+    /// The action that has a mail go after all that was called off.
+    ///
+    /// # Errors
+    /// None that a caller of ours can cause.
+    pub fn call_on(&self, table: &Table, now: Time) -> Result<TransactWriteItem, Failure> {
+        let (status, due) = match self.not_before {
+            Some(at) => (MailStatus::Scheduled, at),
+            None => (MailStatus::Queued, now),
+        };
+        let unchanged = Condition::new("#status = :abandoned")
+            .with(":abandoned", text(MailStatus::Abandoned.as_str()))
+            .with(":status", text(status.as_str()))
+            .with(":shard", text(Kind::BulkMail.of_profile(self.profile_id)))
+            .with(":due", text(due.to_string()));
+        table.change(
+            &self.key(),
+            "SET #status = :status, due_shard = :shard, due_at = :due REMOVE reason",
             &unchanged,
         )
     }

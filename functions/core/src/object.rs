@@ -65,6 +65,10 @@ impl Object {
     /// # Errors
     /// See [`Unread`].
     pub async fn open(&self, s3: &Client, range: Option<Range<u64>>) -> Result<Opened, Unread> {
+        if range.as_ref().is_some_and(Range::is_empty) {
+            // S3 knows no range of no bytes.
+            return Ok(Opened::default());
+        }
         let range = range.map(|range| format!("bytes={}-{}", range.start, range.end - 1));
         let output = s3
             .get_object()
@@ -83,7 +87,7 @@ impl Object {
 }
 
 /// A file that is being read.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Opened {
     /// The object's own metadata (`x-amz-meta-…`).
     pub metadata: HashMap<String, String>,

@@ -13,7 +13,7 @@ use crate::ids::{ImportId, ProfileId};
 use crate::locale::Locale;
 use crate::mail::{MAIL_PREFIX, MailItem, REMINDER, mail_key};
 use crate::person::{Attributes, Name};
-use crate::table::{Condition, Key, Table, decode, text};
+use crate::table::{Condition, Key, Table, decode, number, text};
 use crate::time::Time;
 
 /// How long an unconfirmed sign-up is kept. Seven days: long enough for a
@@ -148,6 +148,29 @@ impl ProfileItem {
     /// Whether it counts as there: neither expired nor being removed.
     pub fn is_present(&self, now: Time) -> bool {
         !expired(self.expires_at, now) && self.status != ProfileStatus::Erasing
+    }
+
+    /// It is still the version that was seen.
+    pub fn unchanged(&self) -> Condition {
+        Condition::new("version = :seen AND #status = :status")
+            .with(":seen", number(self.version))
+            .with(":status", self.status.into())
+    }
+
+    /// The action that has the lock remember the language, too.
+    ///
+    /// # Errors
+    /// None that a caller of ours can cause.
+    pub fn keep_locale(&self, table: &Table) -> Result<TransactWriteItem, Failure> {
+        let ours = Condition::new("profile_id = :id").with(":id", text(self.id.to_string()));
+        let (change, ours) = match &self.locale {
+            Some(locale) => (
+                "SET #locale = :locale",
+                ours.with(":locale", text(locale.as_str())),
+            ),
+            None => ("REMOVE #locale", ours),
+        };
+        table.change(&lock_key(&self.email_key), change, &ours)
     }
 
     /// What is left of a row that is not, or no longer, a profile: no personal

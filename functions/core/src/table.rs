@@ -9,8 +9,8 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, CancellationReason, Delete, KeysAndAttributes, Put, ReturnValue,
-    ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+    AttributeValue, CancellationReason, ConditionCheck, Delete, KeysAndAttributes, Put,
+    ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -440,6 +440,24 @@ impl Table {
             .build()
             .map_err(|error| Failure::unreadable("build Update", error))?;
         Ok(TransactWriteItem::builder().update(update).build())
+    }
+
+    /// The action that changes nothing, and lets the others happen on a condition;
+    /// if it fails, the cancellation reason carries the item that was in the way.
+    ///
+    /// # Errors
+    /// None that a caller of ours can cause.
+    pub fn check(&self, key: &Key, condition: &Condition) -> Result<TransactWriteItem, Failure> {
+        let check = ConditionCheck::builder()
+            .table_name(&self.name)
+            .set_key(Some(key.to_item()))
+            .condition_expression(&condition.expression)
+            .set_expression_attribute_names(names(&[&condition.expression]))
+            .set_expression_attribute_values(condition.values())
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(|error| Failure::unreadable("build ConditionCheck", error))?;
+        Ok(TransactWriteItem::builder().condition_check(check).build())
     }
 
     /// The action that removes an item on a condition, or whatever it is.

@@ -41,6 +41,12 @@ impl Time {
     pub const fn after(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(duration.as_millis() as i64))
     }
+
+    /// The moment `duration` earlier.
+    #[must_use]
+    pub const fn before(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(duration.as_millis() as i64))
+    }
 }
 
 impl fmt::Display for Time {

@@ -4,12 +4,12 @@
 //! between records where a chunk may end. Memory does not grow with the file.
 
 use muster_core::header::Header;
-use muster_core::import::FailureReason;
-use muster_core::records::{RecordTooLong, Records};
+use muster_core::import::{FailureReason, Planned};
+use muster_core::records::{self, RecordTooLong, Records};
 
 /// How big a chunk is.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct ChunkSize {
     /// A chunk ends behind the record that reaches this many bytes…
     pub bytes: u64,
     /// …or this many rows.
@@ -19,7 +19,7 @@ pub struct Limits {
 /// A worker has five minutes. 20,000 rows are 400 transactions, a few seconds'
 /// work; with a table that is throttled to 200 rows a second it is still done
 /// in time. 8 MiB are 20,000 rows of 400 bytes.
-impl Default for Limits {
+impl Default for ChunkSize {
     fn default() -> Self {
         Self {
             bytes: 8 * 1024 * 1024,
@@ -28,8 +28,19 @@ impl Default for Limits {
     }
 }
 
+/// What a file may be at most.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes.
+    pub bytes: u64,
+    /// Rows, the header not counted.
+    pub rows: u64,
+    /// Each of them.
+    pub record: records::Limits,
+}
+
 /// A run of whole records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cut {
     /// Which chunk, from 0.
     pub number: u32,
@@ -39,6 +50,8 @@ pub struct Cut {
     pub end: u64,
     /// The line of the first byte.
     pub first_line: u64,
+    /// The line behind the last byte.
+    pub last_line: u64,
     /// Records in it.
     pub rows: u64,
 }
@@ -55,6 +68,7 @@ pub struct Totals {
 /// Cuts a file.
 #[derive(Debug)]
 pub struct Cutter {
+    size: ChunkSize,
     limits: Limits,
     records: Records,
     header: Option<Header>,
@@ -64,20 +78,27 @@ pub struct Cutter {
 
 impl Cutter {
     /// A cutter at the start of a file.
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(size: ChunkSize, limits: Limits) -> Self {
         Self {
+            size,
             limits,
-            records: Records::new(),
+            records: Records::new(limits.record),
             header: None,
-            current: Cut {
-                number: 0,
-                start: 0,
-                end: 0,
-                first_line: 1,
-                rows: 0,
-            },
+            current: Cut::default(),
             rows: 0,
         }
+    }
+
+    /// A cutter that goes on where another one was.
+    pub fn resume(size: ChunkSize, limits: Limits, header: Header, planned: Planned) -> Self {
+        let mut cutter = Self {
+            records: Records::resume(planned.position, planned.line, limits.record),
+            header: Some(header),
+            rows: planned.rows,
+            ..Self::new(size, limits)
+        };
+        cutter.start_chunk(planned.chunks);
+        cutter
     }
 
     /// The header, once it has been seen.
@@ -101,7 +122,7 @@ impl Cutter {
             } else if self.records.next(&mut bytes).map_err(too_long)?.is_none() {
                 return Ok(cuts);
             } else {
-                self.current.rows += 1;
+                self.count()?;
                 cuts.extend(self.full_chunk());
             }
         }
@@ -123,7 +144,7 @@ impl Cutter {
             self.header = Some(Header::parse(record.fields())?);
             self.start_chunk(0);
         } else if last.is_some() {
-            self.current.rows += 1;
+            self.count()?;
         }
         let cut = (self.current.rows > 0).then(|| self.end_chunk());
         let totals = Totals {
@@ -133,15 +154,27 @@ impl Cutter {
         Ok((cut, totals))
     }
 
+    fn count(&mut self) -> Result<(), FailureReason> {
+        self.current.rows += 1;
+        if self.rows + self.current.rows > self.limits.rows {
+            let most = self.limits.rows;
+            return Err(FailureReason::new(
+                "too_many_rows",
+                format!("the file has more than {most} rows (ImportMaxRows); import it in pieces"),
+            ));
+        }
+        Ok(())
+    }
+
     fn full_chunk(&mut self) -> Option<Cut> {
         let bytes = self.records.position() - self.current.start;
-        (bytes >= self.limits.bytes || self.current.rows >= self.limits.rows)
-            .then(|| self.end_chunk())
+        (bytes >= self.size.bytes || self.current.rows >= self.size.rows).then(|| self.end_chunk())
     }
 
     fn end_chunk(&mut self) -> Cut {
         let cut = Cut {
             end: self.records.position(),
+            last_line: self.records.line(),
             ..self.current
         };
         self.rows += cut.rows;
@@ -155,6 +188,7 @@ impl Cutter {
             start: self.records.position(),
             end: self.records.position(),
             first_line: self.records.line(),
+            last_line: self.records.line(),
             rows: 0,
         };
     }
@@ -171,8 +205,22 @@ fn too_long(error: RecordTooLong) -> FailureReason {
 mod tests {
     use super::*;
 
-    fn cut(file: &[u8], limits: Limits, piece: usize) -> Result<(Vec<Cut>, Totals), FailureReason> {
-        let mut cutter = Cutter::new(limits);
+    const LIMITS: Limits = Limits {
+        bytes: u64::MAX,
+        rows: 500,
+        record: records::Limits {
+            line: 64 * 1024,
+            field: 32 * 1024,
+            columns: 20,
+        },
+    };
+
+    fn cut(
+        file: &[u8],
+        size: ChunkSize,
+        piece: usize,
+    ) -> Result<(Vec<Cut>, Totals), FailureReason> {
+        let mut cutter = Cutter::new(size, LIMITS);
         let mut cuts = Vec::new();
         for bytes in file.chunks(piece) {
             cuts.extend(cutter.feed(bytes)?);
@@ -182,7 +230,7 @@ mod tests {
         Ok((cuts, totals))
     }
 
-    const SMALL: Limits = Limits { bytes: 30, rows: 2 };
+    const SMALL: ChunkSize = ChunkSize { bytes: 30, rows: 2 };
 
     #[test]
     fn chunks_follow_each_other_and_cover_every_row() {
@@ -222,6 +270,28 @@ mod tests {
     }
 
     #[test]
+    fn who_goes_on_where_another_stopped_cuts_as_if_it_had_begun() {
+        let file =
+            b"email,note\na@x.org,\"two\nlines\"\r\nb@x.org,\r\n\r\nc@x.org,\"a,b\"\nd@x.org,last";
+        let (whole, totals) = cut(file, SMALL, 1000).unwrap();
+        let header = Header::parse([&b"email"[..], b"note"]).unwrap();
+        for stop in 0..whole.len() {
+            let last = &whole[stop];
+            let planned = Planned {
+                chunks: last.number + 1,
+                rows: whole[..=stop].iter().map(|cut| cut.rows).sum(),
+                position: last.end,
+                line: last.last_line,
+            };
+            let mut cutter = Cutter::resume(SMALL, LIMITS, header.clone(), planned);
+            let mut cuts = cutter.feed(&file[last.end as usize..]).unwrap();
+            let (end, all) = cutter.finish().unwrap();
+            cuts.extend(end);
+            assert_eq!((&cuts[..], all), (&whole[stop + 1..], totals));
+        }
+    }
+
+    #[test]
     fn a_header_alone_is_a_file_without_rows() {
         for file in [&b"email"[..], b"email\n", b"\xef\xbb\xbfemail\r\n\r\n"] {
             let (cuts, totals) = cut(file, SMALL, 1).unwrap();
@@ -238,6 +308,10 @@ mod tests {
             (b"name\nAda\n", "no_email_column"),
             (b"\x89PNG\r\n\x1a\n\0\0\0", "not_text"),
             (&endless, "record_too_long"),
+            (
+                &[&b"email\n"[..], &b"a@x.org\n".repeat(501)].concat(),
+                "too_many_rows",
+            ),
         ] {
             assert_eq!(cut(file, SMALL, 4096).unwrap_err().code, code);
         }

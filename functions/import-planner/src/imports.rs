@@ -3,19 +3,18 @@
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use aws_sdk_dynamodb::types::AttributeValue;
 use muster_core::failure::Failure;
 use muster_core::header::Header;
 use muster_core::ids::ImportId;
 use muster_core::import::{
-    CHUNK_PREFIX, ChunkItem, Confirm, Counts, FailureReason, IMPORT_LIST, ImportItem, ImportStatus,
-    OVERDUE_AFTER, ObjectItem, chunk_key, due_shard, import_key, object_key,
+    ChunkItem, Counts, FailureReason, ImportItem, ImportStatus, OVERDUE_AFTER, ObjectItem, Planned,
+    Start, UPLOAD_EXPIRED, chunk_key, due_shard, import_key, object_key,
 };
+use muster_core::options::Options;
 use muster_core::random::Random;
 use muster_core::table::{
-    Condition, Item, NotCommitted, Table, Updated, condition_failed, decode, encode_value, number,
-    run, text,
+    Condition, NotCommitted, Table, Updated, condition_failed, decode, encode_value, number, text,
 };
 use muster_core::time::{Clock, Time};
 use muster_core::upload::Upload;
@@ -39,7 +38,7 @@ pub struct Imports {
 pub enum Recorded {
     /// An import: new, or the one that an earlier copy of the event made.
     Import(ImportId),
-    /// Overtaken by a newer version of the object.
+    /// Overtaken by a newer version of the object, or nobody waits for it.
     Stale,
 }
 
@@ -48,10 +47,8 @@ pub enum Recorded {
 pub enum Claim {
     /// It is, until the lease is over.
     Claimed(Box<Plan>),
-    /// Somebody else is at it.
-    Leased,
-    /// It is planned already, or failed.
-    Settled,
+    /// Somebody else is at it, or has been.
+    Taken,
 }
 
 /// An import that is ours to plan.
@@ -65,7 +62,7 @@ pub struct Plan {
 /// A plan that is no longer ours.
 #[derive(Debug, thiserror::Error)]
 pub enum NotPlanned {
-    /// The lease was over and somebody else took it.
+    /// The lease was over and somebody else took it, or the import was cancelled.
     #[error("the lease was lost")]
     LeaseLost,
     /// AWS did not do its part.
@@ -83,18 +80,86 @@ impl Imports {
         }
     }
 
-    /// Records an upload as an import, together with the newest event of its
-    /// object. A copy of the event finds the import that the first one made.
+    /// An import, as it is now.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn get(&self, id: ImportId) -> Result<Option<ImportItem>, Failure> {
+        self.table.get(&import_key(id)).await
+    }
+
+    /// Records an upload: as the file of the import that asked for it, or as an
+    /// import of its own.
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn record(&self, new: ImportItem) -> Result<Recorded, Failure> {
+    pub async fn record(&self, upload: &Upload) -> Result<Recorded, Failure> {
+        if let Some(id) = upload.asked_by()
+            && let Some(import) = self.get(id).await?
+        {
+            return self.receive(&import, upload).await;
+        }
+        self.record_new(upload).await
+    }
+
+    /// The file of an import that asked for it. One that came late is not lost:
+    /// the import takes it though it had given up waiting.
+    async fn receive(&self, import: &ImportItem, upload: &Upload) -> Result<Recorded, Failure> {
+        let (next, due) = match import.start {
+            Start::Automatic => (
+                ImportStatus::Queued,
+                "SET due_shard = :shard, due_at = :due,",
+            ),
+            Start::Manual => (ImportStatus::AwaitingStart, "REMOVE due_shard, due_at SET"),
+        };
+        let mut awaited = Condition::new(
+            "#start = :start AND (#status = :asked OR #status = :waits \
+             OR (#status = :failed AND #reason.#code = :expired)) \
+             AND (attribute_not_exists(#file) OR #file.#sequencer < :sequencer)",
+        )
+        .with(":start", encode_value(&import.start)?)
+        .with(":asked", ImportStatus::AwaitingUpload.into())
+        .with(":waits", ImportStatus::AwaitingStart.into())
+        .with(":failed", ImportStatus::Failed.into())
+        .with(":expired", text(UPLOAD_EXPIRED))
+        .with(":sequencer", text(&upload.sequencer))
+        .with(":file", encode_value(&upload.version())?)
+        .with(":next", next.into());
+        if import.start == Start::Automatic {
+            awaited = awaited
+                .with(":shard", text(due_shard(import.id)))
+                .with(":due", text(self.clock.now().after(LEASE).to_string()));
+        }
+        let change = format!("{due} #status = :next, #file = :file");
+        let change = match import.start {
+            Start::Automatic => format!("{change} REMOVE reason, completed_at"),
+            Start::Manual => change,
+        };
+        let key = import_key(import.id);
+        match self.table.change_if(&key, &change, &awaited).await? {
+            Updated::Done(_) => Ok(Recorded::Import(import.id)),
+            Updated::Refused(found) => {
+                let now: Option<ImportItem> = found.map(decode).transpose()?;
+                let ours = now.and_then(|now| now.file) == Some(upload.version());
+                Ok(if ours {
+                    Recorded::Import(import.id)
+                } else {
+                    Recorded::Stale
+                })
+            }
+        }
+    }
+
+    /// An import of its own, together with the newest event of its object. A copy
+    /// of the event finds the import that the first one made.
+    async fn record_new(&self, upload: &Upload) -> Result<Recorded, Failure> {
+        let new = new_import(upload, self.clock.now());
         let newest = ObjectItem {
-            sequencer: new.sequencer.clone(),
+            sequencer: upload.sequencer.clone(),
             import_id: new.id,
         };
         let newer = Condition::new("attribute_not_exists(pk) OR sequencer < :sequencer")
-            .with(":sequencer", text(&new.sequencer));
+            .with(":sequencer", text(&upload.sequencer));
         let actions = vec![
             self.table
                 .put(&object_key(&new.bucket, &new.key), &newest, &newer)?,
@@ -119,6 +184,29 @@ impl Imports {
         }
     }
 
+    /// Gives up waiting for a file, if its time is over.
+    ///
+    /// # Errors
+    /// When the table cannot be reached.
+    pub async fn expire(&self, id: ImportId) -> Result<(), Failure> {
+        let now = self.clock.now();
+        let reason = FailureReason::new(
+            UPLOAD_EXPIRED,
+            "no file was uploaded in time; make a new import",
+        );
+        let overdue = Condition::new("#status = :asked AND upload_until < :now")
+            .with(":asked", ImportStatus::AwaitingUpload.into())
+            .with(":now", number(now.as_millis()))
+            .with(":failed", ImportStatus::Failed.into())
+            .with(":reason", encode_value(&reason)?);
+        let change = "SET #status = :failed, reason = :reason, completed_at = :now \
+             REMOVE due_shard, due_at";
+        self.table
+            .change_if(&import_key(id), change, &overdue)
+            .await?;
+        Ok(())
+    }
+
     /// Takes the lease on an import that is to be planned.
     ///
     /// # Errors
@@ -126,71 +214,88 @@ impl Imports {
     pub async fn claim(&self, id: ImportId) -> Result<Claim, Failure> {
         let now = self.clock.now();
         let owner = self.random.name();
-        let update = self
-            .table
-            .update(&import_key(id))
-            .condition_expression(
-                "(#status = :queued OR #status = :planning) \
-                 AND (attribute_not_exists(lease_until) OR lease_until < :now)",
-            )
-            .update_expression(
-                "SET #status = :planning, lease_owner = :owner, lease_until = :until, due_at = :due",
-            )
-            .set_expression_attribute_values(Some(self.lease(now, &owner)))
-            .expression_attribute_values(":queued", text(ImportStatus::Queued.as_str()))
-            .expression_attribute_values(":now", number(now.as_millis()))
-            .return_values(ReturnValue::AllNew);
-        match run(update).await? {
+        let until = now.after(LEASE);
+        let free = Condition::new(
+            "(#status = :queued OR #status = :planning) \
+             AND (attribute_not_exists(lease_until) OR lease_until < :now)",
+        )
+        .with(":queued", ImportStatus::Queued.into())
+        .with(":planning", ImportStatus::Planning.into())
+        .with(":now", number(now.as_millis()))
+        .with(":owner", text(&owner))
+        .with(":until", number(until.as_millis()))
+        .with(":due", text(until.to_string()));
+        let change = "SET #status = :planning, lease_owner = :owner, lease_until = :until, \
+             due_at = :due, started_at = if_not_exists(started_at, :now)";
+        match self.table.change_if(&import_key(id), change, &free).await? {
             Updated::Done(item) => {
                 let import = decode(item)?;
                 Ok(Claim::Claimed(Box::new(Plan { import, owner })))
             }
-            Updated::Refused(found) => {
-                let import: Option<ImportItem> = found.map(decode).transpose()?;
-                Ok(match import.map(|import| import.status) {
-                    Some(ImportStatus::Queued | ImportStatus::Planning) => Claim::Leased,
-                    _ => Claim::Settled,
-                })
-            }
+            Updated::Refused(_) => Ok(Claim::Taken),
         }
     }
 
-    /// Keeps what every chunk is read by: the header and the options.
+    /// Keeps what every chunk is read by: the header and the options; and where
+    /// the first one starts.
     ///
     /// # Errors
     /// When the lease was lost, or the table cannot be reached.
     pub async fn keep(
         &self,
-        plan: &Plan,
+        plan: &mut Plan,
         header: &Header,
-        confirm: Confirm,
+        options: Options,
+        lanes: u32,
     ) -> Result<(), NotPlanned> {
         let names = header.names().iter().map(text).collect();
-        let update = self
-            .planned(plan)
-            .update_expression("SET header = :header, confirm = :confirm")
-            .expression_attribute_values(":header", AttributeValue::L(names))
-            .expression_attribute_values(":confirm", text(confirm.as_str()));
-        still_ours(update).await
+        let ours = self
+            .ours(plan)
+            .with(":header", AttributeValue::L(names))
+            .with(":options", encode_value(&options)?)
+            .with(":lanes", number(lanes));
+        let change = "SET header = :header, #options = :options, lanes = :lanes";
+        self.change(plan, change, &ours).await
     }
 
-    /// Renews the lease and writes a chunk, unless an earlier try did.
+    /// Writes a chunk, renews the lease, and says how far the plan has come: all
+    /// of it or nothing, so that whoever goes on cuts on from there.
     ///
     /// # Errors
     /// When the lease was lost, or the table cannot be reached.
-    pub async fn add_chunk(&self, plan: &Plan, cut: &Cut) -> Result<(), NotPlanned> {
+    pub async fn add_chunk(&self, plan: &mut Plan, cut: &Cut) -> Result<(), NotPlanned> {
         let now = self.clock.now();
-        let renewal = self
-            .planned(plan)
-            .update_expression(
-                "SET #status = :planning, lease_owner = :owner, lease_until = :until, due_at = :due",
-            )
-            .set_expression_attribute_values(Some(self.lease(now, &plan.owner)));
-        still_ours(renewal).await?;
-        let chunk = chunk_item(plan.import.id, cut, now);
-        self.table
-            .put_if_absent(&chunk_key(plan.import.id, cut.number), &chunk)
-            .await?;
+        let until = now.after(LEASE);
+        let before = plan.import.planned;
+        let planned = Planned {
+            chunks: cut.number + 1,
+            rows: before.map_or(0, |before| before.rows) + cut.rows,
+            position: cut.end,
+            line: cut.last_line,
+        };
+        let ours = self
+            .ours(plan)
+            .with(":planned", encode_value(&planned)?)
+            .with(":until", number(until.as_millis()))
+            .with(":due", text(until.to_string()));
+        let id = plan.import.id;
+        let change = "SET planned = :planned, lease_until = :until, due_at = :due";
+        let actions = vec![
+            self.table.change(&import_key(id), change, &ours)?,
+            self.table.put(
+                &chunk_key(id, cut.number),
+                &chunk_item(id, cut),
+                &Condition::absent(),
+            )?,
+        ];
+        match self.table.transact(actions, &self.random.name()).await {
+            Ok(()) => {}
+            Err(NotCommitted::Cancelled(reasons)) if reasons.iter().any(condition_failed) => {
+                return Err(NotPlanned::LeaseLost);
+            }
+            Err(error) => return Err(NotPlanned::Failed(error.into())),
+        }
+        plan.import.planned = Some(planned);
         Ok(())
     }
 
@@ -198,123 +303,112 @@ impl Imports {
     ///
     /// # Errors
     /// When the lease was lost, or the table cannot be reached.
-    pub async fn planned_whole(&self, plan: &Plan, totals: Totals) -> Result<(), NotPlanned> {
+    pub async fn planned_whole(&self, plan: &mut Plan, totals: Totals) -> Result<(), NotPlanned> {
         let now = self.clock.now();
-        let update = self
-            .planned(plan)
-            .expression_attribute_values(":chunks", number(totals.chunks))
-            .expression_attribute_values(":rows", number(totals.rows));
-        let update = if totals.chunks > 0 {
-            update
-                .update_expression(
-                    "SET #status = :next, chunks = :chunks, #rows = :rows, due_at = :due REMOVE lease_owner, lease_until",
-                )
-                .expression_attribute_values(":due", text(now.after(OVERDUE_AFTER).to_string()))
-                .expression_attribute_values(":next", text(ImportStatus::Running.as_str()))
+        let ours = self
+            .ours(plan)
+            .with(":chunks", number(totals.chunks))
+            .with(":rows", number(totals.rows));
+        let change = "SET #status = :next, chunks = :chunks, #rows = :rows,";
+        let (change, ours) = if totals.chunks > 0 {
+            (
+                format!("{change} due_at = :due REMOVE lease_owner, lease_until"),
+                ours.with(":next", ImportStatus::Running.into())
+                    .with(":due", text(now.after(OVERDUE_AFTER).to_string())),
+            )
         } else {
-            update
-                .update_expression(
-                    "SET #status = :next, chunks = :chunks, #rows = :rows, #counts = :counts, \
-                         completed_at = :now REMOVE lease_owner, lease_until, due_shard, due_at",
-                )
-                .expression_attribute_names("#counts", "counts")
-                .expression_attribute_values(":next", text(ImportStatus::Completed.as_str()))
-                .expression_attribute_values(":counts", encode_value(&Counts::default())?)
-                .expression_attribute_values(":now", number(now.as_millis()))
+            (
+                format!("{change} #counts = :counts, completed_at = :now {OVER}"),
+                ours.with(":next", ImportStatus::Completed.into())
+                    .with(":counts", encode_value(&Counts::default())?)
+                    .with(":now", number(now.as_millis())),
+            )
         };
-        still_ours(update.expression_attribute_names("#rows", "rows")).await
+        self.change(plan, &change, &ours).await
     }
 
     /// The file cannot be imported.
     ///
     /// # Errors
     /// When the lease was lost, or the table cannot be reached.
-    pub async fn fail(&self, plan: &Plan, reason: &FailureReason) -> Result<(), NotPlanned> {
-        let update = self
-            .planned(plan)
-            .update_expression(
-                "SET #status = :failed, reason = :reason, completed_at = :now \
-                 REMOVE lease_owner, lease_until, due_shard, due_at",
-            )
-            .expression_attribute_values(":failed", text(ImportStatus::Failed.as_str()))
-            .expression_attribute_values(":reason", encode_value(reason)?)
-            .expression_attribute_values(":now", number(self.clock.now().as_millis()));
-        still_ours(update).await
+    pub async fn fail(&self, plan: &mut Plan, reason: &FailureReason) -> Result<(), NotPlanned> {
+        let ours = self
+            .ours(plan)
+            .with(":failed", ImportStatus::Failed.into())
+            .with(":reason", encode_value(reason)?)
+            .with(":now", number(self.clock.now().as_millis()));
+        let change = format!("SET #status = :failed, reason = :reason, completed_at = :now {OVER}");
+        self.change(plan, &change, &ours).await
     }
 
     /// Gives the lease back, so that the next try need not wait for its end.
-    pub async fn release(&self, plan: &Plan) {
-        let update = self
-            .planned(plan)
-            .update_expression("REMOVE lease_owner, lease_until");
-        if let Err(error) = still_ours(update).await {
+    pub async fn release(&self, plan: &mut Plan) {
+        let ours = self.ours(plan);
+        let change = "REMOVE lease_owner, lease_until";
+        if let Err(error) = self.change(plan, change, &ours).await {
             tracing::warn!(%error, "the next try waits for the end of the lease");
         }
     }
 
-    /// Whether every chunk is done already.
+    /// Nothing of it was begun: it is cancelled here and now.
     ///
     /// # Errors
-    /// When the table cannot be read.
-    pub async fn all_done(&self, id: ImportId) -> Result<bool, Failure> {
-        let chunks: Vec<ChunkItem> = self.table.list(&import_key(id).pk, CHUNK_PREFIX).await?;
-        Ok(chunks.iter().all(|chunk| chunk.done))
-    }
-
-    /// An update of an import that is still ours to plan.
-    fn planned(&self, plan: &Plan) -> UpdateItemFluentBuilder {
+    /// When the table cannot be reached.
+    pub async fn cancelled(&self, id: ImportId) -> Result<(), Failure> {
+        let cancelling = Condition::new("#status = :cancelling")
+            .with(":cancelling", ImportStatus::Cancelling.into())
+            .with(":cancelled", ImportStatus::Cancelled.into())
+            .with(":counts", encode_value(&Counts::default())?)
+            .with(":now", number(self.clock.now().as_millis()));
+        let change =
+            format!("SET #status = :cancelled, #counts = :counts, completed_at = :now {OVER}");
         self.table
-            .update(&import_key(plan.import.id))
-            .condition_expression("lease_owner = :owner AND #status = :planning")
-            .expression_attribute_values(":owner", text(&plan.owner))
-            .expression_attribute_values(":planning", text(ImportStatus::Planning.as_str()))
+            .change_if(&import_key(id), &change, &cancelling)
+            .await?;
+        Ok(())
     }
 
-    fn lease(&self, now: Time, owner: &str) -> Item {
-        let until = now.after(LEASE);
-        Item::from([
-            (":owner".to_owned(), text(owner)),
-            (
-                ":planning".to_owned(),
-                text(ImportStatus::Planning.as_str()),
-            ),
-            (":until".to_owned(), number(until.as_millis())),
-            (":due".to_owned(), text(until.to_string())),
-        ])
+    /// The import is still ours to plan.
+    fn ours(&self, plan: &Plan) -> Condition {
+        Condition::new("lease_owner = :owner AND #status = :planning")
+            .with(":owner", text(&plan.owner))
+            .with(":planning", ImportStatus::Planning.into())
+    }
+
+    /// Changes an import that is still ours.
+    async fn change(
+        &self,
+        plan: &mut Plan,
+        change: &str,
+        ours: &Condition,
+    ) -> Result<(), NotPlanned> {
+        let key = import_key(plan.import.id);
+        match self.table.change_if(&key, change, ours).await? {
+            Updated::Done(item) => {
+                plan.import = decode(item)?;
+                Ok(())
+            }
+            Updated::Refused(_) => Err(NotPlanned::LeaseLost),
+        }
     }
 }
 
-/// The item of an import that nobody has looked into yet.
-pub fn new_import(upload: &Upload, now: Time) -> ImportItem {
-    let object = &upload.object;
-    let id = upload.import_id();
+/// What an import loses when nothing more happens.
+const OVER: &str = "REMOVE lease_owner, lease_until, due_shard, due_at";
+
+/// The item of an import that an upload makes.
+fn new_import(upload: &Upload, now: Time) -> ImportItem {
+    let object = upload.object.clone();
     ImportItem {
-        id,
-        bucket: object.bucket.clone(),
-        key: object.key.clone(),
-        etag: object.etag.clone(),
-        size: upload.size,
-        sequencer: upload.sequencer.clone(),
-        confirm: Confirm::default(),
+        file: Some(upload.version()),
         status: ImportStatus::Queued,
-        reason: None,
-        header: Vec::new(),
-        chunks: None,
-        rows: None,
-        counts: None,
-        report_key: None,
-        lease_owner: None,
-        lease_until: None,
-        created_at: now,
-        completed_at: None,
-        list: IMPORT_LIST.to_owned(),
-        list_sort: format!("{now}#{id}"),
-        due_shard: Some(due_shard(id)),
         due_at: Some(now.after(LEASE).to_string()),
+        ..ImportItem::new(upload.import_id(), object.bucket, object.key, now)
     }
 }
 
-fn chunk_item(import_id: ImportId, cut: &Cut, now: Time) -> ChunkItem {
+/// A chunk that nobody is told of yet.
+fn chunk_item(import_id: ImportId, cut: &Cut) -> ChunkItem {
     ChunkItem {
         import_id,
         number: cut.number,
@@ -323,20 +417,18 @@ fn chunk_item(import_id: ImportId, cut: &Cut, now: Time) -> ChunkItem {
         first_line: cut.first_line,
         rows: cut.rows,
         done: false,
+        failed: None,
+        attempts: 0,
+        trouble: None,
         checkpoints: 0,
         position: cut.start,
         line: cut.first_line,
         counts: Counts::default(),
+        parts: Vec::new(),
+        called_off: false,
         lease_owner: None,
         lease_until: None,
-        due_shard: Some(due_shard(import_id)),
-        due_at: Some(now.after(OVERDUE_AFTER).to_string()),
-    }
-}
-
-async fn still_ours(update: UpdateItemFluentBuilder) -> Result<(), NotPlanned> {
-    match run(update).await? {
-        Updated::Done(_) => Ok(()),
-        Updated::Refused(_) => Err(NotPlanned::LeaseLost),
+        due_shard: None,
+        due_at: None,
     }
 }

@@ -4,8 +4,8 @@ use aws_lambda_events::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn, tracing};
 use muster_core::random::Random;
 use muster_core::settings::Variables;
-use muster_core::time::Clock;
-use muster_import_planner::cutter::Limits;
+use muster_core::time::{Clock, Time};
+use muster_import_planner::cutter::ChunkSize;
 use muster_import_planner::planner::Planner;
 use muster_import_planner::settings::Settings;
 
@@ -17,13 +17,17 @@ async fn main() -> Result<(), Error> {
     let planner = Planner::new(
         &settings,
         &config,
-        Limits::default(),
+        ChunkSize::default(),
         Clock::system(),
         Random::system(),
     );
     let planner = &planner;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
-        planner.answer(event.payload).await.map_err(Error::from)
+        let deadline = Time::from_millis(i64::try_from(event.context.deadline).unwrap_or(i64::MAX));
+        planner
+            .answer(event.payload, deadline)
+            .await
+            .map_err(Error::from)
     }))
     .await
 }

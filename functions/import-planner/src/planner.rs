@@ -4,40 +4,54 @@
 //! | --- | --- |
 //! | a test event, a deletion, a version that was overtaken | acknowledged |
 //! | an upload | recorded, planned, acknowledged |
-//! | a copy of an event, a nudge of the sweeper's | its import is planned, if it is not yet |
+//! | a copy of an event, a nudge | its import is looked after |
 //! | an import that somebody else plans | acknowledged: it is due when that lease is over |
 //! | a file that cannot be imported | the import fails with the reason, acknowledged |
 //! | AWS not available | lease given back, back after a while |
+//! | little time left | lease given back, the import handed on by a nudge |
 //! | a message that is no event, a panic | left to SQS: retried, dead-lettered in the end |
 //!
-//! Planning again gives the same chunks, as the object is pinned to its
-//! version and the cuts depend on nothing but its bytes. So a planner may die
-//! anywhere.
+//! How far the plan has come is written with each chunk, and the object is
+//! pinned to its version. So a planner may die anywhere, and the next one cuts
+//! on from the last chunk.
+
+use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use muster_core::aws::SdkConfig;
 use muster_core::batch::{Answer, NamelessRecord, Queues};
 use muster_core::failure::Failure;
+use muster_core::header::Header;
 use muster_core::ids::ImportId;
-use muster_core::import::{Confirm, FailureReason};
-use muster_core::message::ChunkNudge;
+use muster_core::import::{FailureReason, ImportItem, ImportStatus};
+use muster_core::lanes::Lanes;
+use muster_core::message::PlanNudge;
 use muster_core::object::{Opened, Unread, s3_client};
+use muster_core::options::{Choice, Options, Presets};
 use muster_core::random::Random;
 use muster_core::table::Table;
-use muster_core::time::Clock;
+use muster_core::time::{Clock, Time};
 use muster_core::upload::{self, Asked, NotAnEvent, Upload};
 
-use crate::cutter::{Cut, Cutter, Limits, Totals};
-use crate::imports::{Claim, Imports, NotPlanned, Plan, Recorded, new_import};
+use crate::cutter::{ChunkSize, Cut, Cutter, Limits, Totals};
+use crate::imports::{Claim, Imports, NotPlanned, Plan, Recorded};
 use crate::settings::Settings;
+
+/// No chunk is cut with less time than this: enough to read 8 MiB slowly.
+const TIME_FOR_A_CHUNK: Duration = Duration::from_secs(60);
 
 /// Turns uploads into chunks.
 pub struct Planner {
     imports: Imports,
+    lanes: Lanes,
     s3: aws_sdk_s3::Client,
     sqs: aws_sdk_sqs::Client,
-    chunk_queue_url: String,
+    import_queue_url: String,
     queues: Queues,
+    presets: Presets,
+    /// Lanes of a new import.
+    width: u32,
+    size: ChunkSize,
     limits: Limits,
     clock: Clock,
 }
@@ -54,6 +68,7 @@ enum Unanswered {
 /// A file that was not planned.
 enum Stopped {
     Refused(FailureReason),
+    OutOfTime,
     NotPlanned(NotPlanned),
 }
 
@@ -85,11 +100,11 @@ impl From<Unread> for Stopped {
 }
 
 impl Planner {
-    /// A planner over these clients.
+    /// A planner over these clients that cuts chunks of that size.
     pub fn new(
         settings: &Settings,
         config: &SdkConfig,
-        limits: Limits,
+        size: ChunkSize,
         clock: Clock,
         random: Random,
     ) -> Self {
@@ -98,30 +113,46 @@ impl Planner {
             settings.table.clone(),
         );
         let sqs = aws_sdk_sqs::Client::new(config);
+        let queue = &settings.import_queue_url;
         Self {
+            lanes: Lanes::new(
+                table.clone(),
+                sqs.clone(),
+                settings.chunk_queue_url.clone(),
+                clock.clone(),
+            ),
             imports: Imports::new(table, clock.clone(), random),
             s3: s3_client(&settings.aws, config),
-            queues: Queues::new(sqs.clone(), vec![settings.import_queue_url.clone()]),
+            queues: Queues::new(sqs.clone(), vec![queue.clone()]),
             sqs,
-            chunk_queue_url: settings.chunk_queue_url.clone(),
-            limits,
+            import_queue_url: queue.clone(),
+            presets: settings.presets.clone(),
+            width: settings.lanes.max(1),
+            size,
+            limits: settings.limits,
             clock,
         }
     }
 
-    /// Answers a batch, each record for itself.
+    /// Answers a batch, each record for itself. `deadline` is when the process is
+    /// stopped.
     ///
     /// # Errors
     /// When a record has no id.
-    pub async fn answer(&self, event: SqsEvent) -> Result<SqsBatchResponse, NamelessRecord> {
+    pub async fn answer(
+        &self,
+        event: SqsEvent,
+        deadline: Time,
+    ) -> Result<SqsBatchResponse, NamelessRecord> {
         self.queues
-            .answer(event, |record| self.record(record))
+            .answer(event, |record| self.record(record, deadline))
             .await
     }
 
-    async fn record(&self, record: SqsMessage) -> Answer {
+    async fn record(&self, record: SqsMessage, deadline: Time) -> Answer {
         let message_id = record.message_id.as_deref();
-        match self.event(record.body.as_deref().unwrap_or_default()).await {
+        let body = record.body.as_deref().unwrap_or_default();
+        match self.event(body, deadline).await {
             Ok(()) => Answer::Done,
             Err(error @ Unanswered::NotAnEvent(_)) => {
                 tracing::error!(message_id, %error, "event left to the queue");
@@ -134,38 +165,62 @@ impl Planner {
         }
     }
 
-    async fn event(&self, body: &str) -> Result<(), Unanswered> {
+    async fn event(&self, body: &str, deadline: Time) -> Result<(), Unanswered> {
         match upload::read(body)? {
-            Asked::Plan(id) => self.plan_if_ours(id).await,
+            Asked::Plan(id) => self.look_after(id, deadline).await?,
             Asked::Uploads(uploads) => {
                 for upload in uploads {
-                    self.upload(&upload).await?;
+                    self.upload(&upload, deadline).await?;
                 }
+            }
+        }
+        Ok(())
+    }
+
+    async fn upload(&self, upload: &Upload, deadline: Time) -> Result<(), Failure> {
+        match self.imports.record(upload).await? {
+            Recorded::Import(id) => self.look_after(id, deadline).await,
+            Recorded::Stale => {
+                tracing::info!("an upload was overtaken, or nobody waits for it any more");
                 Ok(())
             }
         }
     }
 
-    async fn upload(&self, upload: &Upload) -> Result<(), Unanswered> {
-        let import = new_import(upload, self.clock.now());
-        let Recorded::Import(id) = self.imports.record(import).await? else {
-            tracing::info!("an event was overtaken by a newer one of its object");
+    /// Does what an import needs next, whatever that is.
+    async fn look_after(&self, id: ImportId, deadline: Time) -> Result<(), Failure> {
+        let Some(import) = self.imports.get(id).await? else {
             return Ok(());
         };
-        self.plan_if_ours(id).await
+        match import.status {
+            ImportStatus::AwaitingUpload => self.imports.expire(id).await,
+            ImportStatus::Queued | ImportStatus::Planning => match self.imports.claim(id).await? {
+                Claim::Claimed(mut plan) => self.settle(&mut plan, deadline).await,
+                Claim::Taken => Ok(()),
+            },
+            ImportStatus::Running | ImportStatus::Cancelling | ImportStatus::Reporting => {
+                self.tend(&import).await
+            }
+            _ => Ok(()),
+        }
     }
 
-    async fn plan_if_ours(&self, id: ImportId) -> Result<(), Unanswered> {
-        match self.imports.claim(id).await? {
-            Claim::Claimed(plan) => self.settle(&plan).await,
-            Claim::Leased | Claim::Settled => Ok(()),
+    /// Queues what is to be queued of an import; if that is nothing, a worker is to
+    /// complete it.
+    async fn tend(&self, import: &ImportItem) -> Result<(), Failure> {
+        if self.lanes.open_all(import).await? {
+            return Ok(());
+        }
+        match import.known_chunks().checked_sub(1) {
+            Some(last) => self.lanes.nudge(import.id, last).await,
+            None => self.imports.cancelled(import.id).await,
         }
     }
 
     /// Plans an import that is ours, or says why it cannot be.
-    async fn settle(&self, plan: &Plan) -> Result<(), Unanswered> {
+    async fn settle(&self, plan: &mut Plan, deadline: Time) -> Result<(), Failure> {
         let import_id = plan.import.id;
-        let result = match self.plan(plan).await {
+        let result = match self.plan(plan, deadline).await {
             Ok(totals) => {
                 tracing::info!(%import_id, rows = totals.rows, chunks = totals.chunks, "import planned");
                 Ok(())
@@ -174,82 +229,128 @@ impl Planner {
                 tracing::warn!(%import_id, code = reason.code, "the file cannot be imported");
                 self.imports.fail(plan, &reason).await
             }
+            Err(Stopped::OutOfTime) => {
+                self.imports.release(plan).await;
+                tracing::info!(%import_id, "the time is up; another planner goes on");
+                self.hand_on(import_id).await.map_err(NotPlanned::from)
+            }
             Err(Stopped::NotPlanned(error)) => Err(error),
         };
         match result {
-            Ok(()) => Ok(()),
-            // Whoever has the lease now goes on.
-            Err(NotPlanned::LeaseLost) => Ok(()),
+            // Whoever has the lease now goes on; a cancelled one is left.
+            Ok(()) | Err(NotPlanned::LeaseLost) => Ok(()),
             Err(NotPlanned::Failed(failure)) => {
                 self.imports.release(plan).await;
-                Err(failure.into())
+                Err(failure)
             }
         }
     }
 
-    async fn plan(&self, plan: &Plan) -> Result<Totals, Stopped> {
-        let mut file = plan.import.object().open(&self.s3, None).await?;
-        let confirm = Confirm::parse(file.metadata.get("confirm").map(String::as_str))?;
-        let totals = self.cut(plan, &mut file, confirm).await?;
+    async fn plan(&self, plan: &mut Plan, deadline: Time) -> Result<Totals, Stopped> {
+        if plan.import.planned.is_some() {
+            // Who planned before may have died before it could queue them.
+            self.lanes.open_all(&plan.import).await?;
+        }
+        let totals = self.cut(plan, deadline).await?;
         self.imports.planned_whole(plan, totals).await?;
-        self.nudge_completion(plan.import.id, totals).await?;
+        if totals.chunks > 0 {
+            // The worker that settles the last chunk completes the import, if the
+            // import is planned by then. If it was not, nobody has completed it.
+            self.tend(&plan.import).await?;
+        }
         Ok(totals)
     }
 
-    async fn cut(
-        &self,
-        plan: &Plan,
-        file: &mut Opened,
-        confirm: Confirm,
-    ) -> Result<Totals, Stopped> {
-        let mut cutter = Cutter::new(self.limits);
-        let mut kept = false;
+    async fn cut(&self, plan: &mut Plan, deadline: Time) -> Result<Totals, Stopped> {
+        let (mut file, mut cutter) = self.open(plan).await?;
         while let Some(bytes) = file.next().await? {
             let cuts = cutter.feed(&bytes)?;
-            if let (false, Some(header)) = (kept, cutter.header()) {
-                self.imports.keep(plan, header, confirm).await?;
-                kept = true;
-            }
+            self.keep(plan, &cutter, &file).await?;
             for cut in cuts {
                 self.add(plan, &cut).await?;
+                if self.clock.now().after(TIME_FOR_A_CHUNK) > deadline {
+                    return Err(Stopped::OutOfTime);
+                }
             }
         }
         let (last, totals) = cutter.finish()?;
-        if let (false, Some(header)) = (kept, cutter.header()) {
-            self.imports.keep(plan, header, confirm).await?;
-        }
+        self.keep(plan, &cutter, &file).await?;
         if let Some(cut) = last {
             self.add(plan, &cut).await?;
         }
         Ok(totals)
     }
 
-    async fn add(&self, plan: &Plan, cut: &Cut) -> Result<(), Stopped> {
-        self.imports.add_chunk(plan, cut).await?;
-        self.nudge(plan.import.id, cut.number).await?;
-        Ok(())
-    }
-
-    /// The worker that finishes the last chunk completes the import, if the
-    /// import is planned by then. If it was not, nobody has completed it, and
-    /// a chunk that is done already is asked to.
-    async fn nudge_completion(&self, id: ImportId, totals: Totals) -> Result<(), Failure> {
-        if totals.chunks > 0 && self.imports.all_done(id).await? {
-            self.nudge(id, totals.chunks - 1).await?;
+    /// The file from its start, or from where the plan has come to.
+    async fn open(&self, plan: &Plan) -> Result<(Opened, Cutter), Stopped> {
+        let import = &plan.import;
+        let size = import.file.as_ref().map_or(0, |file| file.size);
+        if size > self.limits.bytes {
+            return Err(too_big(size, self.limits.bytes).into());
         }
+        let object = import.object().ok_or_else(|| {
+            Failure::unreadable("read import", "it is to be planned and has no file")
+        })?;
+        let Some(planned) = import.planned else {
+            let file = object.open(&self.s3, None).await?;
+            return Ok((file, Cutter::new(self.size, self.limits)));
+        };
+        let header = Header::of_names(import.header.clone())?;
+        let file = object.open(&self.s3, Some(planned.position..size)).await?;
+        let cutter = Cutter::resume(self.size, self.limits, header, planned);
+        Ok((file, cutter))
+    }
+
+    /// Keeps the header as soon as it is known, and with it the options.
+    async fn keep(&self, plan: &mut Plan, cutter: &Cutter, file: &Opened) -> Result<(), Stopped> {
+        match cutter.header() {
+            Some(header) if plan.import.header.is_empty() => {
+                let options = self.options(&plan.import, file)?;
+                self.imports.keep(plan, header, options, self.width).await?;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What the import was made with; of a file that was dropped, what its
+    /// metadata say, and then its folder.
+    fn options(&self, import: &ImportItem, file: &Opened) -> Result<Options, FailureReason> {
+        if import.upload_until.is_some() {
+            return Ok(import.options);
+        }
+        let folder = self.presets.of_key(&import.key)?;
+        let metadata = file.metadata.iter();
+        let said = Choice::of_metadata(metadata.map(|(name, value)| (&**name, &**value)))?;
+        Ok(said.over(folder.over(Options::default())))
+    }
+
+    async fn add(&self, plan: &mut Plan, cut: &Cut) -> Result<(), Stopped> {
+        self.imports.add_chunk(plan, cut).await?;
+        self.lanes.open_new(&plan.import, cut.number).await?;
         Ok(())
     }
 
-    async fn nudge(&self, import_id: ImportId, chunk: u32) -> Result<(), Failure> {
-        let body = serde_json::to_string(&ChunkNudge { import_id, chunk })
+    async fn hand_on(&self, import_id: ImportId) -> Result<(), Failure> {
+        let body = serde_json::to_string(&PlanNudge { import_id })
             .map_err(|error| Failure::unreadable("encode nudge", error))?;
         self.sqs
             .send_message()
-            .queue_url(&self.chunk_queue_url)
+            .queue_url(&self.import_queue_url)
             .message_body(body)
             .send()
             .await
             .map_err(|error| Failure::of("SendMessage", error))?;
         Ok(())
     }
+}
+
+fn too_big(size: u64, most: u64) -> FailureReason {
+    FailureReason::new(
+        "file_too_big",
+        format!(
+            "the file has {size} bytes; at most {most} are taken (ImportMaxFileBytes): import it \
+             in pieces"
+        ),
+    )
 }

@@ -1,14 +1,14 @@
-//! The chunk's item: leased, checkpointed, done.
+//! The chunk's item: leased, checkpointed, settled.
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::ReturnValue;
 use muster_core::failure::Failure;
-use muster_core::import::{ChunkItem, Counts, chunk_key};
+use muster_core::import::{
+    ChunkItem, Counts, FailureReason, ImportItem, chunk_key, due_shard, import_key,
+};
 use muster_core::message::ChunkNudge;
 use muster_core::random::Random;
-use muster_core::table::{Table, Updated, decode, encode_value, number, run, text};
+use muster_core::table::{Condition, Table, Updated, decode, encode_value, number, text};
 use muster_core::time::Clock;
 
 /// How long nobody else may work on a chunk, renewed with every checkpoint.
@@ -30,22 +30,19 @@ pub enum Claim {
     Claimed(Box<Claimed>),
     /// Somebody else is at it.
     Leased,
-    /// All its rows are answered.
-    Done,
-    /// There is no such chunk.
-    Absent,
 }
 
 /// A chunk that is ours to work on.
 #[derive(Debug)]
 pub struct Claimed {
-    /// The chunk, as it was at the last checkpoint.
+    /// The chunk, as it was when we last changed it.
     pub chunk: ChunkItem,
-    owner: String,
+    /// Under which name it is ours.
+    pub owner: String,
 }
 
 /// How far a chunk has come.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Progress {
     /// First byte not answered yet.
     pub position: u64,
@@ -53,6 +50,8 @@ pub struct Progress {
     pub line: u64,
     /// Rows of the window, by what became of them.
     pub counts: Counts,
+    /// The part of the report that has those that were refused.
+    pub part: Option<String>,
 }
 
 /// A chunk that is no longer ours.
@@ -76,42 +75,51 @@ impl Chunks {
         }
     }
 
-    /// Takes the lease on a chunk with rows to answer.
+    /// A chunk and its import, as they are now.
+    ///
+    /// # Errors
+    /// When the table cannot be read, or an item cannot be understood.
+    pub async fn look(
+        &self,
+        nudge: ChunkNudge,
+    ) -> Result<(Option<ImportItem>, Option<ChunkItem>), Failure> {
+        let keys = [import_key(nudge.import_id), key_of(nudge)];
+        let [import, chunk] = self.table.get_many(&keys).await?;
+        Ok((
+            import.map(decode).transpose()?,
+            chunk.map(decode).transpose()?,
+        ))
+    }
+
+    /// Takes the lease on a chunk, and counts the attempt.
     ///
     /// # Errors
     /// When the table cannot be reached, or the item cannot be understood.
     pub async fn claim(&self, nudge: ChunkNudge) -> Result<Claim, Failure> {
         let now = self.clock.now();
         let owner = self.random.name();
-        let update = self
-            .leasing(nudge, &owner)
-            .condition_expression(
-                "attribute_exists(pk) AND done = :no \
+        let free = self
+            .leasing(Condition::new(
+                "attribute_exists(pk) \
                  AND (attribute_not_exists(lease_until) OR lease_until < :now)",
-            )
-            .update_expression("SET lease_owner = :owner, lease_until = :until, due_at = :due")
-            .expression_attribute_values(":no", encode_value(&false)?)
-            .expression_attribute_values(":now", number(now.as_millis()))
-            .return_values(ReturnValue::AllNew);
-        match run(update).await? {
+            ))
+            .with(":now", number(now.as_millis()))
+            .with(":owner", text(&owner))
+            .with(":shard", text(due_shard(nudge.import_id)))
+            .with(":one", number(1));
+        let change = "SET lease_owner = :owner, lease_until = :until, due_at = :due, \
+             due_shard = :shard, attempts = attempts + :one";
+        match self.table.change_if(&key_of(nudge), change, &free).await? {
             Updated::Done(item) => {
                 let chunk = decode(item)?;
                 Ok(Claim::Claimed(Box::new(Claimed { chunk, owner })))
             }
-            Updated::Refused(None) => Ok(Claim::Absent),
-            Updated::Refused(Some(item)) => {
-                let chunk: ChunkItem = decode(item)?;
-                Ok(if chunk.done {
-                    Claim::Done
-                } else {
-                    Claim::Leased
-                })
-            }
+            Updated::Refused(_) => Ok(Claim::Leased),
         }
     }
 
-    /// Commits a window: where the next one starts, and what became of the
-    /// rows before. Position and counts move together or not at all.
+    /// Commits a window: where the next one starts, what became of the rows
+    /// before, and where the refused ones are. All of it or nothing.
     ///
     /// # Errors
     /// When the lease was lost, or the table cannot be reached.
@@ -120,116 +128,188 @@ impl Chunks {
         claimed: &mut Claimed,
         progress: Progress,
     ) -> Result<(), NotOurs> {
-        let chunk = &claimed.chunk;
-        let counts = chunk.counts + progress.counts;
-        let update = self
-            .leasing(nudge_of(chunk), &claimed.owner)
-            // The checkpoint's number too: a reply that was lost may have
-            // been a commit, and a commit is not to be counted twice.
-            .condition_expression("lease_owner = :owner AND checkpoints = :before")
-            .update_expression(
-                "SET #position = :position, line = :line, #counts = :counts, checkpoints = :after, \
-                     lease_until = :until, due_at = :due",
-            )
-            .expression_attribute_names("#position", "position")
-            .expression_attribute_names("#counts", "counts")
-            .expression_attribute_values(":before", number(chunk.checkpoints))
-            .expression_attribute_values(":after", number(chunk.checkpoints + 1))
-            .expression_attribute_values(":position", number(progress.position))
-            .expression_attribute_values(":line", number(progress.line))
-            .expression_attribute_values(":counts", encode_value(&counts)?);
-        match run(update).await? {
-            Updated::Done(_) => {}
-            Updated::Refused(found) => {
-                // The SDK repeats a call whose reply was lost: the item then
-                // shows our own checkpoint.
-                let found: Option<ChunkItem> = found.map(decode).transpose()?;
-                let committed = found.is_some_and(|found| {
-                    found.lease_owner.as_ref() == Some(&claimed.owner)
-                        && found.checkpoints == chunk.checkpoints + 1
-                });
-                if !committed {
-                    return Err(NotOurs::LeaseLost);
-                }
-            }
-        }
-        claimed.chunk.position = progress.position;
-        claimed.chunk.line = progress.line;
-        claimed.chunk.counts = counts;
-        claimed.chunk.checkpoints += 1;
-        Ok(())
+        let before = &claimed.chunk;
+        let counts = before.counts + progress.counts;
+        let mut parts = before.parts.clone();
+        parts.extend(progress.part);
+        // The checkpoint's number too: a reply that was lost may have been a
+        // commit, and a commit is not to be counted twice.
+        let ours = self
+            .leasing(Condition::new(
+                "lease_owner = :owner AND checkpoints = :before",
+            ))
+            .with(":owner", text(&claimed.owner))
+            .with(":before", number(before.checkpoints))
+            .with(":after", number(before.checkpoints + 1))
+            .with(":position", number(progress.position))
+            .with(":line", number(progress.line))
+            .with(":counts", encode_value(&counts)?)
+            .with(":parts", encode_value(&parts)?)
+            .with(":none", number(0));
+        let change = "SET #position = :position, line = :line, #counts = :counts, \
+             checkpoints = :after, parts = :parts, attempts = :none, \
+             lease_until = :until, due_at = :due REMOVE trouble";
+        let committed = before.checkpoints + 1;
+        self.change(claimed, change, &ours, |found| {
+            found.checkpoints == committed
+        })
+        .await
+    }
+
+    /// Keeps the lease for another while.
+    ///
+    /// # Errors
+    /// When the lease was lost, or the table cannot be reached.
+    pub async fn renew(&self, claimed: &mut Claimed) -> Result<(), NotOurs> {
+        let ours = self.leasing(self.ours(claimed));
+        let change = "SET lease_until = :until, due_at = :due";
+        self.change(claimed, change, &ours, |_| true).await
     }
 
     /// All rows are answered.
     ///
     /// # Errors
     /// When the lease was lost, or the table cannot be reached.
-    pub async fn finish(&self, claimed: &Claimed) -> Result<(), NotOurs> {
-        let update = self
+    pub async fn finish(&self, claimed: &mut Claimed) -> Result<(), NotOurs> {
+        let ours = self.ours(claimed).with(":yes", encode_value(&true)?);
+        let change = format!("SET done = :yes {SETTLED}, trouble");
+        // Done is done, whoever's reply was lost.
+        self.change(claimed, &change, &ours, |found| found.done)
+            .await
+    }
+
+    /// It is given up, until somebody has it run again.
+    ///
+    /// # Errors
+    /// When the lease was lost, or the table cannot be reached.
+    pub async fn fail(&self, claimed: &mut Claimed, reason: &FailureReason) -> Result<(), NotOurs> {
+        let ours = self.ours(claimed).with(":reason", encode_value(reason)?);
+        let change = format!("SET failed = :reason {SETTLED}");
+        self.change(claimed, &change, &ours, |found| found.failed.is_some())
+            .await
+    }
+
+    /// The mails of its rows were called off, and nothing more is to be done.
+    ///
+    /// # Errors
+    /// When the lease was lost, or the table cannot be reached.
+    pub async fn called_off(&self, claimed: &mut Claimed) -> Result<(), NotOurs> {
+        let ours = self
             .ours(claimed)
-            .update_expression("SET done = :yes REMOVE lease_owner, lease_until, due_shard, due_at")
-            .expression_attribute_values(":yes", encode_value(&true)?);
-        match run(update).await? {
-            Updated::Done(_) => Ok(()),
-            Updated::Refused(found) => {
-                let found: Option<ChunkItem> = found.map(decode).transpose()?;
-                // Done is done, whoever's reply was lost.
-                if found.is_some_and(|found| found.done) {
-                    Ok(())
-                } else {
-                    Err(NotOurs::LeaseLost)
-                }
-            }
-        }
+            .with(":yes", encode_value(&true)?)
+            .with(":none", number(0));
+        let change = format!("SET called_off = :yes, attempts = :none {SETTLED}");
+        self.change(claimed, &change, &ours, |found| found.called_off)
+            .await
+    }
+
+    /// They are to go after all. The rest of the chunk is still to be done.
+    ///
+    /// # Errors
+    /// When the lease was lost, or the table cannot be reached.
+    pub async fn called_on(&self, claimed: &mut Claimed) -> Result<(), NotOurs> {
+        let ours = self
+            .leasing(self.ours(claimed))
+            .with(":no", encode_value(&false)?);
+        let change = "SET called_off = :no, lease_until = :until, due_at = :due";
+        self.change(claimed, change, &ours, |found| !found.called_off)
+            .await
+    }
+
+    /// Nobody is to work on it any more.
+    ///
+    /// # Errors
+    /// When the lease was lost, or the table cannot be reached.
+    pub async fn stop(&self, claimed: &mut Claimed) -> Result<(), NotOurs> {
+        let ours = self.ours(claimed).with(":none", number(0));
+        let change = format!("SET attempts = :none {SETTLED}");
+        self.change(claimed, &change, &ours, |_| false).await
     }
 
     /// Gives the lease back, so that the next try need not wait for its end.
-    pub async fn release(&self, claimed: &Claimed) {
-        let update = self
-            .ours(claimed)
-            .update_expression("REMOVE lease_owner, lease_until");
-        if let Err(error) = run(update).await {
+    /// What will pass is not counted as an attempt; of anything else it is kept
+    /// what it was.
+    pub async fn release(&self, claimed: &mut Claimed, trouble: Option<&str>) {
+        let ours = self.ours(claimed);
+        let (change, ours) = match trouble {
+            Some(trouble) => (
+                "SET trouble = :trouble REMOVE lease_owner, lease_until",
+                ours.with(":trouble", text(trouble)),
+            ),
+            None => (
+                "SET attempts = :before REMOVE lease_owner, lease_until",
+                ours.with(":before", number(claimed.chunk.attempts.saturating_sub(1))),
+            ),
+        };
+        if let Err(error) = self.change(claimed, change, &ours, |_| false).await {
             tracing::warn!(%error, "the next try waits for the end of the lease");
         }
     }
 
-    /// The import is over: whatever is left of a chunk is not to be done. The
-    /// chunks of a file that failed half-way would be due for ever otherwise.
+    /// The chunk is settled, or its import over, and somebody is still to look
+    /// after it: nobody need.
     ///
     /// # Errors
     /// When the table cannot be reached.
     pub async fn retire(&self, nudge: ChunkNudge) -> Result<(), Failure> {
-        let update = self
-            .table
-            .update_plain(&chunk_key(nudge.import_id, nudge.chunk))
-            .condition_expression("attribute_exists(due_shard)")
-            .update_expression("REMOVE lease_owner, lease_until, due_shard, due_at");
-        // Refused: it is done, or was never there.
-        run(update).await?;
+        let due = Condition::new("attribute_exists(due_shard)");
+        // Refused: it is not due, or was never there.
+        self.table
+            .change_if(
+                &key_of(nudge),
+                "REMOVE lease_owner, lease_until, due_shard, due_at",
+                &due,
+            )
+            .await?;
         Ok(())
     }
 
-    /// An update of a chunk that is still ours.
-    fn ours(&self, claimed: &Claimed) -> UpdateItemFluentBuilder {
-        let chunk = &claimed.chunk;
-        self.table
-            .update_plain(&chunk_key(chunk.import_id, chunk.number))
-            .condition_expression("lease_owner = :owner")
-            .expression_attribute_values(":owner", text(&claimed.owner))
+    /// The chunk is still ours.
+    fn ours(&self, claimed: &Claimed) -> Condition {
+        Condition::new("lease_owner = :owner").with(":owner", text(&claimed.owner))
     }
 
-    /// An update that takes or renews the lease.
-    fn leasing(&self, nudge: ChunkNudge, owner: &str) -> UpdateItemFluentBuilder {
+    /// With the values of a lease that is taken or renewed.
+    fn leasing(&self, condition: Condition) -> Condition {
         let until = self.clock.now().after(LEASE);
-        self.table
-            .update_plain(&chunk_key(nudge.import_id, nudge.chunk))
-            .expression_attribute_values(":owner", text(owner))
-            .expression_attribute_values(":until", number(until.as_millis()))
-            .expression_attribute_values(":due", text(until.to_string()))
+        condition
+            .with(":until", number(until.as_millis()))
+            .with(":due", text(until.to_string()))
+    }
+
+    /// Changes a chunk that is ours. The SDK repeats a call whose reply was lost,
+    /// and is refused if it was a commit: `is_done` knows our own doing.
+    async fn change(
+        &self,
+        claimed: &mut Claimed,
+        change: &str,
+        ours: &Condition,
+        is_done: impl Fn(&ChunkItem) -> bool,
+    ) -> Result<(), NotOurs> {
+        let key = key_of(nudge_of(&claimed.chunk));
+        let chunk: Option<ChunkItem> = match self.table.change_if(&key, change, ours).await? {
+            Updated::Done(item) => Some(decode(item)?),
+            Updated::Refused(found) => {
+                found.map(decode).transpose()?.filter(|found: &ChunkItem| {
+                    let others = found.lease_owner.as_ref() != Some(&claimed.owner);
+                    is_done(found) && !(others && found.lease_owner.is_some())
+                })
+            }
+        };
+        claimed.chunk = chunk.ok_or(NotOurs::LeaseLost)?;
+        Ok(())
     }
 }
 
-const fn nudge_of(chunk: &ChunkItem) -> ChunkNudge {
+/// What a chunk loses that nobody need look after.
+const SETTLED: &str = "REMOVE lease_owner, lease_until, due_shard, due_at";
+
+fn key_of(nudge: ChunkNudge) -> muster_core::table::Key {
+    chunk_key(nudge.import_id, nudge.chunk)
+}
+
+/// The nudge that is about a chunk.
+pub const fn nudge_of(chunk: &ChunkItem) -> ChunkNudge {
     ChunkNudge {
         import_id: chunk.import_id,
         chunk: chunk.number,

@@ -1,24 +1,27 @@
-//! The last chunk completes the import.
+//! The last chunk ends the import.
 //!
 //! ```text
-//!  running ──(planned, all chunks done)──▶ reporting ──(report written)──▶ completed
-//!                                          leased, due                     completed_with_errors
+//!  running ──(planned, all chunks settled)──▶ reporting ──(report written)──▶ completed
+//!                                             leased, due                     completed_with_errors
+//!                                                                             failed
+//!  cancelling ──(all chunks stopped, mails called off, report written)──────▶ cancelled
 //! ```
 //!
-//! Whoever finishes a chunk looks; of several who find all chunks done one
-//! takes the lease. If it dies, its message comes back and looks again.
+//! Whoever settles the last chunk of a lane looks; of several who find all chunks
+//! settled one takes the lease. If it dies, its message comes back and looks
+//! again, or the import is due.
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use muster_core::failure::Failure;
 use muster_core::header::Header;
 use muster_core::ids::ImportId;
 use muster_core::import::{
-    CHUNK_PREFIX, ChunkItem, Counts, FailureReason, ImportItem, ImportStatus, import_key,
+    CHUNK_PREFIX, CHUNKS_FAILED, ChunkItem, Counts, FailureReason, ImportItem, ImportStatus,
+    import_key,
 };
 use muster_core::random::Random;
-use muster_core::table::{Table, Updated, encode_value, number, run, text};
+use muster_core::table::{Condition, Table, Updated, decode, encode_value, number, text};
 use muster_core::time::Clock;
 
 use crate::report::Reports;
@@ -26,7 +29,7 @@ use crate::report::Reports;
 /// How long nobody else may write the report: as long as a worker lives.
 const LEASE: Duration = Duration::from_secs(330);
 
-/// Completes imports.
+/// Ends imports.
 pub struct Completion {
     table: Table,
     clock: Clock,
@@ -34,7 +37,7 @@ pub struct Completion {
 }
 
 impl Completion {
-    /// Completion of the imports in that table.
+    /// The end of imports in that table.
     pub const fn new(table: Table, clock: Clock, random: Random) -> Self {
         Self {
             table,
@@ -52,29 +55,32 @@ impl Completion {
         Ok(import.filter(|import| !import.status.is_final()))
     }
 
-    /// Completes the import if all its chunks are done.
+    /// Ends the import if all its chunks are settled.
     ///
     /// # Errors
     /// When AWS does not do its part; looking again does the rest.
-    pub async fn complete(&self, id: ImportId, reports: &Reports) -> Result<(), Failure> {
-        let Some(import) = self.unfinished(id).await? else {
-            return Ok(());
-        };
-        let Some(counts) = self.counts_of_all(&import).await? else {
+    pub async fn complete(&self, import: &ImportItem, reports: &Reports) -> Result<(), Failure> {
+        let Some(chunks) = self.settled(import).await? else {
             return Ok(());
         };
         let owner = self.random.name();
-        if !self.start_report(id, &owner).await? {
+        let Some(import) = self.start_report(import, &owner).await? else {
             return Ok(());
-        }
+        };
+        let counts: Counts = chunks.iter().map(|chunk| chunk.counts).sum();
         let report = if counts.failed > 0 {
-            let header = Header::of_names(import.header)
+            let header = Header::of_names(import.header.clone())
                 .map_err(|reason| Failure::unreadable("read header", reason.detail))?;
-            Some(reports.assemble(&import.bucket, id, &header).await?)
+            let parts = chunks.iter().flat_map(|chunk| {
+                let parts = chunk.parts.iter();
+                parts.map(|part| (chunk.number, part.as_str()))
+            });
+            let bucket = &import.bucket;
+            Some(reports.assemble(bucket, import.id, &header, parts).await?)
         } else {
             None
         };
-        self.finish(id, &owner, counts, report).await
+        self.finish(&import, &owner, &chunks, counts, report).await
     }
 
     /// The file cannot be read any more: the import ends here.
@@ -82,99 +88,131 @@ impl Completion {
     /// # Errors
     /// When the table cannot be reached.
     pub async fn fail(&self, id: ImportId, reason: &FailureReason) -> Result<(), Failure> {
-        let update = self
-            .table
-            .update(&import_key(id))
-            .condition_expression("#status IN (:planning, :running)")
-            .update_expression(
-                "SET #status = :failed, reason = :reason, completed_at = :now \
-                 REMOVE lease_owner, lease_until, due_shard, due_at",
-            )
-            .expression_attribute_values(":planning", text(ImportStatus::Planning.as_str()))
-            .expression_attribute_values(":running", text(ImportStatus::Running.as_str()))
-            .expression_attribute_values(":failed", text(ImportStatus::Failed.as_str()))
-            .expression_attribute_values(":reason", encode_value(reason)?)
-            .expression_attribute_values(":now", number(self.clock.now().as_millis()));
-        run(update).await?;
+        let unfinished = Condition::new("#status IN (:planning, :running, :cancelling)")
+            .with(":planning", ImportStatus::Planning.into())
+            .with(":running", ImportStatus::Running.into())
+            .with(":cancelling", ImportStatus::Cancelling.into())
+            .with(":failed", ImportStatus::Failed.into())
+            .with(":reason", encode_value(reason)?)
+            .with(":now", number(self.clock.now().as_millis()));
+        let change = format!("SET #status = :failed, reason = :reason, completed_at = :now {OVER}");
+        self.table
+            .change_if(&import_key(id), &change, &unfinished)
+            .await?;
         Ok(())
     }
 
-    /// What became of all rows, once every chunk is done.
-    async fn counts_of_all(&self, import: &ImportItem) -> Result<Option<Counts>, Failure> {
-        let Some(expected) = import.chunks else {
-            return Ok(None);
+    /// The chunks, once all are known and settled.
+    async fn settled(&self, import: &ImportItem) -> Result<Option<Vec<ChunkItem>>, Failure> {
+        let expected = match (import.status, import.chunks) {
+            // Those that are not planned yet will not be begun.
+            (ImportStatus::Cancelling, _) => 0,
+            (_, Some(chunks)) => chunks as usize,
+            (_, None) => return Ok(None),
         };
         let chunks: Vec<ChunkItem> = self
             .table
             .list(&import_key(import.id).pk, CHUNK_PREFIX)
             .await?;
-        let all = chunks.len() == expected as usize && chunks.iter().all(|chunk| chunk.done);
-        Ok(all.then(|| chunks.iter().map(|chunk| chunk.counts).sum()))
+        let all = chunks.len() >= expected && chunks.iter().all(|chunk| chunk.is_settled(import));
+        Ok(all.then_some(chunks))
     }
 
-    /// Takes the report's lease; says whether it is ours.
-    async fn start_report(&self, id: ImportId, owner: &str) -> Result<bool, Failure> {
+    /// Takes the report's lease, unless somebody else has it or it is over.
+    async fn start_report(
+        &self,
+        import: &ImportItem,
+        owner: &str,
+    ) -> Result<Option<ImportItem>, Failure> {
         let now = self.clock.now();
         let until = now.after(LEASE);
-        let update = self
-            .table
-            .update(&import_key(id))
-            .condition_expression("#status = :running OR (#status = :reporting AND lease_until < :now)")
-            .update_expression(
-                "SET #status = :reporting, lease_owner = :owner, lease_until = :until, due_at = :due",
-            )
-            .expression_attribute_values(":running", text(ImportStatus::Running.as_str()))
-            .expression_attribute_values(":reporting", text(ImportStatus::Reporting.as_str()))
-            .expression_attribute_values(":now", number(now.as_millis()))
-            .expression_attribute_values(":owner", text(owner))
-            .expression_attribute_values(":until", number(until.as_millis()))
-            .expression_attribute_values(":due", text(until.to_string()));
-        Ok(matches!(run(update).await?, Updated::Done(_)))
+        let free = Condition::new(
+            "#status = :running OR ((#status = :reporting OR #status = :cancelling) \
+             AND (attribute_not_exists(lease_until) OR lease_until < :now))",
+        )
+        .with(":running", ImportStatus::Running.into())
+        .with(":reporting", ImportStatus::Reporting.into())
+        .with(":cancelling", ImportStatus::Cancelling.into())
+        .with(":now", number(now.as_millis()))
+        .with(":owner", text(owner))
+        .with(":until", number(until.as_millis()))
+        .with(":due", text(until.to_string()));
+        let (change, free) = match import.status {
+            ImportStatus::Cancelling => ("SET", free),
+            _ => (
+                "SET #status = :next,",
+                free.with(":next", ImportStatus::Reporting.into()),
+            ),
+        };
+        let change = format!("{change} lease_owner = :owner, lease_until = :until, due_at = :due");
+        let key = import_key(import.id);
+        match self.table.change_if(&key, &change, &free).await? {
+            Updated::Done(item) => decode(item).map(Some),
+            Updated::Refused(_) => Ok(None),
+        }
     }
 
     async fn finish(
         &self,
-        id: ImportId,
+        import: &ImportItem,
         owner: &str,
+        chunks: &[ChunkItem],
         counts: Counts,
         report: Option<String>,
     ) -> Result<(), Failure> {
-        let status = if counts.failed > 0 {
-            ImportStatus::CompletedWithErrors
-        } else {
-            ImportStatus::Completed
-        };
-        let mut set = "SET #status = :status, #counts = :counts, completed_at = :now".to_owned();
-        let mut update = self.reported(id, owner, status, counts)?;
+        let (status, reason) = end(import, chunks, counts);
+        let mut ours = Condition::new("#status = :seen AND lease_owner = :owner")
+            .with(":seen", import.status.into())
+            .with(":owner", text(owner))
+            .with(":status", status.into())
+            .with(":counts", encode_value(&counts)?)
+            .with(":now", number(self.clock.now().as_millis()));
+        let mut change = "SET #status = :status, #counts = :counts, completed_at = :now".to_owned();
         if let Some(key) = report {
-            set.push_str(", report_key = :report");
-            update = update.expression_attribute_values(":report", text(key));
+            change.push_str(", report_key = :report");
+            ours = ours.with(":report", text(key));
         }
-        let update = update.update_expression(format!(
-            "{set} REMOVE lease_owner, lease_until, due_shard, due_at"
-        ));
-        if let Updated::Done(_) = run(update).await? {
-            tracing::info!(import_id = %id, status = status.as_str(), ?counts, "import completed");
+        if let Some(reason) = reason {
+            change.push_str(", reason = :reason");
+            ours = ours.with(":reason", encode_value(&reason)?);
+        }
+        let change = format!("{change} {OVER}");
+        let key = import_key(import.id);
+        if let Updated::Done(_) = self.table.change_if(&key, &change, &ours).await? {
+            tracing::info!(import_id = %import.id, status = status.as_str(), ?counts, "import over");
         }
         Ok(())
     }
+}
 
-    fn reported(
-        &self,
-        id: ImportId,
-        owner: &str,
-        status: ImportStatus,
-        counts: Counts,
-    ) -> Result<UpdateItemFluentBuilder, Failure> {
-        Ok(self
-            .table
-            .update(&import_key(id))
-            .condition_expression("#status = :reporting AND lease_owner = :owner")
-            .expression_attribute_names("#counts", "counts")
-            .expression_attribute_values(":reporting", text(ImportStatus::Reporting.as_str()))
-            .expression_attribute_values(":owner", text(owner))
-            .expression_attribute_values(":status", text(status.as_str()))
-            .expression_attribute_values(":counts", encode_value(&counts)?)
-            .expression_attribute_values(":now", number(self.clock.now().as_millis())))
+/// What an import loses when nothing more happens.
+const OVER: &str = "REMOVE lease_owner, lease_until, due_shard, due_at";
+
+/// How an import ends whose chunks are settled.
+fn end(
+    import: &ImportItem,
+    chunks: &[ChunkItem],
+    counts: Counts,
+) -> (ImportStatus, Option<FailureReason>) {
+    let mut failed = chunks.iter().filter(|chunk| chunk.failed.is_some());
+    if import.status == ImportStatus::Cancelling {
+        (ImportStatus::Cancelled, None)
+    } else if let Some(first) = failed.next() {
+        let detail = format!(
+            "{} of {} chunks could not be imported, the first of them chunk {} from line {} on; \
+             resume runs them again",
+            1 + failed.count(),
+            chunks.len(),
+            first.number,
+            first.line,
+        );
+        (
+            ImportStatus::Failed,
+            Some(FailureReason::new(CHUNKS_FAILED, detail)),
+        )
+    } else if counts.failed > 0 {
+        (ImportStatus::CompletedWithErrors, None)
+    } else {
+        (ImportStatus::Completed, None)
     }
 }

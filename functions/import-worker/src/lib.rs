@@ -1,8 +1,8 @@
 //! The import worker: one chunk of a file to profiles, each row exactly once.
 //!
 //! ```text
-//!  claim ─▶ ┌─ window: at most 1,000 rows ─┐ ─▶ done ─▶ all chunks done? ─▶ report ─▶ completed
-//!           │ read, check, write, report,  │
+//!  claim ─▶ ┌─ window: at most 1,000 rows ─┐ ─▶ done ─▶ next of the lane, or
+//!           │ read, check, write, report,  │            all settled? ─▶ report ─▶ completed
 //!           │ checkpoint                   │◀─┐
 //!           └──────────────────────────────┘──┘
 //! ```
@@ -11,21 +11,30 @@
 //! meets rows that are written but not counted; it knows them by their id and
 //! line, and counts them as created.
 //!
+//! An import that is stopped, or resumed, has its chunks nudged as well: the mails
+//! of rows that were answered are called off, or on again.
+//!
 //! | module | what it holds |
 //! | --- | --- |
-//! | [`worker`] | what becomes of a nudge |
-//! | [`chunks`] | the chunk's item: leased, checkpointed, done |
+//! | [`worker`], [`unanswered`] | what becomes of a nudge, and why it comes back |
+//! | [`chunks`] | the chunk's item: leased, checkpointed, settled |
 //! | [`window`] | rows read and checked, addresses met once |
 //! | [`row`] | one record to one profile, or to what is wrong with it |
-//! | [`writer`] | profiles in transactions of many rows |
+//! | [`writer`], [`update`] | profiles in transactions of many rows, and of one that changes one that is there |
+//! | [`patience`] | how often a transaction is tried again |
+//! | [`mails`] | mails called off, and on again |
 //! | [`report`] | the refused rows, part by part and as one file |
-//! | [`completion`] | the last chunk completes the import |
+//! | [`completion`] | the last chunk ends the import |
 
 pub mod chunks;
 pub mod completion;
+pub mod mails;
+pub mod patience;
 pub mod report;
 pub mod row;
 pub mod settings;
+pub mod unanswered;
+pub mod update;
 pub mod window;
 pub mod worker;
 pub mod writer;

@@ -1,19 +1,21 @@
 //! The refused rows: a part for each checkpoint, and at the end one file.
 //!
 //! A row of the report is the row of the file and behind it where and why it
-//! was refused, so that it can be corrected and uploaded again.
+//! was refused, so that it can be corrected and uploaded again as it is: the
+//! reasons are passed over then, and what was defused is restored.
+
+use std::borrow::Cow;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use muster_core::failure::Failure;
-use muster_core::header::Header;
+use muster_core::formula::defused;
+use muster_core::header::{Header, REPORT_COLUMNS};
 use muster_core::ids::ImportId;
-use muster_core::import::{report_key, report_part, report_parts};
+use muster_core::import::{report_key, report_part};
 
 use crate::row::BadRow;
 
-/// What stands behind the columns of the file.
-const REPORT_COLUMNS: [&str; 4] = ["error_line", "error_column", "error_code", "error_message"];
 /// The pieces of a multipart upload: S3 takes none under 5 MiB but the last.
 const PIECE_BYTES: usize = 8 * 1024 * 1024;
 
@@ -28,8 +30,7 @@ impl Reports {
         Self { s3 }
     }
 
-    /// Writes the part of one checkpoint. The same checkpoint always writes
-    /// the same bytes to the same key, so doing it again changes nothing.
+    /// Writes the part of one checkpoint; answers with its name.
     ///
     /// # Errors
     /// When S3 does not take it.
@@ -38,51 +39,32 @@ impl Reports {
         place: Place<'_>,
         header: &Header,
         rows: &[BadRow],
-    ) -> Result<(), Failure> {
-        let key = report_part(place.import, place.chunk, place.checkpoint);
-        self.put(place.bucket, &key, part(header, rows)?).await
+    ) -> Result<String, Failure> {
+        let name = part_name(place.checkpoint, place.owner);
+        let key = report_part(place.import, place.chunk, &name);
+        self.put(place.bucket, &key, part(header, rows)?).await?;
+        Ok(name)
     }
 
-    /// Puts all parts together behind a header line; answers with the key.
+    /// Puts the parts together behind a header line; answers with the key.
     ///
     /// # Errors
     /// When S3 does not do its part.
-    pub async fn assemble(
+    pub async fn assemble<'p>(
         &self,
         bucket: &str,
         import: ImportId,
         header: &Header,
+        parts: impl Iterator<Item = (u32, &'p str)>,
     ) -> Result<String, Failure> {
         let key = report_key(import);
         let mut file = ReportFile::new(self, bucket, &key, header_line(header)?);
-        for part in self.parts(bucket, import).await? {
+        for (chunk, name) in parts {
+            let part = report_part(import, chunk, name);
             file.append(self.get(bucket, &part).await?).await?;
         }
         file.close().await?;
         Ok(key)
-    }
-
-    /// The keys of the parts; they sort by chunk and checkpoint.
-    async fn parts(&self, bucket: &str, import: ImportId) -> Result<Vec<String>, Failure> {
-        let mut pages = self
-            .s3
-            .list_objects_v2()
-            .bucket(bucket)
-            .prefix(report_parts(import))
-            .into_paginator()
-            .send();
-        let mut keys = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| Failure::of("ListObjectsV2", error))?;
-            keys.extend(
-                page.contents
-                    .unwrap_or_default()
-                    .into_iter()
-                    .filter_map(|object| object.key),
-            );
-        }
-        keys.sort_unstable();
-        Ok(keys)
     }
 
     async fn get(&self, bucket: &str, key: &str) -> Result<Vec<u8>, Failure> {
@@ -130,6 +112,13 @@ pub struct Place<'a> {
     pub chunk: u32,
     /// Which checkpoint of it.
     pub checkpoint: u32,
+    /// Who writes it. Whoever writes the same part again may see other rows in
+    /// the way; which one counts, the checkpoint says.
+    pub owner: &'a str,
+}
+
+fn part_name(checkpoint: u32, owner: &str) -> String {
+    format!("{checkpoint:06}-{owner}")
 }
 
 /// A report being written: at once while it is small, in pieces once it grows,
@@ -229,50 +218,47 @@ impl<'a> ReportFile<'a> {
 }
 
 fn header_line(header: &Header) -> Result<Vec<u8>, Failure> {
-    let names = header.names().iter().map(String::as_str);
-    csv_lines([names.chain(REPORT_COLUMNS)])
+    let names = header.names()[..header.width()].iter();
+    csv_lines([names
+        .map(|name| defused(name))
+        .chain(REPORT_COLUMNS.map(Cow::from))])
 }
 
 fn part(header: &Header, rows: &[BadRow]) -> Result<Vec<u8>, Failure> {
-    let width = header.names().len();
-    csv_lines(rows.iter().map(|row| {
-        let line = row.line.to_string().into_bytes();
-        let reason = [
-            line,
-            row.column.clone().unwrap_or_default().into_bytes(),
-            row.violation.code.as_bytes().to_vec(),
-            row.violation.detail.clone().into_bytes(),
-        ];
-        // A row with too few or too many fields must not push the reason into
-        // another column.
-        let fields = row
-            .fields
-            .iter()
-            .cloned()
-            .chain(std::iter::repeat(Vec::new()));
-        fields.take(width).map(text_only).chain(reason)
-    }))
+    csv_lines(rows.iter().map(|row| report_row(header.width(), row)))
 }
 
-/// The report is UTF-8 whatever the file was.
-fn text_only(field: Vec<u8>) -> Vec<u8> {
-    match String::from_utf8(field) {
-        Ok(text) => text.into_bytes(),
-        Err(error) => String::from_utf8_lossy(error.as_bytes())
-            .into_owned()
-            .into_bytes(),
-    }
+/// A row with too few or too many fields must not push the reason into another
+/// column: what is missing is empty, what is too much goes behind it.
+fn report_row(width: usize, row: &BadRow) -> Vec<String> {
+    let cell = |field: &Vec<u8>| defused(&String::from_utf8_lossy(field)).into_owned();
+    let (own, more) = row.fields.split_at(width.min(row.fields.len()));
+    let mut cells: Vec<String> = own.iter().map(cell).collect();
+    cells.resize(width, String::new());
+    cells.extend([
+        row.line.to_string(),
+        defused(row.column.as_deref().unwrap_or_default()).into_owned(),
+        row.violation.code.to_owned(),
+        row.violation.detail.clone(),
+    ]);
+    cells.extend(more.iter().map(cell));
+    cells
 }
 
 fn csv_lines<R, F>(rows: impl IntoIterator<Item = R>) -> Result<Vec<u8>, Failure>
 where
     R: IntoIterator<Item = F>,
-    F: AsRef<[u8]>,
+    F: AsRef<str>,
 {
-    let mut writer = csv::Writer::from_writer(Vec::new());
+    let mut writer = csv::WriterBuilder::new()
+        .flexible(true)
+        .from_writer(Vec::new());
     for row in rows {
+        let cells = row.into_iter();
+        let mut record = csv::StringRecord::new();
+        cells.for_each(|cell| record.push_field(cell.as_ref()));
         writer
-            .write_record(row)
+            .write_record(&record)
             .map_err(|error| Failure::unreadable("write report", error))?;
     }
     writer
@@ -283,7 +269,11 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use muster_core::records::{Limits, Records};
+    use muster_core::time::Time;
     use muster_core::violation::Violation;
+
+    use crate::row::RowReader;
 
     fn bad(fields: &[&[u8]]) -> BadRow {
         BadRow {
@@ -302,6 +292,7 @@ mod tests {
             bad(&[b"ada", b"a \"quote\"\nand a line"]),
             bad(&[b"bob"]),
             bad(&[b"c", b"\xff", b"extra"]),
+            bad(&[b"=HYPERLINK(1)", b"+44 20 7946 0958"]),
         ];
         report.extend(part(&header, &rows).unwrap());
         assert_eq!(
@@ -309,7 +300,27 @@ mod tests {
             "email,note,error_line,error_column,error_code,error_message\n\
              ada,\"a \"\"quote\"\"\nand a line\",7,email,invalid_email,not an e-mail address\n\
              bob,,7,email,invalid_email,not an e-mail address\n\
-             c,\u{FFFD},7,email,invalid_email,not an e-mail address\n"
+             c,\u{FFFD},7,email,invalid_email,not an e-mail address,extra\n\
+             '=HYPERLINK(1),+44 20 7946 0958,7,email,invalid_email,not an e-mail address\n"
         );
+    }
+
+    #[test]
+    fn the_report_of_a_report_has_the_rows_of_the_file() {
+        let names = ["email", "'=note"].into_iter().chain(REPORT_COLUMNS);
+        let header = Header::parse(names.map(str::as_bytes)).unwrap();
+        let line = header_line(&header).unwrap();
+        assert_eq!(
+            String::from_utf8(line).unwrap(),
+            "email,'=note,error_line,error_column,error_code,error_message\n"
+        );
+        let reader = RowReader::new(ImportId::of_event("b", "k", "1"), header.clone(), false);
+        let file = b"ada,'=1+1,7,email,invalid_email,not an e-mail address\n";
+        let mut records = Records::resume(0, 2, Limits::NONE);
+        let record = records.next(&mut &file[..]).unwrap().unwrap();
+        let bad = reader.read(&record, Time::from_millis(0)).unwrap_err();
+        assert_eq!(bad.fields, [&b"ada"[..], b"=1+1"]);
+        let row = report_row(header.width(), &bad);
+        assert_eq!(row[..4], ["ada", "'=1+1", "2", "email"]);
     }
 }

@@ -1,9 +1,13 @@
 //! One record to one profile, or to what is wrong with it.
 
 use muster_core::email::Email;
+use muster_core::failure::Failure;
+use muster_core::formula::restored;
 use muster_core::header::Header;
 use muster_core::ids::{ImportId, ProfileId};
+use muster_core::import::ImportItem;
 use muster_core::locale::Locale;
+use muster_core::options::Confirm;
 use muster_core::person::{Attributes, Name};
 use muster_core::profile::{NewProfile, Source};
 use muster_core::records::Record;
@@ -28,17 +32,38 @@ pub struct BadRow {
 pub struct RowReader {
     import: ImportId,
     header: Header,
+    confirmed: bool,
 }
 
 impl RowReader {
     /// A reader of that import's rows.
-    pub const fn new(import: ImportId, header: Header) -> Self {
-        Self { import, header }
+    ///
+    /// # Errors
+    /// When the header cannot be understood.
+    pub fn of(import: &ImportItem) -> Result<Self, Failure> {
+        let header = Header::of_names(import.header.clone())
+            .map_err(|reason| Failure::unreadable("read header", reason.detail))?;
+        let confirmed = import.options.confirm == Confirm::MarkConfirmed;
+        Ok(Self::new(import.id, header, confirmed))
+    }
+
+    /// A reader of the rows of a file with that header.
+    pub const fn new(import: ImportId, header: Header, confirmed: bool) -> Self {
+        Self {
+            import,
+            header,
+            confirmed,
+        }
     }
 
     /// The columns.
     pub const fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// The name of the column that the addresses are in.
+    pub fn email(&self) -> &str {
+        &self.header.names()[self.header.email()]
     }
 
     /// The profile that a record asks for. Empty fields count as missing.
@@ -51,9 +76,27 @@ impl RowReader {
                 line: record.line,
                 column: column.map(|index| self.header.names()[index].clone()),
                 violation,
-                fields: record.fields().map(<[u8]>::to_vec).collect(),
+                fields: self.own_fields(record),
             })
         })
+    }
+
+    /// The fields as they were before anybody put a reason behind them.
+    pub fn own_fields(&self, record: &Record<'_>) -> Vec<Vec<u8>> {
+        let is_of_report = |index: usize| {
+            let own = self.header.width();
+            (own..self.header.names().len()).contains(&index)
+        };
+        let fields = record.fields().enumerate();
+        fields
+            .filter(|(index, _)| !is_of_report(*index))
+            .map(
+                |(_, field)| match (self.header.is_report(), std::str::from_utf8(field)) {
+                    (true, Ok(text)) => restored(text).as_bytes().to_vec(),
+                    _ => field.to_vec(),
+                },
+            )
+            .collect()
     }
 
     fn profile(&self, record: &Record<'_>, now: Time) -> Result<NewProfile, At> {
@@ -71,6 +114,7 @@ impl RowReader {
             source: Source::Import,
             created_by: "import".to_owned(),
             row: Some((self.import, record.line)),
+            confirmed: self.confirmed,
             now,
         })
     }
@@ -85,8 +129,12 @@ impl RowReader {
             .fields()
             .enumerate()
             .map(|(column, field)| {
-                std::str::from_utf8(field).map_err(|_| {
+                let text = std::str::from_utf8(field).map_err(|_| {
                     at(column)(Violation::new("not_utf8", "the field is not text in UTF-8"))
+                })?;
+                Ok(match self.header.is_report() {
+                    true => restored(text),
+                    false => text,
                 })
             })
             .collect()
@@ -139,12 +187,12 @@ fn at(column: usize) -> impl FnOnce(Violation) -> At {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use muster_core::records::Records;
+    use muster_core::records::{Limits, Records};
 
     fn read(row: &[u8]) -> Result<NewProfile, Box<BadRow>> {
         let header = Header::parse([&b"email"[..], b"name", b"team", b"Locale"]).unwrap();
-        let reader = RowReader::new(ImportId::of_event("b", "k", "1"), header);
-        let mut records = Records::resume(100, 7);
+        let reader = RowReader::new(ImportId::of_event("b", "k", "1"), header, false);
+        let mut records = Records::resume(100, 7, Limits::NONE);
         let mut input = row;
         let record = records.next(&mut input).unwrap().unwrap();
         reader.read(&record, Time::from_millis(0))

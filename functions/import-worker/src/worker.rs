@@ -3,87 +3,62 @@
 //! | found | then |
 //! | --- | --- |
 //! | a chunk with rows to answer | imported, acknowledged |
-//! | a chunk that is done | completes the import if it is the last, acknowledged |
+//! | a chunk of a cancelled import, or of one that is resumed | its mails are called off, or on again |
+//! | a chunk that is settled | the next of its lane is queued, or the import ends; acknowledged |
 //! | an import that is over | the chunk is due no more, acknowledged |
 //! | a chunk that somebody else works on | acknowledged: it is due when that lease is over |
+//! | a chunk that was tried in vain too often | given up with the reason, acknowledged |
 //! | the file gone or another one | the import fails with the reason, acknowledged |
 //! | AWS not available, little time left | lease given back, back after a while |
 //! | message not readable, no such chunk, a panic | left to SQS: retried, dead-lettered in the end |
 
+use std::ops::Range;
 use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use muster_core::aws::SdkConfig;
 use muster_core::batch::{Answer, NamelessRecord, Queues};
 use muster_core::failure::Failure;
-use muster_core::header::Header;
-use muster_core::import::{Counts, ImportItem};
+use muster_core::import::{Counts, FailureReason, ImportItem, Job};
+use muster_core::lanes::Lanes;
 use muster_core::message::ChunkNudge;
-use muster_core::object::{Opened, Unread, s3_client};
+use muster_core::object::s3_client;
 use muster_core::random::Random;
-use muster_core::records::{RecordTooLong, Records};
 use muster_core::table::Table;
 use muster_core::time::{Clock, Time};
 
-use crate::chunks::{Chunks, Claim, Claimed, NotOurs, Progress};
+use crate::chunks::{Chunks, Claim, Claimed, Progress, nudge_of};
 use crate::completion::Completion;
+use crate::mails::{Call, IN_HAND_FOR, Mails};
 use crate::report::{Place, Reports};
 use crate::row::RowReader;
 use crate::settings::Settings;
-use crate::window::Window;
-use crate::writer::Writer;
+use crate::unanswered::Unanswered;
+use crate::window::{Window, Windows};
+use crate::writer::{Task, Writer};
 
 /// A window is not started with less time than this: enough for the slowest
 /// that still keeps its lease.
 const TIME_FOR_A_WINDOW: Duration = Duration::from_secs(60);
+/// No transaction is begun so short before the end of a lease: one takes as long
+/// as this at the most.
+const TIME_FOR_A_TRANSACTION: Duration = muster_core::aws::OPERATION_TIMEOUT;
+/// Tries of a chunk without a checkpoint that end in a crash, or in what does not
+/// pass. Fewer than the queue's receives, so that the chunk is given up with a
+/// reason, and not its message without one.
+const MAX_ATTEMPTS: u32 = 3;
 
 /// Turns chunks into profiles.
 pub struct Worker {
     chunks: Chunks,
     completion: Completion,
+    lanes: Lanes,
     writer: Writer,
+    mails: Mails,
     reports: Reports,
     s3: aws_sdk_s3::Client,
     queues: Queues,
     clock: Clock,
-}
-
-/// A nudge that comes back.
-#[derive(Debug, thiserror::Error)]
-enum Unanswered {
-    #[error("the message is not a chunk nudge: {0}")]
-    Undecodable(#[from] serde_json::Error),
-    #[error("there is no such chunk")]
-    Absent,
-    #[error("somebody else works on this chunk")]
-    Leased,
-    #[error("the time is up; the rest comes back")]
-    OutOfTime,
-    #[error("the chunk does not read as it was planned: {0}")]
-    Misread(#[from] RecordTooLong),
-    #[error(transparent)]
-    Failed(#[from] Failure),
-}
-
-/// A chunk that was not finished.
-enum Stopped {
-    Unread(Unread),
-    Unanswered(Unanswered),
-}
-
-impl<E: Into<Unanswered>> From<E> for Stopped {
-    fn from(error: E) -> Self {
-        Self::Unanswered(error.into())
-    }
-}
-
-impl From<NotOurs> for Unanswered {
-    fn from(error: NotOurs) -> Self {
-        match error {
-            NotOurs::LeaseLost => Self::Leased,
-            NotOurs::Failed(failure) => Self::Failed(failure),
-        }
-    }
 }
 
 impl Worker {
@@ -94,14 +69,17 @@ impl Worker {
             settings.table.clone(),
         );
         let s3 = s3_client(&settings.aws, config);
-        let queue_urls = vec![settings.chunk_queue_url.clone()];
+        let sqs = aws_sdk_sqs::Client::new(config);
+        let queue = &settings.chunk_queue_url;
         Self {
             chunks: Chunks::new(table.clone(), clock.clone(), random.clone()),
             completion: Completion::new(table.clone(), clock.clone(), random.clone()),
-            writer: Writer::new(table, random),
+            lanes: Lanes::new(table.clone(), sqs.clone(), queue.clone(), clock.clone()),
+            mails: Mails::new(table.clone(), clock.clone(), random.clone()),
+            writer: Writer::new(table, clock.clone(), random),
             reports: Reports::new(s3.clone()),
             s3,
-            queues: Queues::new(aws_sdk_sqs::Client::new(config), queue_urls),
+            queues: Queues::new(sqs, vec![queue.clone()]),
             clock,
         }
     }
@@ -123,13 +101,15 @@ impl Worker {
 
     async fn record(&self, record: SqsMessage, deadline: Time) -> Answer {
         let message_id = record.message_id.as_deref();
-        match self
-            .nudge(record.body.as_deref().unwrap_or_default(), deadline)
-            .await
-        {
+        let body = record.body.as_deref().unwrap_or_default();
+        match self.nudge(body, deadline).await {
             // Whoever has the lease goes on; if it dies, the chunk is due.
             Ok(()) | Err(Unanswered::Leased) => Answer::Done,
-            Err(error @ (Unanswered::Failed(_) | Unanswered::OutOfTime)) => {
+            Err(error @ Unanswered::InHand(_)) => {
+                tracing::info!(message_id, %error, "chunk comes back later");
+                Answer::RetryIn(IN_HAND_FOR)
+            }
+            Err(error) if error.passes() => {
                 tracing::warn!(message_id, %error, "chunk comes back later");
                 Answer::retry_with_back_off(&record)
             }
@@ -142,104 +122,147 @@ impl Worker {
 
     async fn nudge(&self, body: &str, deadline: Time) -> Result<(), Unanswered> {
         let nudge: ChunkNudge = serde_json::from_str(body)?;
-        let Some(import) = self.completion.unfinished(nudge.import_id).await? else {
+        let (import, chunk) = self.chunks.look(nudge).await?;
+        let Some(import) = import.filter(|import| !import.status.is_final()) else {
             return Ok(self.chunks.retire(nudge).await?);
         };
-        match self.chunks.claim(nudge).await? {
-            Claim::Claimed(claimed) => self.settle(&import, *claimed, deadline).await?,
-            Claim::Leased => return Err(Unanswered::Leased),
-            Claim::Absent => return Err(Unanswered::Absent),
-            Claim::Done => {}
+        let chunk = chunk.ok_or(Unanswered::Absent)?;
+        if chunk.is_settled(&import) {
+            if chunk.due_shard.is_some() {
+                self.chunks.retire(nudge).await?;
+            }
+        } else {
+            match self.chunks.claim(nudge).await? {
+                Claim::Claimed(claimed) => self.settle(*claimed, deadline).await?,
+                Claim::Leased => return Err(Unanswered::Leased),
+            }
         }
-        Ok(self
-            .completion
-            .complete(nudge.import_id, &self.reports)
-            .await?)
+        self.move_on(nudge).await
     }
 
-    /// Imports a chunk that is ours, or gives it back.
-    async fn settle(
-        &self,
-        import: &ImportItem,
-        mut claimed: Claimed,
-        deadline: Time,
-    ) -> Result<(), Unanswered> {
-        match self.import(import, &mut claimed, deadline).await {
+    /// The chunk is settled: the next one of its lane, or the end.
+    async fn move_on(&self, nudge: ChunkNudge) -> Result<(), Unanswered> {
+        let Some(import) = self.completion.unfinished(nudge.import_id).await? else {
+            return Ok(());
+        };
+        if !self.lanes.advance(&import, nudge.chunk).await? {
+            self.completion.complete(&import, &self.reports).await?;
+        }
+        Ok(())
+    }
+
+    /// Settles a chunk that is ours, or gives it back.
+    async fn settle(&self, mut claimed: Claimed, deadline: Time) -> Result<(), Unanswered> {
+        let import_id = claimed.chunk.import_id;
+        match self.work(&mut claimed, deadline).await {
             Ok(()) => Ok(()),
-            Err(Stopped::Unread(Unread::Refused(reason))) => {
-                tracing::warn!(import_id = %import.id, code = reason.code, "the file cannot be imported");
-                Ok(self.completion.fail(import.id, &reason).await?)
+            Err(Unanswered::Refused(reason)) => {
+                tracing::warn!(%import_id, code = reason.code, "the file cannot be imported");
+                self.completion.fail(import_id, &reason).await?;
+                Ok(self.chunks.retire(nudge_of(&claimed.chunk)).await?)
             }
-            Err(Stopped::Unread(Unread::Failed(failure))) => {
-                self.chunks.release(&claimed).await;
-                Err(failure.into())
-            }
-            Err(Stopped::Unanswered(error)) => {
-                self.chunks.release(&claimed).await;
+            Err(error) => {
+                let trouble = (!error.passes()).then(|| error.to_string());
+                self.chunks.release(&mut claimed, trouble.as_deref()).await;
                 Err(error)
             }
         }
     }
 
+    /// Does what there is to do for a chunk, until there is nothing.
+    async fn work(&self, claimed: &mut Claimed, deadline: Time) -> Result<(), Unanswered> {
+        loop {
+            let import_id = claimed.chunk.import_id;
+            let import = self.completion.unfinished(import_id).await?;
+            let job = import.as_ref().and_then(|import| claimed.chunk.job(import));
+            let (Some(import), Some(job)) = (import, job) else {
+                return Ok(self.chunks.stop(claimed).await?);
+            };
+            match job {
+                Job::Stop => return Ok(self.chunks.stop(claimed).await?),
+                Job::CallOff => {
+                    self.call(Call::Off, &import, claimed, deadline).await?;
+                    return Ok(self.chunks.called_off(claimed).await?);
+                }
+                Job::CallOn => {
+                    self.call(Call::On, &import, claimed, deadline).await?;
+                    self.chunks.called_on(claimed).await?;
+                }
+                Job::Import if claimed.chunk.attempts > MAX_ATTEMPTS => {
+                    let reason = given_up(claimed);
+                    tracing::error!(%import_id, chunk = claimed.chunk.number, detail = reason.detail, "chunk given up");
+                    return Ok(self.chunks.fail(claimed, &reason).await?);
+                }
+                Job::Import => {
+                    if self.import(&import, claimed, deadline).await? {
+                        return Ok(self.chunks.finish(claimed).await?);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Imports the rows of a chunk that are not answered yet; says whether all
+    /// are. They are not if the import was stopped meanwhile.
+    ///
+    /// While a window is written, the next one is read.
     async fn import(
         &self,
         import: &ImportItem,
         claimed: &mut Claimed,
         deadline: Time,
-    ) -> Result<(), Stopped> {
-        let header = Header::of_names(import.header.clone())
-            .map_err(|reason| Failure::unreadable("read header", reason.detail))?;
-        let reader = RowReader::new(import.id, header);
+    ) -> Result<bool, Unanswered> {
         let chunk = &claimed.chunk;
-        if chunk.position < chunk.end {
-            let range = chunk.position..chunk.end;
-            let mut records = Records::resume(chunk.position, chunk.line);
-            let mut file = import
-                .object()
-                .open(&self.s3, Some(range))
-                .await
-                .map_err(Stopped::Unread)?;
-            self.import_rows(import, claimed, &reader, &mut records, &mut file, deadline)
-                .await?;
-        }
-        self.chunks
-            .finish(claimed)
-            .await
-            .map_err(Unanswered::from)?;
-        Ok(())
-    }
-
-    async fn import_rows(
-        &self,
-        import: &ImportItem,
-        claimed: &mut Claimed,
-        reader: &RowReader,
-        records: &mut Records,
-        file: &mut Opened,
-        deadline: Time,
-    ) -> Result<(), Unanswered> {
-        let mut window = Window::default();
-        while let Some(bytes) = file.next().await? {
-            let mut input = &bytes[..];
-            while let Some(record) = records.next(&mut input)? {
-                window.add(reader, &record, self.clock.now());
-                if window.is_full() {
-                    let full = std::mem::take(&mut window);
-                    self.commit(import, claimed, reader, full, records).await?;
-                    if self.clock.now().after(TIME_FOR_A_WINDOW) > deadline {
-                        return Err(Unanswered::OutOfTime);
-                    }
-                }
+        let reader = RowReader::of(import)?;
+        let rest = chunk.position..chunk.end;
+        let mut windows = self.windows(import, &reader, rest, chunk.line).await?;
+        let mut next = windows.next().await?;
+        while let Some(window) = next {
+            let (committed, read) = tokio::join!(
+                self.commit(import, claimed, &reader, window),
+                windows.next()
+            );
+            committed?;
+            next = read?;
+            if next.is_none() {
+                break;
+            }
+            if self.clock.now().after(TIME_FOR_A_WINDOW) > deadline {
+                return Err(Unanswered::OutOfTime);
+            }
+            if !self.goes_on(import).await? {
+                return Ok(false);
             }
         }
-        if let Some(record) = records.finish()? {
-            window.add(reader, &record, self.clock.now());
-        }
-        if !window.is_empty() {
-            self.commit(import, claimed, reader, window, records)
-                .await?;
-        }
-        Ok(())
+        Ok(true)
+    }
+
+    /// Whether rows are still to be imported. Asked between windows: whoever stops
+    /// an import waits for no more than those under way.
+    async fn goes_on(&self, import: &ImportItem) -> Result<bool, Failure> {
+        let import = self.completion.unfinished(import.id).await?;
+        Ok(import.is_some_and(|import| import.status.imports()))
+    }
+
+    async fn windows<'a>(
+        &'a self,
+        import: &ImportItem,
+        reader: &'a RowReader,
+        range: Range<u64>,
+        line: u64,
+    ) -> Result<Windows<'a>, Unanswered> {
+        let object = import.object().ok_or_else(|| {
+            Failure::unreadable("read import", "it is being imported and has no file")
+        })?;
+        let start = range.start;
+        let file = object.open(&self.s3, Some(range)).await?;
+        Ok(Windows::new(
+            reader,
+            import.options,
+            file,
+            (start, line),
+            &self.clock,
+        ))
     }
 
     /// Writes a window and commits the checkpoint behind it. The refused rows
@@ -250,30 +273,84 @@ impl Worker {
         claimed: &mut Claimed,
         reader: &RowReader,
         window: Window,
-        records: &Records,
     ) -> Result<(), Unanswered> {
-        let written = self.writer.write(&window.profiles, import.confirm).await?;
-        if !window.bad.is_empty() {
-            let place = Place {
-                bucket: &import.bucket,
-                import: import.id,
-                chunk: claimed.chunk.number,
-                checkpoint: claimed.chunk.checkpoints,
-            };
-            self.reports
-                .write_part(place, reader.header(), &window.bad)
-                .await?;
-        }
+        let lease = claimed.chunk.lease_until.unwrap_or(self.clock.now());
+        let task = Task {
+            import,
+            email: reader.email(),
+            until: lease.before(TIME_FOR_A_TRANSACTION),
+        };
+        let written = self.writer.write(&window.rows, task).await?;
+        let mut bad = window.bad;
+        bad.extend(written.bad);
+        bad.sort_by_key(|bad| bad.line);
+        let part = match bad.is_empty() {
+            true => None,
+            false => {
+                let place = Place {
+                    bucket: &import.bucket,
+                    import: import.id,
+                    chunk: claimed.chunk.number,
+                    checkpoint: claimed.chunk.checkpoints,
+                    owner: &claimed.owner,
+                };
+                let header = reader.header();
+                Some(self.reports.write_part(place, header, &bad).await?)
+            }
+        };
         let answered = Counts {
             skipped: window.repeated,
-            failed: window.bad.len() as u64,
+            failed: bad.len() as u64,
             ..Counts::default()
         };
         let progress = Progress {
-            position: records.position(),
-            line: records.line(),
-            counts: written + answered,
+            position: window.position,
+            line: window.line,
+            counts: written.counts + answered,
+            part,
         };
         Ok(self.chunks.checkpoint(claimed, progress).await?)
     }
+
+    /// Calls the mails of all rows that are answered off, or on again.
+    async fn call(
+        &self,
+        call: Call,
+        import: &ImportItem,
+        claimed: &mut Claimed,
+        deadline: Time,
+    ) -> Result<(), Unanswered> {
+        let chunk = &claimed.chunk;
+        let reader = RowReader::of(import)?;
+        let answered = chunk.start..chunk.position;
+        let mut windows = self
+            .windows(import, &reader, answered, chunk.first_line)
+            .await?;
+        let mut in_hand = 0;
+        while let Some(window) = windows.next().await? {
+            in_hand += self.mails.call(call, &window.rows).await?;
+            self.chunks.renew(claimed).await?;
+            if self.clock.now().after(TIME_FOR_A_WINDOW) > deadline {
+                return Err(Unanswered::OutOfTime);
+            }
+        }
+        match in_hand {
+            0 => Ok(()),
+            _ => Err(Unanswered::InHand(in_hand)),
+        }
+    }
+}
+
+/// Why a chunk is given up that was tried in vain too often.
+fn given_up(claimed: &Claimed) -> FailureReason {
+    let chunk = &claimed.chunk;
+    let trouble = match &chunk.trouble {
+        Some(trouble) => trouble,
+        None => "the worker crashed, ran out of memory or out of time",
+    };
+    let detail = format!(
+        "{MAX_ATTEMPTS} attempts at line {} came to nothing: {trouble}",
+        chunk.line
+    );
+    FailureReason::new("attempts_used_up", detail)
 }

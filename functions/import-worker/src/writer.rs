@@ -6,87 +6,134 @@
 //!
 //! | in the way | then |
 //! | --- | --- |
-//! | our own profile, of this line | created, by an earlier try of ours |
-//! | our own profile, of another line | skipped: that row was first |
-//! | another profile's lock | skipped |
+//! | the row's own id, of this line | what an earlier try of ours made of it |
+//! | the row's own id, of another line | skipped, or refused: that row was first |
+//! | another profile's lock | skipped, refused, or that profile updated |
+//!
+//! A dry run writes what became of the row in the place of the profile, and only
+//! looks at the lock: the same clashes, and nobody is any the wiser.
 
-use std::time::Duration;
-
-use aws_sdk_dynamodb::types::CancellationReason;
+use aws_sdk_dynamodb::types::{CancellationReason, TransactWriteItem};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use muster_core::failure::Failure;
-use muster_core::import::{Confirm, Counts};
-use muster_core::profile::{LOCK_ACTION, LockItem, NewProfile, PROFILE_ACTION, ProfileItem};
+use muster_core::ids::ProfileId;
+use muster_core::import::{Counts, ImportItem};
+use muster_core::options::OnConflict;
+use muster_core::profile::{
+    LOCK_ACTION, LockItem, Outcome, PROFILE_ACTION, ProfileItem, lock_key, profile_key,
+};
 use muster_core::random::Random;
-use muster_core::table::{MAX_TRANSACTION_ACTIONS, NotCommitted, Table, condition_failed, decode};
+use muster_core::table::{
+    Condition, MAX_TRANSACTION_ACTIONS, NotCommitted, Table, condition_failed, decode,
+};
+use muster_core::time::{Clock, Time};
+use muster_core::violation::Violation;
+
+use crate::patience::Patience;
+use crate::row::BadRow;
+use crate::update::Updates;
+use crate::window::{Row, repeats};
 
 /// Transactions under way at once. Eight of 100 writes keep a fresh on-demand
 /// table (4,000 write units a second) busy without drowning it.
 const CONCURRENCY: usize = 8;
-/// Tries of one transaction that is throttled or in conflict.
-const MAX_TRIES: u32 = 8;
-/// The back-off before the second try; doubled before each further one.
-const FIRST_BACK_OFF: Duration = Duration::from_millis(50);
 
 /// Writes profiles.
 pub struct Writer {
     table: Table,
+    updates: Updates,
+    clock: Clock,
     random: Random,
+}
+
+/// What became of rows.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// How many of which.
+    pub counts: Counts,
+    /// Those that were refused; counted by whoever reports them.
+    pub bad: Vec<BadRow>,
 }
 
 /// What became of a row in a transaction that did not commit.
 #[derive(Debug, PartialEq, Eq)]
-enum Verdict {
-    Created,
-    Skipped,
+pub enum Verdict {
+    /// An earlier try committed, and this is what it made of the row.
+    Known(Outcome),
+    /// A row before it has the address.
+    Repeated(u64),
+    /// Another profile has the address.
+    Taken(ProfileId),
+    /// It breaks a rule together with what is there: of that column, or as a whole.
+    Refused(Violation),
+    /// Nobody knows yet.
     Again,
+}
+
+/// How the rows of an import are written.
+#[derive(Debug, Clone, Copy)]
+pub struct Task<'a> {
+    /// Of which import.
+    pub import: &'a ImportItem,
+    /// The column of the addresses, which is what is wrong with most rows that
+    /// are refused here.
+    pub email: &'a str,
+    /// Until when: the end of the lease, behind which somebody else may be at it.
+    pub until: Time,
 }
 
 impl Writer {
     /// A writer to that table.
-    pub const fn new(table: Table, random: Random) -> Self {
-        Self { table, random }
+    pub fn new(table: Table, clock: Clock, random: Random) -> Self {
+        Self {
+            updates: Updates::new(table.clone(), clock.clone(), random.clone()),
+            table,
+            clock,
+            random,
+        }
     }
 
-    /// Writes every profile that is not there yet and counts what became of
-    /// each.
+    /// Writes every profile that is not there yet and says what became of each
+    /// row.
     ///
     /// # Errors
     /// When the table stays out of reach. Some of the rows may be written;
-    /// writing them again counts them right.
-    pub async fn write(
-        &self,
-        profiles: &[NewProfile],
-        confirm: Confirm,
-    ) -> Result<Counts, Failure> {
-        let actions_a_row = match confirm {
-            Confirm::Skip => 2,
-            Confirm::Send => 3,
+    /// writing them again finds them written.
+    pub async fn write(&self, rows: &[Row], task: Task<'_>) -> Result<Written, Failure> {
+        let actions_a_row = match task.import.sends_mails() {
+            true => 3,
+            false => 2,
         };
-        stream::iter(profiles.chunks(MAX_TRANSACTION_ACTIONS / actions_a_row))
-            .map(|rows| self.write_together(rows.iter().collect(), confirm))
+        let mut written = stream::iter(rows.chunks(MAX_TRANSACTION_ACTIONS / actions_a_row))
+            .map(|rows| self.write_together(rows.iter().collect(), task))
             .buffer_unordered(CONCURRENCY)
-            .try_fold(Counts::default(), async |sum, counts| Ok(sum + counts))
-            .await
+            .try_fold(Written::default(), async |sum, more| Ok(sum.and(more)))
+            .await?;
+        written.bad.sort_by_key(|bad| bad.line);
+        Ok(written)
     }
 
     async fn write_together(
         &self,
-        mut rows: Vec<&NewProfile>,
-        confirm: Confirm,
-    ) -> Result<Counts, Failure> {
-        let mut counts = Counts::default();
+        mut rows: Vec<&Row>,
+        task: Task<'_>,
+    ) -> Result<Written, Failure> {
+        let mut written = Written::default();
         let mut token = self.random.name();
-        let mut tries = 0;
+        let mut patience = Patience::until(task.until, &self.clock, &self.random);
         while !rows.is_empty() {
-            let failure = match self.commit(&rows, confirm, &token).await {
+            patience.check()?;
+            let failure = match self.commit(&rows, task.import, &token).await {
                 Ok(()) => {
-                    counts.created += rows.len() as u64;
-                    return Ok(counts);
+                    written.counts.created += rows.len() as u64;
+                    return Ok(written);
                 }
                 Err(NotCommitted::Cancelled(reasons)) => {
                     let before = rows.len();
-                    rows = settle(rows, &reasons, &mut counts)?;
+                    let verdicts = verdicts(&rows, &reasons)?;
+                    rows = self
+                        .settle(rows.into_iter().zip(verdicts), task, &mut written)
+                        .await?;
                     token = self.random.name();
                     if rows.len() < before {
                         continue;
@@ -95,74 +142,125 @@ impl Writer {
                 }
                 Err(NotCommitted::Failed(failure)) => failure,
             };
-            tries += 1;
-            if !failure.is_transient() || tries == MAX_TRIES {
-                return Err(failure);
-            }
-            tokio::time::sleep(self.random.up_to(FIRST_BACK_OFF * 2_u32.pow(tries))).await;
+            patience.wait(failure).await?;
         }
-        Ok(counts)
+        Ok(written)
     }
 
     async fn commit(
         &self,
-        rows: &[&NewProfile],
-        confirm: Confirm,
+        rows: &[&Row],
+        import: &ImportItem,
         token: &str,
     ) -> Result<(), NotCommitted> {
         let mut actions = Vec::with_capacity(MAX_TRANSACTION_ACTIONS);
         for row in rows {
-            let mail = (confirm == Confirm::Send).then(|| row.confirmation());
-            actions.extend(row.actions(&self.table, mail.as_ref())?);
+            actions.extend(self.actions(row, import)?);
         }
         self.table.transact(actions, token).await
     }
+
+    /// What makes a profile of a row; in a dry run, what finds out whether it
+    /// would. The first is of the row's own id, the second of its lock.
+    fn actions(&self, row: &Row, import: &ImportItem) -> Result<Vec<TransactWriteItem>, Failure> {
+        let profile = &row.profile;
+        if let (true, Some(line)) = (import.options.dry_run, profile.row) {
+            let would = ProfileItem::of_row(profile.id, line, Outcome::Created, profile.now);
+            let free = Condition::absent_or_expired(profile.now);
+            return Ok(vec![
+                self.table
+                    .put(&profile_key(profile.id), &would, &Condition::absent())?,
+                self.table.check(&lock_key(profile.email.key()), &free)?,
+            ]);
+        }
+        let mail = import.sends_mails().then(|| profile.confirmation());
+        profile.actions(&self.table, mail.as_ref())
+    }
+
+    /// Answers the rows that clashed and gives back the rest.
+    async fn settle<'r>(
+        &self,
+        rows: impl Iterator<Item = (&'r Row, Verdict)>,
+        task: Task<'_>,
+        written: &mut Written,
+    ) -> Result<Vec<&'r Row>, Failure> {
+        let mut updating = Vec::new();
+        let mut again = Vec::new();
+        for (row, verdict) in rows {
+            match (verdict, task.import.options.on_conflict) {
+                (Verdict::Again, _) => again.push(row),
+                (Verdict::Taken(owner), OnConflict::Update) => updating.push((row, owner)),
+                (verdict, _) => written.add(verdict, row, task),
+            }
+        }
+        let updated = stream::iter(updating)
+            .map(async |(row, owner)| {
+                let verdict = self.updates.update(row, owner, task).await?;
+                Ok::<_, Failure>((row, verdict))
+            })
+            .buffer_unordered(CONCURRENCY);
+        let updated: Vec<_> = updated.try_collect().await?;
+        for (row, verdict) in updated {
+            match verdict {
+                Verdict::Again => again.push(row),
+                verdict => written.add(verdict, row, task),
+            }
+        }
+        Ok(again)
+    }
 }
 
-/// Answers the rows that clashed and gives back the rest.
-fn settle<'a>(
-    rows: Vec<&'a NewProfile>,
-    reasons: &[CancellationReason],
-    counts: &mut Counts,
-) -> Result<Vec<&'a NewProfile>, Failure> {
-    let actions_a_row = reasons.len() / rows.len().max(1);
-    let mut again = Vec::new();
-    for (row, reasons) in rows.into_iter().zip(reasons.chunks(actions_a_row.max(1))) {
-        match judge(row, reasons)? {
-            Verdict::Created => counts.created += 1,
-            Verdict::Skipped => counts.skipped += 1,
-            Verdict::Again => again.push(row),
+impl Written {
+    fn add(&mut self, verdict: Verdict, row: &Row, task: Task<'_>) {
+        let refuses = task.import.options.on_conflict == OnConflict::Fail;
+        let mut refuse = |column, violation| self.bad.push(row.refused(column, violation));
+        match verdict {
+            Verdict::Known(Outcome::Created) => self.counts.created += 1,
+            Verdict::Known(Outcome::Updated) => self.counts.updated += 1,
+            Verdict::Repeated(first) if refuses => refuse(Some(task.email), repeats(first)),
+            Verdict::Taken(_) if refuses => refuse(
+                Some(task.email),
+                Violation::new("address_taken", "another profile has this address"),
+            ),
+            Verdict::Refused(violation) => refuse(None, violation),
+            Verdict::Known(Outcome::Unchanged) | Verdict::Repeated(_) | Verdict::Taken(_) => {
+                self.counts.skipped += 1;
+            }
+            Verdict::Again => {}
         }
     }
-    Ok(again)
+
+    fn and(mut self, other: Self) -> Self {
+        self.counts = self.counts + other.counts;
+        self.bad.extend(other.bad);
+        self
+    }
 }
 
-/// Reads the reasons of one row's actions.
-fn judge(row: &NewProfile, reasons: &[CancellationReason]) -> Result<Verdict, Failure> {
+/// Reads the reasons of a transaction, row by row.
+fn verdicts(rows: &[&Row], reasons: &[CancellationReason]) -> Result<Vec<Verdict>, Failure> {
+    let actions_a_row = reasons.len() / rows.len().max(1);
+    rows.iter()
+        .zip(reasons.chunks(actions_a_row.max(1)))
+        .map(|(row, reasons)| judge(row, reasons))
+        .collect()
+}
+
+/// Reads the reasons of one row's actions. What stands at the row's own id comes
+/// first: that profile may have another address by now, or be gone, and is not
+/// to be touched again.
+fn judge(row: &Row, reasons: &[CancellationReason]) -> Result<Verdict, Failure> {
     let clash = |action: usize| {
         reasons
             .get(action)
             .filter(|reason| condition_failed(reason))
     };
-    let line = row.row.map(|(_, line)| line);
+    if let Some(reason) = clash(PROFILE_ACTION) {
+        return Ok(known(row, &in_the_way(reason)?));
+    }
     if let Some(reason) = clash(LOCK_ACTION) {
         let lock: LockItem = in_the_way(reason)?;
-        let ours = lock.profile_id == row.id && lock.line == line;
-        return Ok(if ours {
-            Verdict::Created
-        } else {
-            Verdict::Skipped
-        });
-    }
-    // The address was free but the id is not: the profile was ours and its
-    // owner has another address by now. That edit is not to be touched.
-    if let Some(reason) = clash(PROFILE_ACTION) {
-        let profile: ProfileItem = in_the_way(reason)?;
-        return Ok(if profile.line == line {
-            Verdict::Created
-        } else {
-            Verdict::Skipped
-        });
+        return Ok(Verdict::Taken(lock.profile_id));
     }
     // A mail without its profile, or an action that DynamoDB finds invalid:
     // trying again would not end.
@@ -173,7 +271,22 @@ fn judge(row: &NewProfile, reasons: &[CancellationReason]) -> Result<Verdict, Fa
     Ok(Verdict::Again)
 }
 
-fn in_the_way<T: serde::de::DeserializeOwned>(reason: &CancellationReason) -> Result<T, Failure> {
+/// What stands at the id of a row says what became of that row, or of the one
+/// that was before it.
+pub fn known(row: &Row, there: &ProfileItem) -> Verdict {
+    match there.line {
+        Some(line) if line != row.line() => Verdict::Repeated(line),
+        _ => Verdict::Known(there.outcome.unwrap_or(Outcome::Created)),
+    }
+}
+
+/// The item that a condition failed on.
+///
+/// # Errors
+/// When it cannot be understood.
+pub fn in_the_way<T: serde::de::DeserializeOwned>(
+    reason: &CancellationReason,
+) -> Result<T, Failure> {
     decode(reason.item.clone().unwrap_or_default())
 }
 
@@ -191,16 +304,20 @@ fn may_pass(reason: &CancellationReason) -> bool {
 mod tests {
     use super::*;
     use muster_core::email::Email;
-    use muster_core::ids::{ImportId, ProfileId};
+    use muster_core::ids::ImportId;
+    use muster_core::import::ImportItem;
+    use muster_core::options::Options;
     use muster_core::person::Attributes;
-    use muster_core::profile::{Source, lock_key, profile_key};
+    use muster_core::profile::{NewProfile, Source};
     use muster_core::table::{Item, encode};
-    use muster_core::time::Time;
 
-    fn row(address: &str, line: u64) -> NewProfile {
-        let import = ImportId::of_event("b", "k", "1");
+    fn import(of: &str) -> ImportId {
+        ImportId::of_event("b", "k", of)
+    }
+
+    fn row_of(import: ImportId, address: &str, line: u64) -> Row {
         let email = Email::parse(address).unwrap();
-        NewProfile {
+        let profile = NewProfile {
             id: ProfileId::imported(import, email.key()),
             email,
             name: None,
@@ -209,16 +326,32 @@ mod tests {
             source: Source::Import,
             created_by: "import".to_owned(),
             row: Some((import, line)),
+            confirmed: false,
             now: Time::from_millis(0),
+        };
+        Row {
+            profile,
+            fields: vec![address.as_bytes().to_vec()],
         }
     }
 
-    fn lock_of(row: &NewProfile) -> Item {
-        encode(&lock_key(row.email.key()), &row.lock(0)).unwrap()
+    fn row(address: &str, line: u64) -> Row {
+        row_of(import("1"), address, line)
     }
 
-    fn profile_of(row: &NewProfile) -> Item {
-        encode(&profile_key(row.id), &row.item()).unwrap()
+    fn lock_of(row: &Row) -> Item {
+        let profile = &row.profile;
+        encode(&lock_key(profile.email.key()), &profile.lock(0)).unwrap()
+    }
+
+    fn profile_of(row: &Row) -> Item {
+        encode(&profile_key(row.profile.id), &row.profile.item()).unwrap()
+    }
+
+    fn left_of(row: &Row, outcome: Outcome) -> Item {
+        let profile = &row.profile;
+        let left = ProfileItem::of_row(profile.id, profile.row.unwrap(), outcome, profile.now);
+        encode(&profile_key(profile.id), &left).unwrap()
     }
 
     fn reason(code: &str, item: Option<Item>) -> CancellationReason {
@@ -228,51 +361,61 @@ mod tests {
             .build()
     }
 
-    const CLASH: &str = "ConditionalCheckFailed";
+    fn clash(item: Item) -> CancellationReason {
+        reason("ConditionalCheckFailed", Some(item))
+    }
 
     #[test]
     fn the_item_in_the_way_says_what_a_clash_means() {
+        let none = || reason("None", None);
         let ours = row("ada@example.com", 5);
         let earlier = row("ada@example.com", 2);
-        let mut strangers = row("ada@example.com", 5);
-        strangers.id = ProfileId::imported(ImportId::of_event("b", "k", "2"), "ada@example.com");
+        let strangers = row_of(import("2"), "ada@example.com", 5);
+        let taken = Verdict::Taken(strangers.profile.id);
         for (profile, lock, verdict) in [
             (
-                reason(CLASH, Some(profile_of(&ours))),
-                reason(CLASH, Some(lock_of(&ours))),
-                Verdict::Created,
+                clash(profile_of(&ours)),
+                clash(lock_of(&ours)),
+                Verdict::Known(Outcome::Created),
             ),
             (
-                reason(CLASH, Some(profile_of(&earlier))),
-                reason(CLASH, Some(lock_of(&earlier))),
-                Verdict::Skipped,
+                clash(profile_of(&earlier)),
+                clash(lock_of(&earlier)),
+                Verdict::Repeated(2),
+            ),
+            (none(), clash(lock_of(&strangers)), taken),
+            // It has another address by now.
+            (
+                clash(profile_of(&ours)),
+                none(),
+                Verdict::Known(Outcome::Created),
+            ),
+            // It has, and somebody else took the one it had.
+            (
+                clash(profile_of(&ours)),
+                clash(lock_of(&strangers)),
+                Verdict::Known(Outcome::Created),
+            ),
+            (clash(profile_of(&earlier)), none(), Verdict::Repeated(2)),
+            // It was erased, or was another profile's change from the start.
+            (
+                clash(left_of(&ours, Outcome::Created)),
+                none(),
+                Verdict::Known(Outcome::Created),
             ),
             (
-                reason("None", None),
-                reason(CLASH, Some(lock_of(&strangers))),
-                Verdict::Skipped,
+                clash(left_of(&ours, Outcome::Updated)),
+                clash(lock_of(&strangers)),
+                Verdict::Known(Outcome::Updated),
             ),
             (
-                reason(CLASH, Some(profile_of(&ours))),
-                reason("None", None),
-                Verdict::Created,
+                clash(left_of(&earlier, Outcome::Updated)),
+                none(),
+                Verdict::Repeated(2),
             ),
-            (
-                reason(CLASH, Some(profile_of(&earlier))),
-                reason("None", None),
-                Verdict::Skipped,
-            ),
-            (reason("None", None), reason("None", None), Verdict::Again),
-            (
-                reason("TransactionConflict", None),
-                reason("None", None),
-                Verdict::Again,
-            ),
-            (
-                reason("None", None),
-                reason("ThrottlingError", None),
-                Verdict::Again,
-            ),
+            (none(), none(), Verdict::Again),
+            (reason("TransactionConflict", None), none(), Verdict::Again),
+            (none(), reason("ThrottlingError", None), Verdict::Again),
         ] {
             assert_eq!(judge(&ours, &[profile, lock]).unwrap(), verdict);
         }
@@ -281,39 +424,68 @@ mod tests {
     #[test]
     fn what_can_never_pass_is_not_tried_for_ever() {
         let row = row("ada@example.com", 5);
-        let failure = judge(
-            &row,
-            &[reason("ValidationError", None), reason("None", None)],
-        )
-        .unwrap_err();
+        let reasons = [reason("ValidationError", None), reason("None", None)];
+        let failure = judge(&row, &reasons).unwrap_err();
         assert!(!failure.is_transient());
     }
 
     #[test]
-    fn clashing_rows_are_dropped_and_the_rest_goes_again() {
+    fn each_row_has_its_own_reasons() {
         let rows = [row("a@x.org", 2), row("b@x.org", 3), row("c@x.org", 4)];
+        let none = || reason("None", None);
         let reasons = [
-            reason("None", None),
-            reason("None", None),
-            reason(CLASH, Some(profile_of(&rows[1]))),
-            reason(CLASH, Some(lock_of(&rows[1]))),
-            reason("None", None),
-            reason("None", None),
+            none(),
+            none(),
+            clash(profile_of(&rows[1])),
+            clash(lock_of(&rows[1])),
+            none(),
+            none(),
         ];
-        let mut counts = Counts::default();
-        let rest = settle(rows.iter().collect(), &reasons, &mut counts).unwrap();
-        let lines: Vec<u64> = rest
-            .iter()
-            .filter_map(|row| row.row)
-            .map(|(_, line)| line)
-            .collect();
-        assert_eq!(lines, [2, 4]);
-        assert_eq!(
-            counts,
-            Counts {
-                created: 1,
-                ..Counts::default()
-            }
-        );
+        let rows: Vec<_> = rows.iter().collect();
+        let created = Verdict::Known(Outcome::Created);
+        let expected = [Verdict::Again, created, Verdict::Again];
+        assert_eq!(verdicts(&rows, &reasons).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_a_conflict_comes_to_is_the_imports_to_say() {
+        let taken = || Verdict::Taken(row("x@x.org", 1).profile.id);
+        for (on_conflict, verdict, skipped, code) in [
+            (OnConflict::Skip, taken(), 1, None),
+            (OnConflict::Skip, Verdict::Repeated(3), 1, None),
+            (OnConflict::Update, Verdict::Repeated(3), 1, None),
+            (
+                OnConflict::Update,
+                Verdict::Known(Outcome::Unchanged),
+                1,
+                None,
+            ),
+            (OnConflict::Fail, taken(), 0, Some("address_taken")),
+            (
+                OnConflict::Fail,
+                Verdict::Repeated(3),
+                0,
+                Some("repeated_address"),
+            ),
+        ] {
+            let now = Time::from_millis(0);
+            let import = ImportItem {
+                options: Options {
+                    on_conflict,
+                    ..Options::default()
+                },
+                ..ImportItem::new(import("1"), String::new(), String::new(), now)
+            };
+            let task = Task {
+                import: &import,
+                email: "email",
+                until: now,
+            };
+            let mut written = Written::default();
+            written.add(verdict, &row("a@x.org", 7), task);
+            assert_eq!(written.counts.rows(), skipped);
+            let codes: Vec<_> = written.bad.iter().map(|bad| bad.violation.code).collect();
+            assert_eq!(codes, Vec::from_iter(code));
+        }
     }
 }

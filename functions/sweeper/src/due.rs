@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use muster_core::failure::Failure;
 use muster_core::ids::{ImportId, ProfileId};
-use muster_core::import::{CHUNK_PREFIX, ImportItem};
+use muster_core::import::CHUNK_PREFIX;
 use muster_core::mail::MAIL_PREFIX;
 use muster_core::message::{ChunkNudge, MailNudge};
 use muster_core::profile::profile_key;
@@ -37,7 +37,7 @@ pub enum Due {
     Erasure(ProfileId),
     /// A chunk to be imported.
     Chunk(ChunkNudge),
-    /// An import to be planned or completed.
+    /// An import that somebody is to look after.
     Import(ImportId),
 }
 
@@ -118,14 +118,6 @@ pub async fn take(table: &Table, entry: &Entry, now: Time) -> Result<bool, Failu
         .expression_attribute_values(":seen", text(&entry.due_at))
         .expression_attribute_values(":again", text(now.after(AGAIN).to_string()));
     Ok(matches!(run(update).await?, Updated::Done(_)))
-}
-
-/// The import that an entry is about.
-///
-/// # Errors
-/// When the table cannot be read.
-pub async fn import(table: &Table, id: ImportId) -> Result<Option<ImportItem>, Failure> {
-    table.get(&muster_core::import::import_key(id)).await
 }
 
 #[cfg(test)]

@@ -7,8 +7,7 @@ use muster_core::aws::SdkConfig;
 use muster_core::due::Kind;
 use muster_core::erasure;
 use muster_core::failure::Failure;
-use muster_core::ids::{ImportId, ProfileId};
-use muster_core::import::{CHUNK_PREFIX, ChunkItem, ImportItem, ImportStatus, import_key};
+use muster_core::ids::ProfileId;
 use muster_core::message::{ChunkNudge, PlanNudge};
 use muster_core::random::Random;
 use muster_core::table::Table;
@@ -83,7 +82,7 @@ impl Sweeper {
         for partition in Kind::Work.partitions() {
             let entries = due::find(&self.table, &partition, now, AT_ONCE).await?;
             for due in self.take(entries, now).await? {
-                self.sort(due, &mut nudges).await?;
+                self.sort(due, &mut nudges).await;
             }
         }
         let chunks = self.chunks.send(&at_once(nudges.chunks)).await?;
@@ -106,19 +105,14 @@ impl Sweeper {
             .await
     }
 
-    async fn sort(&self, due: Due, nudges: &mut Nudges) -> Result<(), Failure> {
+    async fn sort(&self, due: Due, nudges: &mut Nudges) {
         match due {
             // In a partition of another kind: the feeder's.
             Due::Mail(_) => {}
             Due::Chunk(nudge) => nudges.chunks.push(nudge),
             Due::Erasure(id) => self.erase(id).await,
-            Due::Import(id) => {
-                if let Some(import) = due::import(&self.table, id).await? {
-                    self.sort_import(&import, nudges).await?;
-                }
-            }
+            Due::Import(import_id) => nudges.plans.push(PlanNudge { import_id }),
         }
-        Ok(())
     }
 
     /// An erasure that cannot be finished now is due again, and is no reason
@@ -129,40 +123,9 @@ impl Sweeper {
             Err(error) => tracing::error!(%profile_id, %error, "an erasure is not finished"),
         }
     }
-
-    /// Who is to look after an import depends on how far it is.
-    async fn sort_import(&self, import: &ImportItem, nudges: &mut Nudges) -> Result<(), Failure> {
-        match import.status {
-            ImportStatus::Queued | ImportStatus::Planning => nudges.plans.push(PlanNudge {
-                import_id: import.id,
-            }),
-            ImportStatus::Reporting => nudges.chunks.extend(last_chunk(import)),
-            // While a chunk is left, that chunk is due by itself.
-            ImportStatus::Running if self.all_done(import.id).await? => {
-                nudges.chunks.extend(last_chunk(import))
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    async fn all_done(&self, id: ImportId) -> Result<bool, Failure> {
-        let chunks: Vec<ChunkItem> = self.table.list(&import_key(id).pk, CHUNK_PREFIX).await?;
-        Ok(chunks.iter().all(|chunk| chunk.done))
-    }
 }
 
 fn at_once<T>(nudges: Vec<T>) -> Vec<(T, Duration)> {
     let now = |nudge| (nudge, Duration::ZERO);
     nudges.into_iter().map(now).collect()
-}
-
-/// The nudge that has an import completed: its chunk is done, so its worker
-/// goes straight to completing.
-fn last_chunk(import: &ImportItem) -> Option<ChunkNudge> {
-    let chunk = import.chunks?.checked_sub(1)?;
-    Some(ChunkNudge {
-        import_id: import.id,
-        chunk,
-    })
 }

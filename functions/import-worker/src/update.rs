@@ -1,0 +1,206 @@
+//! A row whose address another profile has, and that is to update it.
+//!
+//! The profile takes what the row says; what the row does not say stays. With it,
+//! in the same transaction, what became of the row is written at the row's own
+//! id, where the next try of the row finds it and leaves the profile alone: it
+//! may have been edited since.
+
+use muster_core::failure::Failure;
+use muster_core::ids::ProfileId;
+use muster_core::person::Attributes;
+use muster_core::profile::{NewProfile, Outcome, PROFILE_ACTION, ProfileItem, profile_key};
+use muster_core::random::Random;
+use muster_core::table::{Condition, NotCommitted, Table, condition_failed};
+use muster_core::time::Clock;
+use muster_core::violation::Violation;
+
+use crate::patience::Patience;
+use crate::window::Row;
+use crate::writer::{Task, Verdict, in_the_way, known};
+
+/// Updates profiles.
+pub struct Updates {
+    table: Table,
+    clock: Clock,
+    random: Random,
+}
+
+impl Updates {
+    /// Updates of that table.
+    pub const fn new(table: Table, clock: Clock, random: Random) -> Self {
+        Self {
+            table,
+            clock,
+            random,
+        }
+    }
+
+    /// Has the profile that has a row's address take what the row says.
+    ///
+    /// # Errors
+    /// When the table stays out of reach.
+    pub async fn update(
+        &self,
+        row: &Row,
+        owner: ProfileId,
+        task: Task<'_>,
+    ) -> Result<Verdict, Failure> {
+        let mut patience = Patience::until(task.until, &self.clock, &self.random);
+        loop {
+            patience.check()?;
+            let before: Option<ProfileItem> = self.table.get(&profile_key(owner)).await?;
+            let before = before.filter(|before| before.email_key == row.profile.email.key());
+            // It has another address by now: the row's may be free.
+            let Some(before) = before else {
+                return Ok(Verdict::Again);
+            };
+            if !before.is_present(self.clock.now()) {
+                return Ok(Verdict::Refused(being_erased()));
+            }
+            let after = match merged(&before, &row.profile) {
+                Ok(after) => after,
+                Err(violation) => return Ok(Verdict::Refused(violation)),
+            };
+            let failure = match self.store(row, &before, after, task).await {
+                Ok(outcome) => return Ok(Verdict::Known(outcome)),
+                Err(NotCommitted::Cancelled(reasons)) => {
+                    let own = reasons.get(PROFILE_ACTION);
+                    if let Some(reason) = own.filter(|reason| condition_failed(reason)) {
+                        return Ok(known(row, &in_the_way(reason)?));
+                    }
+                    // Somebody edited it meanwhile, or is at it.
+                    NotCommitted::Cancelled(reasons).into()
+                }
+                Err(NotCommitted::Failed(failure)) => failure,
+            };
+            patience.wait(failure).await?;
+        }
+    }
+
+    async fn store(
+        &self,
+        row: &Row,
+        before: &ProfileItem,
+        after: ProfileItem,
+        task: Task<'_>,
+    ) -> Result<Outcome, NotCommitted> {
+        let outcome = match after == *before {
+            true => Outcome::Unchanged,
+            false => Outcome::Updated,
+        };
+        let profile = &row.profile;
+        let line = profile.row.unwrap_or((task.import.id, row.line()));
+        let left = ProfileItem::of_row(profile.id, line, outcome, profile.now);
+        let table = &self.table;
+        let mut actions = vec![table.put(&profile_key(profile.id), &left, &Condition::absent())?];
+        if outcome == Outcome::Updated && !task.import.options.dry_run {
+            let after = ProfileItem {
+                version: before.version + 1,
+                updated_at: profile.now,
+                updated_by: profile.created_by.clone(),
+                ..after
+            };
+            actions.push(table.put(&profile_key(after.id), &after, &before.unchanged())?);
+            if after.locale != before.locale {
+                actions.push(after.keep_locale(table)?);
+            }
+        }
+        table.transact(actions, &self.random.name()).await?;
+        Ok(outcome)
+    }
+}
+
+/// The profile with what a row says of it.
+fn merged(before: &ProfileItem, row: &NewProfile) -> Result<ProfileItem, Violation> {
+    let mut after = before.clone();
+    if let Some(name) = &row.name {
+        after.name = Some(name.as_str().to_owned());
+    }
+    if row.locale.is_some() {
+        after.locale.clone_from(&row.locale);
+    }
+    after.attributes.extend(row.attributes.as_map().clone());
+    // Each is fine by itself; together they may be too many, or too long.
+    let together = Attributes::parse(after.attributes).map_err(|mut violations| {
+        let (_, violation) = violations.remove(0);
+        violation
+    })?;
+    after.attributes = together.as_map().clone();
+    Ok(after)
+}
+
+fn being_erased() -> Violation {
+    Violation::new(
+        "being_erased",
+        "the profile that has this address is being erased; the row can be imported in a few minutes",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use muster_core::email::Email;
+    use muster_core::locale::Locale;
+    use muster_core::person::Name;
+    use muster_core::profile::Source;
+    use muster_core::time::Time;
+
+    fn profile(
+        name: Option<&str>,
+        locale: Option<&str>,
+        attributes: &[(&str, &str)],
+    ) -> NewProfile {
+        let attributes = attributes
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        NewProfile {
+            id: ProfileId::new(Time::from_millis(1), &Random::seeded(1)),
+            email: Email::parse("ada@example.com").unwrap(),
+            name: name.map(|name| Name::parse(name).unwrap()),
+            locale: locale.map(|locale| Locale::parse(locale).unwrap()),
+            attributes: Attributes::parse(attributes).unwrap(),
+            source: Source::Import,
+            created_by: "import".to_owned(),
+            row: None,
+            confirmed: false,
+            now: Time::from_millis(1),
+        }
+    }
+
+    #[test]
+    fn what_a_row_does_not_say_stays() {
+        let before = profile(
+            Some("Ada"),
+            Some("en"),
+            &[("city", "London"), ("plan", "basic")],
+        )
+        .item();
+        let nothing = merged(&before, &profile(None, None, &[])).unwrap();
+        assert_eq!(nothing, before);
+        let after = merged(
+            &before,
+            &profile(None, Some("de"), &[("plan", "pro"), ("team", "x")]),
+        )
+        .unwrap();
+        assert_eq!(after.name.as_deref(), Some("Ada"));
+        assert_eq!(after.locale.unwrap().as_str(), "de");
+        let attributes: Vec<_> = after
+            .attributes
+            .iter()
+            .map(|(name, value)| (&**name, &**value))
+            .collect();
+        assert_eq!(
+            attributes,
+            [("city", "London"), ("plan", "pro"), ("team", "x")]
+        );
+    }
+
+    #[test]
+    fn what_comes_of_it_keeps_the_rules() {
+        let many: Vec<String> = (0..50).map(|n| format!("a{n}")).collect();
+        let many: Vec<(&str, &str)> = many.iter().map(|name| (&**name, "x")).collect();
+        let before = profile(None, None, &many).item();
+        let violation = merged(&before, &profile(None, None, &[("one more", "x")])).unwrap_err();
+        assert_eq!(violation.code, "too_many_attributes");
+    }
+}
