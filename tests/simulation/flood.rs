@@ -165,6 +165,7 @@ impl Place {
                 attributes: Attributes::default(),
                 source: Source::Import,
                 created_by: "import".to_owned(),
+                confirmed: false,
                 row: Some((ImportId::of_event("b", "k", "1"), row as u64)),
                 now: EPOCH,
             };
