@@ -55,10 +55,20 @@ impl AwsSettings {
         }
     }
 
-    /// Whether the calls go to an emulator rather than to AWS. S3 must then
+    /// In which region.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// Who we are, for what we sign ourselves.
+    pub const fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// Where the calls go, if that is an emulator rather than AWS. S3 must then
     /// be asked for `/bucket/key`, as no name `bucket.127.0.0.1` resolves.
-    pub fn has_own_endpoint(&self) -> bool {
-        self.endpoint.is_some()
+    pub fn endpoint(&self) -> Option<&str> {
+        self.endpoint.as_deref()
     }
 
     /// The configuration that every SDK client of the process starts from.
@@ -127,7 +137,7 @@ mod tests {
         let settings = AwsSettings::read(&mut variables);
         variables.finish().unwrap();
         let config = settings.sdk_config();
-        assert!(settings.has_own_endpoint());
+        assert_eq!(settings.endpoint(), Some("http://127.0.0.1:4566"));
         assert_eq!(config.region().unwrap().as_ref(), "eu-central-1");
         assert_eq!(config.endpoint_url(), Some("http://127.0.0.1:4566"));
     }

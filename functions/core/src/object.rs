@@ -27,7 +27,7 @@ const STALLED_STREAM_GRACE: Duration = Duration::from_secs(120);
 /// An S3 client for reading files that are worked on while they arrive.
 pub fn s3_client(settings: &AwsSettings, config: &SdkConfig) -> Client {
     let config = aws_sdk_s3::config::Builder::from(config)
-        .force_path_style(settings.has_own_endpoint())
+        .force_path_style(settings.endpoint().is_some())
         .stalled_stream_protection(
             StalledStreamProtectionConfig::enabled()
                 .grace_period(STALLED_STREAM_GRACE)

@@ -11,33 +11,48 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::ids::ProfileId;
+use crate::ids::{ImportId, ProfileId};
 use crate::table::Key;
 use crate::time::Time;
 
 /// How long a key is remembered: what Stripe made the custom.
 pub const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The record of a request.
+/// The record of a request that made `T`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RequestItem {
+pub struct RequestItem<T> {
     /// Digest of what was asked for: the same key for something else is a
     /// mistake of the caller's.
     pub payload: String,
-    /// The profile that it made.
-    pub profile_id: ProfileId,
+    /// What it made.
+    #[serde(flatten)]
+    pub made: T,
     /// When.
     pub created_at: Time,
     /// Until when it is remembered (seconds since 1970).
     pub expires_at: i64,
 }
 
-impl RequestItem {
-    /// The record of a request that makes that profile now.
-    pub fn new(payload: String, profile_id: ProfileId, now: Time) -> Self {
+/// A profile that a request made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MadeProfile {
+    /// Which.
+    pub profile_id: ProfileId,
+}
+
+/// An import that a request made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MadeImport {
+    /// Which.
+    pub import_id: ImportId,
+}
+
+impl<T> RequestItem<T> {
+    /// The record of a request that makes that now.
+    pub fn new(payload: String, made: T, now: Time) -> Self {
         Self {
             payload,
-            profile_id,
+            made,
             created_at: now,
             expires_at: now.after(LIFETIME).as_seconds(),
         }
@@ -72,6 +87,17 @@ pub fn digest<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::{decode, encode, text};
+
+    #[test]
+    fn a_record_says_what_was_made() {
+        let import_id = ImportId::of_event("b", "k", "1");
+        let now = Time::from_millis(1_500);
+        let record = RequestItem::new("p".to_owned(), MadeImport { import_id }, now);
+        let item = encode(&request_key("a", "POST /imports", "1"), &record).unwrap();
+        assert_eq!(item["import_id"], text(import_id.to_string()));
+        assert_eq!(decode::<RequestItem<MadeImport>>(item).unwrap(), record);
+    }
 
     #[test]
     fn a_key_is_its_clients_and_its_routes() {

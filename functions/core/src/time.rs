@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,20 @@ impl Time {
     #[must_use]
     pub const fn before(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(duration.as_millis() as i64))
+    }
+
+    /// To the second and without punctuation, as AWS writes what it signs:
+    /// `20151229T000000Z`.
+    pub fn to_basic(self) -> String {
+        let text = Self(self.as_seconds() * 1000).to_string();
+        text.replace(['-', ':'], "").replace(".000", "")
+    }
+}
+
+/// For those who know no other time.
+impl From<Time> for SystemTime {
+    fn from(time: Time) -> Self {
+        Self::UNIX_EPOCH + Duration::from_millis(u64::try_from(time.0).unwrap_or(0))
     }
 }
 
@@ -106,6 +120,16 @@ mod tests {
         let part = Time::from_millis(1_500);
         assert_eq!(whole.to_string(), "1970-01-01T00:00:01.000Z");
         assert!(whole.to_string() < part.to_string());
+    }
+
+    #[test]
+    fn a_basic_text_has_no_milliseconds() {
+        let time = Time::from_millis(1_451_347_200_999);
+        assert_eq!(time.to_basic(), "20151229T000000Z");
+        assert_eq!(
+            SystemTime::from(time),
+            SystemTime::UNIX_EPOCH + Duration::from_millis(1_451_347_200_999)
+        );
     }
 
     #[test]
