@@ -5,6 +5,7 @@ use axum::http::HeaderMap;
 use muster_core::email::Email;
 use muster_core::locale::Locale;
 use muster_core::person::{Attributes, Name};
+use muster_core::request::digest;
 use muster_http::body::Fields;
 use muster_http::problem::Problem;
 use utoipa::ToSchema;
@@ -62,5 +63,41 @@ impl Applicant {
             locale,
             attributes,
         })
+    }
+
+    /// What is asked for, not how it was spelled: white space and the order of
+    /// the fields are no difference.
+    pub fn digest(&self) -> String {
+        let attributes = self.attributes.as_map().iter();
+        let attributes = attributes.flat_map(|(name, value)| [name.as_str(), value.as_str()]);
+        let person = [self.email.as_str(), self.name.as_str()];
+        // The parts before it come in pairs, so it is taken for none of them.
+        let locale = self.locale.as_ref().map(Locale::as_str);
+        digest(person.into_iter().chain(attributes).chain(locale))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest_of(name: &str, locale: Option<&str>) -> String {
+        let applicant = Applicant {
+            email: Email::parse("ada@example.com").unwrap(),
+            name: Name::parse(name).unwrap(),
+            locale: locale.map(|locale| Locale::parse(locale).unwrap()),
+            attributes: Attributes::default(),
+        };
+        applicant.digest()
+    }
+
+    #[test]
+    fn the_digest_tells_one_request_from_another() {
+        let ada = digest_of("Ada", None);
+        assert_eq!(ada, digest_of(" Ada ", None));
+        assert_ne!(ada, digest_of("Eva", None));
+        let german = digest_of("Ada", Some("de"));
+        assert_ne!(ada, german);
+        assert_eq!(german, digest_of("Ada", Some("DE")));
     }
 }

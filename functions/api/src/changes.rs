@@ -222,7 +222,7 @@ impl Changes {
         let token = self.random.name();
         let nudges = mails
             .iter()
-            .map(|mail| self.nudges.send(after.id, mail.number));
+            .map(|mail| self.nudges.mail(after.id, mail.number));
         let (committed, _) = tokio::join!(self.table.transact(actions, &token), join_all(nudges));
         match committed {
             Ok(()) => Ok(after),

@@ -1,138 +1,38 @@
 //! `/imports`: for operators.
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use futures_util::future::try_join_all;
-use muster_core::failure::Failure;
 use muster_core::ids::ImportId;
-use muster_core::import::{
-    CHUNK_PREFIX, ChunkItem, Counts, FailureReason, IMPORT_LIST, ImportItem, ImportStatus,
-    import_key,
-};
-use muster_core::options::Confirm;
-use muster_core::table::Table;
+use muster_core::import::{IMPORT_LIST, ImportItem, import_key};
+use muster_core::options::{Choice, Options};
+use muster_core::request::digest;
+use muster_core::violation::Violation;
+use muster_http::body::Fields;
 use muster_http::caller::Caller;
-use muster_http::openapi::refusals::{Always, InvalidParameters, WithoutToken};
+use muster_http::openapi::refusals::{
+    Always, BadBody, BadRequest, InvalidParameters, WithoutToken,
+};
 use muster_http::path::Id;
-use muster_http::problem::{Kind, Problem};
+use muster_http::problem::Problem;
 use muster_http::query::Parameters;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use crate::idempotency::RequestKey;
+use crate::import_report::{ReportLink, link};
+use crate::import_view::{CreatedImport, ImportView, example, view};
+use crate::importing::absent;
 use crate::listing::{self, Page};
-use crate::openapi::parameters::{InPath, Paging};
-use crate::openapi::refusals::NotFound;
-use crate::openapi::values;
-use crate::router::Shared;
-
-/// An import.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Import, examples(example))]
-pub struct ImportView {
-    #[schema(value_type = values::Id)]
-    id: ImportId,
-    #[schema(value_type = values::ImportState)]
-    status: ImportStatus,
-    /// Why it failed, if it did.
-    #[schema(required)]
-    reason: Option<ReasonView>,
-    /// The file.
-    object: ObjectView,
-    #[schema(value_type = values::ImportConfirm)]
-    confirm: Confirm,
-    rows: RowsView,
-    chunks: ChunksView,
-    /// The file that has the rows that were refused, if there are any.
-    #[schema(required)]
-    report: Option<ObjectView>,
-    #[schema(value_type = values::Time)]
-    created_at: String,
-    /// When it was over, if it is.
-    #[schema(value_type = Option<values::Time>, required)]
-    completed_at: Option<String>,
-}
-
-fn example() -> Value {
-    let id = "019aafb0-0000-5000-8000-000000000000";
-    json!({
-        "id": id,
-        "status": "completed_with_errors",
-        "reason": null,
-        "object": { "bucket": "muster-uploads", "key": "uploads/people.csv" },
-        "confirm": "skip",
-        "rows": { "total": 20000, "created": 19990, "updated": 0, "skipped": 7, "failed": 3 },
-        "chunks": { "total": 1, "done": 1 },
-        "report": { "bucket": "muster-uploads", "key": format!("reports/{id}/errors.csv") },
-        "created_at": "2026-11-24T08:00:00.000Z",
-        "completed_at": "2026-11-24T08:00:41.250Z",
-    })
-}
-
-/// Why an import failed as a whole.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = ImportReason)]
-struct ReasonView {
-    /// For programs: a code stays what it is.
-    #[schema(examples("no_email_column"))]
-    code: String,
-    /// For people.
-    detail: String,
-}
-
-impl From<FailureReason> for ReasonView {
-    fn from(FailureReason { code, detail }: FailureReason) -> Self {
-        Self { code, detail }
-    }
-}
-
-/// An object in S3.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = S3Object)]
-struct ObjectView {
-    bucket: String,
-    key: String,
-}
-
-/// Rows, by what became of them.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = ImportRows)]
-struct RowsView {
-    /// Known once the whole file has been looked through.
-    #[schema(required)]
-    total: Option<u64>,
-    /// Became a profile.
-    created: u64,
-    /// Changed a profile.
-    updated: u64,
-    /// Had an address that another row or profile has already.
-    skipped: u64,
-    /// Were refused; the report says why.
-    failed: u64,
-}
-
-impl RowsView {
-    const fn new(total: Option<u64>, counts: Counts) -> Self {
-        Self {
-            total,
-            created: counts.created,
-            updated: counts.updated,
-            skipped: counts.skipped,
-            failed: counts.failed,
-        }
-    }
-}
-
-/// The pieces that a file is imported in.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = ImportChunks)]
-struct ChunksView {
-    /// Known once the whole file has been looked through.
-    #[schema(required)]
-    total: Option<u32>,
-    /// All of whose rows are answered.
-    done: usize,
-}
+use crate::openapi::bodies::{FailedChunks, NewImport};
+use crate::openapi::parameters::{IdempotencyKey, InPath, Paging};
+use crate::openapi::refusals::{InvalidOrReused, NoReport, NotFailed, NotFound, NotNow};
+use crate::router::{Services, Shared};
 
 /// A page of imports, newest first.
 #[derive(Debug, Serialize, ToSchema)]
@@ -142,6 +42,81 @@ pub struct ImportList {
     /// `cursor` of the next page; `null` if this is the last one.
     #[schema(required)]
     next_cursor: Option<String>,
+}
+
+/// `POST /imports`
+///
+/// # Errors
+/// 422 for options that are none, 4xx for what is wrong with the request.
+#[utoipa::path(
+    post,
+    path = "/imports",
+    operation_id = "createImport",
+    tag = "imports",
+    summary = "Import a CSV file",
+    description = "Makes an import and says where its file is to be uploaded, straight to S3: as \
+        `multipart/form-data` to `upload.url` with all of `upload.fields` and, behind them, the \
+        file as the part `file`. S3 must be told the length (`Content-Length`), and answers 204, or \
+        an error in XML. When the file is there the import starts by itself, unless `start` is \
+        `manual`.",
+    security(("operator" = ["imports/write"])),
+    params(IdempotencyKey),
+    request_body(content = NewImport, description = "What is done with the people in the file."),
+    responses(
+        (
+            status = 201,
+            description = "The import. The same request with the same `Idempotency-Key` gets it \
+                again as it is by then, with another form for its file.",
+            body = CreatedImport,
+            headers(("Location" = String, description = "The import's path.")),
+        ),
+        Always,
+        WithoutToken,
+        BadBody,
+        (status = 400, response = BadRequest),
+        (status = 422, response = InvalidOrReused),
+    ),
+)]
+pub async fn create(
+    caller: Caller,
+    State(services): Shared,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let mut fields = Fields::parse(&headers, &body)?;
+    let options = options(&mut fields);
+    let start = fields.value("start", |value| one_of(value, "automatic or manual"));
+    fields.finish()?;
+    let start = start.unwrap_or_default();
+    let payload = digest([&*json!({ "options": options, "start": start }).to_string()]);
+    let request = RequestKey::read(&headers, &caller.name, "POST /imports", payload)?;
+    let importing = &services.importing;
+    let import = importing.create(options, start, request.as_ref()).await?;
+    tracing::info!(import_id = %import.id, by = caller.name, "import made");
+    let headers = [
+        (header::LOCATION, format!("/imports/{}", import.id)),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+    ];
+    let upload = importing.upload_of(&import);
+    let created = CreatedImport::new(shown(&services, import).await?, upload);
+    Ok((StatusCode::CREATED, headers, Json(created)).into_response())
+}
+
+/// Takes the options.
+fn options(fields: &mut Fields) -> Options {
+    let chosen = Choice {
+        on_conflict: fields.value("on_conflict", |value| one_of(value, "skip, update or fail")),
+        confirm: fields.value("confirm", |value| {
+            one_of(value, "skip, send or mark_confirmed")
+        }),
+        dry_run: fields.value("dry_run", |value| one_of(value, "true or false")),
+    };
+    chosen.over(Options::default())
+}
+
+fn one_of<T: DeserializeOwned>(value: Value, values: &str) -> Result<T, Violation> {
+    let refused = |_| Violation::new("invalid_option", format!("must be {values}"));
+    serde_json::from_value(value).map_err(refused)
 }
 
 /// `GET /imports/{id}`
@@ -154,7 +129,7 @@ pub struct ImportList {
     operation_id = "readImport",
     tag = "imports",
     summary = "Follow an import",
-    description = "Status and counts of one import, as they are now.",
+    description = "Status, counts and progress of one import, as they are now.",
     security(("operator" = ["imports/read"])),
     params(InPath),
     responses(
@@ -170,8 +145,7 @@ pub async fn read(
     Id(id): Id<ImportId>,
 ) -> Result<Json<ImportView>, Problem> {
     let item: Option<ImportItem> = services.table.get(&import_key(id)).await?;
-    let item = item.ok_or_else(|| Problem::new(Kind::NotFound, "there is no such import"))?;
-    Ok(Json(view(&services.table, item).await?))
+    Ok(Json(shown(&services, item.ok_or_else(absent)?).await?))
 }
 
 /// `GET /imports?limit=&cursor=`: newest first.
@@ -184,8 +158,8 @@ pub async fn read(
     operation_id = "listImports",
     tag = "imports",
     summary = "List imports",
-    description = "Newest first. An import starts by itself when a CSV file is put under \
-        `uploads/` in the deployment's bucket.",
+    description = "Newest first; also those that nobody asked for here: a CSV file that is put \
+        under `uploads/` in the deployment's bucket is imported, too.",
     security(("operator" = ["imports/read"])),
     params(Paging),
     responses(
@@ -203,46 +177,176 @@ pub async fn list(
     let mut parameters = Parameters::parse(query.as_deref());
     let page = Page::take(&mut parameters);
     parameters.finish()?;
-    let table = &services.table;
     let lists = [IMPORT_LIST.to_owned()];
-    let found = listing::find(table, lists, &page, |_: &ImportItem| true).await?;
-    let items = found.items.into_iter().map(|item| view(table, item));
+    let found = listing::find(&services.table, lists, &page, |_: &ImportItem| true).await?;
+    let items = found.items.into_iter().map(|item| shown(&services, item));
     Ok(Json(ImportList {
         items: try_join_all(items).await?,
         next_cursor: found.next_cursor,
     }))
 }
 
-/// Counts live on the chunks while an import runs, on the import when it is
-/// over.
-async fn view(table: &Table, item: ImportItem) -> Result<ImportView, Failure> {
-    let (counts, done) = match (item.counts, item.chunks) {
-        (Some(counts), Some(chunks)) => (counts, chunks as usize),
-        _ => {
-            let chunks: Vec<ChunkItem> = table.list(&import_key(item.id).pk, CHUNK_PREFIX).await?;
-            let done = chunks.iter().filter(|chunk| chunk.done).count();
-            (chunks.iter().map(|chunk| chunk.counts).sum(), done)
-        }
-    };
-    Ok(ImportView {
-        id: item.id,
-        status: item.status,
-        reason: item.reason.map(ReasonView::from),
-        report: item.report_key.map(|key| ObjectView {
-            bucket: item.bucket.clone(),
-            key,
-        }),
-        object: ObjectView {
-            bucket: item.bucket,
-            key: item.key,
-        },
-        confirm: item.options.confirm,
-        rows: RowsView::new(item.rows, counts),
-        chunks: ChunksView {
-            total: item.chunks,
-            done,
-        },
-        created_at: item.created_at.to_string(),
-        completed_at: item.completed_at.map(|time| time.to_string()),
-    })
+/// `POST /imports/{id}/start`
+///
+/// # Errors
+/// 404 if there is none, 409 if it is stopped or has failed.
+#[utoipa::path(
+    post,
+    path = "/imports/{id}/start",
+    operation_id = "startImport",
+    tag = "imports",
+    summary = "Start an import",
+    description = "For one that was made with `start` `manual`. If its file is still to come, it \
+        starts when it is there. One that has started already stays as it is.",
+    security(("operator" = ["imports/write"])),
+    params(InPath),
+    responses(
+        (status = 202, description = "The import. It runs in the background.", body = ImportView),
+        Always,
+        WithoutToken,
+        (status = 404, response = NotFound),
+        (status = 409, response = NotNow),
+    ),
+)]
+pub async fn start(
+    caller: Caller,
+    State(services): Shared,
+    Id(id): Id<ImportId>,
+) -> Result<Response, Problem> {
+    let import = services.importing.start(id).await?;
+    tracing::info!(import_id = %id, by = caller.name, "import started");
+    moved(&services, import).await
+}
+
+/// `POST /imports/{id}/cancel`
+///
+/// # Errors
+/// 404 if there is none, 409 if there is nothing left to stop.
+#[utoipa::path(
+    post,
+    path = "/imports/{id}/cancel",
+    operation_id = "cancelImport",
+    tag = "imports",
+    summary = "Cancel an import",
+    description = "No more rows are begun, and mails that are still to go are called off, also \
+        those of an import that is over. Profiles that it has made stay. It can be resumed.",
+    security(("operator" = ["imports/write"])),
+    params(InPath),
+    responses(
+        (
+            status = 202,
+            description = "The import. If it is `cancelling`, it will be `cancelled` in a moment.",
+            body = ImportView,
+        ),
+        Always,
+        WithoutToken,
+        (status = 404, response = NotFound),
+        (status = 409, response = NotNow),
+    ),
+)]
+pub async fn cancel(
+    caller: Caller,
+    State(services): Shared,
+    Id(id): Id<ImportId>,
+) -> Result<Response, Problem> {
+    let import = services.importing.cancel(id).await?;
+    tracing::info!(import_id = %id, by = caller.name, "import cancelled");
+    moved(&services, import).await
+}
+
+/// `POST /imports/{id}/resume`
+///
+/// # Errors
+/// 404 if there is none, 409 if it cannot go on, 422 for chunks that have not
+/// failed.
+#[utoipa::path(
+    post,
+    path = "/imports/{id}/resume",
+    operation_id = "resumeImport",
+    tag = "imports",
+    summary = "Resume an import",
+    description = "One that was cancelled goes on where it stopped, and its mails go after all. \
+        Chunks that were given up run again: all of them, or those that the body names.",
+    security(("operator" = ["imports/write"])),
+    params(InPath),
+    request_body(content = Option<FailedChunks>, description = "Which chunks; without it, all that have failed."),
+    responses(
+        (status = 202, description = "The import. It runs in the background.", body = ImportView),
+        Always,
+        WithoutToken,
+        BadBody,
+        (status = 400, response = BadRequest),
+        (status = 404, response = NotFound),
+        (status = 409, response = NotNow),
+        (status = 422, response = NotFailed),
+    ),
+)]
+pub async fn resume(
+    caller: Caller,
+    State(services): Shared,
+    Id(id): Id<ImportId>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let named = named(&headers, &body)?;
+    let import = services.importing.resume(id, named.as_deref()).await?;
+    tracing::info!(import_id = %id, by = caller.name, "import resumed");
+    moved(&services, import).await
+}
+
+/// The chunks that a body names, if there is one and it does.
+fn named(headers: &HeaderMap, body: &Bytes) -> Result<Option<Vec<u32>>, Problem> {
+    if body.is_empty() {
+        return Ok(None);
+    }
+    let mut fields = Fields::parse(headers, body)?;
+    let chunks = fields.value("chunks", |value| {
+        let numbers: Option<Vec<u32>> = serde_json::from_value(value).ok();
+        let named = numbers.filter(|numbers| !numbers.is_empty());
+        named.ok_or_else(|| Violation::new("wrong_type", "numbers of chunks, at least one"))
+    });
+    fields.finish()?;
+    Ok(chunks)
+}
+
+/// `GET /imports/{id}/errors`
+///
+/// # Errors
+/// 404 if there is no import, or no report of it.
+#[utoipa::path(
+    get,
+    path = "/imports/{id}/errors",
+    operation_id = "readImportErrors",
+    tag = "imports",
+    summary = "Download the rows that were refused",
+    description = "Where the report is: a CSV file with each row that was refused, and why. Mended, \
+        it can be imported as it is.",
+    security(("operator" = ["imports/read"])),
+    params(InPath),
+    responses(
+        (status = 200, description = "An address that needs no token.", body = ReportLink),
+        Always,
+        WithoutToken,
+        (status = 404, response = NoReport),
+    ),
+)]
+pub async fn errors(
+    _: Caller,
+    State(services): Shared,
+    Id(id): Id<ImportId>,
+) -> Result<Response, Problem> {
+    let item: Option<ImportItem> = services.table.get(&import_key(id)).await?;
+    let item = item.ok_or_else(absent)?;
+    let link = link(&services.s3, &item, services.clock.now()).await?;
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(link)).into_response())
+}
+
+async fn shown(services: &Services, item: ImportItem) -> Result<ImportView, Problem> {
+    Ok(view(&services.table, item, services.clock.now()).await?)
+}
+
+/// It happens, or will, in the background.
+async fn moved(services: &Services, item: ImportItem) -> Result<Response, Problem> {
+    let import = shown(services, item).await?;
+    Ok((StatusCode::ACCEPTED, Json(import)).into_response())
 }

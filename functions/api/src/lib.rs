@@ -6,9 +6,11 @@
 //! | [`router`] | the routes, and what they share |
 //! | [`signup`], [`confirm`], [`disown`] | for people: sign up, confirm, or say that it was somebody else |
 //! | [`profiles`], [`mails`], [`imports`] | for operators |
-//! | [`signups`], [`confirmations`], [`registry`], [`changes`], [`resends`] | what happens in the table, one transaction each |
+//! | [`signups`], [`confirmations`], [`registry`], [`changes`], [`resends`], [`importing`] | what happens in the table, one transaction each |
+//! | [`import_view`], [`import_report`] | what is shown of an import, and of the rows that it refused |
+//! | [`presigned_post`] | how its file gets to S3 |
 //! | [`rates`], [`captcha`] | limits against abuse |
-//! | [`nudges`] | to the mailer |
+//! | [`nudges`] | to the mailer and to the planner |
 //! | [`listing`] | lists, newest first |
 //! | [`applicant`], [`form`], [`language`] | what is asked for, and in which language |
 //! | [`precondition`], [`idempotency`] | `If-Match` and `Idempotency-Key` |
@@ -23,6 +25,9 @@ pub mod confirmations;
 pub mod disown;
 pub mod form;
 pub mod idempotency;
+pub mod import_report;
+pub mod import_view;
+pub mod importing;
 pub mod imports;
 pub mod language;
 pub mod listing;
@@ -31,6 +36,7 @@ pub mod nudges;
 pub mod openapi;
 pub mod page;
 pub mod precondition;
+pub mod presigned_post;
 pub mod profiles;
 pub mod rates;
 pub mod registry;

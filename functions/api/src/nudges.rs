@@ -1,42 +1,72 @@
-//! Nudges to the mailer.
+//! Nudges to the mailer and to the planner.
+//!
+//! One that cannot be sent is a line in the log: what it is about is stored all
+//! the same, and found when it is due.
 
 use muster_core::failure::Failure;
-use muster_core::ids::ProfileId;
-use muster_core::message::MailNudge;
+use muster_core::ids::{ImportId, ProfileId};
+use muster_core::message::{MailNudge, PlanNudge};
+use serde::Serialize;
 
-/// The nudge leaves at the same time as the transaction that writes its mail;
-/// a second gives the transaction the start it needs.
-const DELAY_SECONDS: i32 = 1;
+/// A mail's nudge leaves at the same time as the transaction that writes the
+/// mail; a second gives the transaction the start it needs.
+const MAIL_DELAY_SECONDS: i32 = 1;
 
-/// The queue of mails that somebody waits for.
+/// The queues of what somebody waits for.
 #[derive(Clone)]
 pub struct Nudges {
     sqs: aws_sdk_sqs::Client,
-    queue_url: String,
+    mail_queue_url: String,
+    import_queue_url: String,
 }
 
 impl Nudges {
-    /// Nudges to that queue.
-    pub const fn new(sqs: aws_sdk_sqs::Client, queue_url: String) -> Self {
-        Self { sqs, queue_url }
+    /// Nudges to those queues.
+    pub const fn new(
+        sqs: aws_sdk_sqs::Client,
+        mail_queue_url: String,
+        import_queue_url: String,
+    ) -> Self {
+        Self {
+            sqs,
+            mail_queue_url,
+            import_queue_url,
+        }
     }
 
-    /// Tells the mailer. If that fails, the mail is stored all the same, and
-    /// found when it is due.
-    pub async fn send(&self, profile_id: ProfileId, mail: u32) {
+    /// Tells the mailer of a mail.
+    pub async fn mail(&self, profile_id: ProfileId, mail: u32) {
         let nudge = MailNudge { profile_id, mail };
-        let body = serde_json::to_string(&nudge).unwrap_or_default();
-        let sent = self
-            .sqs
-            .send_message()
-            .queue_url(&self.queue_url)
-            .message_body(body)
-            .delay_seconds(DELAY_SECONDS)
-            .send()
-            .await;
-        if let Err(error) = sent {
-            let error = Failure::of("SendMessage", error);
+        let sent = self.send(&self.mail_queue_url, &nudge, MAIL_DELAY_SECONDS);
+        if let Err(error) = sent.await {
             tracing::warn!(%error, %profile_id, "the mail waits until it is due");
         }
+    }
+
+    /// Tells the planner of an import.
+    pub async fn plan(&self, import_id: ImportId) {
+        let nudge = PlanNudge { import_id };
+        if let Err(error) = self.send(&self.import_queue_url, &nudge, 0).await {
+            tracing::warn!(%error, %import_id, "the import waits for the sweeper");
+        }
+    }
+
+    async fn send(
+        &self,
+        queue_url: &str,
+        nudge: &impl Serialize,
+        delay_seconds: i32,
+    ) -> Result<(), Failure> {
+        let body = serde_json::to_string(nudge)
+            .map_err(|error| Failure::unreadable("encode nudge", error))?;
+        self.sqs
+            .send_message()
+            .queue_url(queue_url)
+            .message_body(body)
+            .delay_seconds(delay_seconds)
+            .send()
+            .await
+            .map_err(|error| Failure::of("SendMessage", error))?;
+        Ok(())
     }
 }

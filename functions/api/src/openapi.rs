@@ -46,7 +46,7 @@ const FOR_FIVE_MINUTES: &str = "public, max-age=300";
     tags(
         (name = "people", description = "For everybody: sign up, confirm, or say that it was somebody else."),
         (name = "profiles", description = "For operators: the people's profiles."),
-        (name = "imports", description = "For operators: what became of CSV files."),
+        (name = "imports", description = "For operators: CSV files, and what becomes of them."),
         (name = "service", description = "The service itself."),
     ),
     paths(
@@ -66,7 +66,12 @@ const FOR_FIVE_MINUTES: &str = "public, max-age=300";
         mails::list,
         mails::resend,
         imports::list,
+        imports::create,
         imports::read,
+        imports::start,
+        imports::cancel,
+        imports::resume,
+        imports::errors,
     ),
     components(
         schemas(
@@ -74,9 +79,9 @@ const FOR_FIVE_MINUTES: &str = "public, max-age=300";
         ),
         responses(
             always::BadRequest, no::BadHeader, always::Unauthorized, always::Forbidden,
-            no::NotFound, always::MethodNotAllowed, no::Conflict, no::NothingToConfirm, no::PreconditionFailed,
-            always::TooLarge, always::UnsupportedMediaType, always::Invalid, no::InvalidOrReused,
-            always::InvalidParameters, no::PreconditionRequired, always::Throttled,
+            no::NotFound, no::NoReport, always::MethodNotAllowed, no::Conflict, no::NothingToConfirm,
+            no::NotNow, no::PreconditionFailed, always::TooLarge, always::UnsupportedMediaType,
+            always::Invalid, no::InvalidOrReused, no::NotFailed, always::InvalidParameters, no::PreconditionRequired, always::Throttled,
             no::TooManyRequests, always::InternalError, always::Unavailable,
         ),
     ),
@@ -105,6 +110,7 @@ fn operator() -> SecurityScheme {
             "profiles/read": "Read profiles",
             "profiles/write": "Create, change and erase profiles",
             "imports/read": "Follow imports",
+            "imports/write": "Make, start, stop and resume imports",
             "operations/read": "Watch the queues and their dead letters",
             "operations/write": "Redrive and purge dead letters",
         },

@@ -28,7 +28,7 @@ use utoipa::ToSchema;
 
 use crate::applicant::Applicant;
 use crate::changes::{NotChanged, Patch};
-use crate::idempotency::RequestKey;
+use crate::idempotency::{RequestKey, reused};
 use crate::listing::{self, Found, Page};
 use crate::openapi::parameters::{
     ExpectedVersion, ExpectedVersionIfAny, Filter, IdempotencyKey, InPath, Paging,
@@ -172,7 +172,8 @@ pub async fn create(
     body: Bytes,
 ) -> Result<Response, Problem> {
     let applicant = Applicant::parse(&headers, &body)?;
-    let request = RequestKey::read(&headers, &caller.name, "POST /profiles", &applicant)?;
+    let payload = applicant.digest();
+    let request = RequestKey::read(&headers, &caller.name, "POST /profiles", payload)?;
     match services
         .registry
         .store(&applicant, &caller.name, request.as_ref())
@@ -452,14 +453,6 @@ fn shown(item: ProfileItem) -> Response {
 /// There is none, or none any more.
 pub fn absent() -> Problem {
     Problem::new(Kind::NotFound, "there is no such profile")
-}
-
-/// The key came with something else before.
-pub fn reused() -> Problem {
-    Problem::new(
-        Kind::KeyReused,
-        "this Idempotency-Key came with another payload before; take a new one",
-    )
 }
 
 /// The address has a profile.

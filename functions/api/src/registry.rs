@@ -17,7 +17,7 @@ use muster_core::profile::{
     LockItem, NewProfile, ProfileItem, Source, expired, leftovers, lock_key,
 };
 use muster_core::random::Random;
-use muster_core::request::RequestItem;
+use muster_core::request::{MadeProfile, RequestItem};
 use muster_core::table::{Condition, Key, NotCommitted, Table, decode};
 use muster_core::time::{Clock, Time};
 
@@ -53,7 +53,7 @@ pub enum NotStored {
 /// What is known before anything is written.
 struct Seen {
     lock: Option<LockItem>,
-    request: Option<RequestItem>,
+    request: Option<RequestItem<MadeProfile>>,
 }
 
 impl Registry {
@@ -99,7 +99,7 @@ impl Registry {
             let token = id.to_string();
             let (committed, ()) = tokio::join!(
                 self.table.transact(actions, &token),
-                self.nudges.send(id, 1)
+                self.nudges.mail(id, 1)
             );
             match committed {
                 Ok(()) => return Ok(item),
@@ -142,7 +142,9 @@ impl Registry {
         };
         let mut actions = profile.actions_with(&self.table, &item, Some(&mail))?;
         if let Some(request) = request {
-            let record = RequestItem::new(request.payload.clone(), profile.id, now);
+            let profile_id = profile.id;
+            let made = MadeProfile { profile_id };
+            let record = RequestItem::new(request.payload.clone(), made, now);
             let free = Condition::absent_or_expired(now);
             actions.push(self.table.put(&request.record, &record, &free)?);
         }
@@ -158,12 +160,13 @@ fn replay(
     applicant: &Applicant,
     operator: &str,
     key: &RequestKey,
-    record: &RequestItem,
+    record: &RequestItem<MadeProfile>,
 ) -> Result<ProfileItem, NotStored> {
     if record.payload != key.payload {
         return Err(NotStored::KeyReused);
     }
-    Ok(new_profile(applicant, operator, record.profile_id, record.created_at).item())
+    let id = record.made.profile_id;
+    Ok(new_profile(applicant, operator, id, record.created_at).item())
 }
 
 fn new_profile(applicant: &Applicant, operator: &str, id: ProfileId, now: Time) -> NewProfile {

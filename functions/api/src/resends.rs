@@ -66,7 +66,7 @@ impl Resends {
                 ProfileStatus::Pending | ProfileStatus::Erasing => {}
             }
             if let Some(mail) = on_its_way(&dossier) {
-                self.nudges.send(id, mail.number).await;
+                self.nudges.mail(id, mail.number).await;
                 return Ok(mail.clone());
             }
             let mail = self.mail(profile, dossier.last_mail() + 1);
@@ -74,7 +74,7 @@ impl Resends {
             let token = self.random.name();
             let (committed, ()) = tokio::join!(
                 self.table.transact(actions, &token),
-                self.nudges.send(id, mail.number)
+                self.nudges.mail(id, mail.number)
             );
             match committed {
                 Ok(()) => return Ok(mail),

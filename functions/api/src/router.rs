@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use muster_core::aws::SdkConfig;
+use muster_core::object::s3_client;
 use muster_core::random::Random;
 use muster_core::table::Table;
 use muster_core::time::Clock;
@@ -16,8 +17,10 @@ use utoipa::ToSchema;
 use crate::captcha::Captcha;
 use crate::changes::Changes;
 use crate::confirmations::Confirmations;
+use crate::importing::Importing;
 use crate::nudges::Nudges;
 use crate::openapi;
+use crate::presigned_post::Uploads;
 use crate::rates::Rates;
 use crate::registry::Registry;
 use crate::resends::Resends;
@@ -41,6 +44,10 @@ pub struct Services {
     pub changes: Changes,
     /// Writes mails again.
     pub resends: Resends,
+    /// Moves imports.
+    pub importing: Importing,
+    /// Signs the addresses of reports.
+    pub s3: aws_sdk_s3::Client,
     /// The time.
     pub clock: Clock,
     /// Chance.
@@ -66,7 +73,16 @@ impl Services {
             settings.table.clone(),
         );
         let sqs = aws_sdk_sqs::Client::new(config);
-        let nudges = Nudges::new(sqs, settings.mail_queue_url.clone());
+        let nudges = Nudges::new(
+            sqs,
+            settings.mail_queue_url.clone(),
+            settings.import_queue_url.clone(),
+        );
+        let uploads = Uploads::new(
+            settings.aws.clone(),
+            settings.uploads_bucket.clone(),
+            settings.max_file_bytes,
+        );
         let rates = Rates::new(
             table.clone(),
             clock.clone(),
@@ -86,7 +102,15 @@ impl Services {
             confirmations: Confirmations::new(table.clone(), rates, clock.clone(), random.clone()),
             registry: Registry::new(table.clone(), nudges.clone(), clock.clone(), random.clone()),
             changes: Changes::new(table.clone(), nudges.clone(), clock.clone(), random.clone()),
-            resends: Resends::new(table.clone(), nudges, clock.clone(), random.clone()),
+            resends: Resends::new(table.clone(), nudges.clone(), clock.clone(), random.clone()),
+            importing: Importing::new(
+                table.clone(),
+                nudges,
+                uploads,
+                clock.clone(),
+                random.clone(),
+            ),
+            s3: s3_client(&settings.aws, config),
             table,
             clock,
             random,
@@ -113,8 +137,12 @@ pub fn router(services: Services) -> Router {
         )
         .route("/profiles/{id}/mails", get(mails::list))
         .route("/profiles/{id}/resend", post(mails::resend))
-        .route("/imports", get(imports::list))
-        .route("/imports/{id}", get(imports::read));
+        .route("/imports", get(imports::list).post(imports::create))
+        .route("/imports/{id}", get(imports::read))
+        .route("/imports/{id}/start", post(imports::start))
+        .route("/imports/{id}/cancel", post(imports::cancel))
+        .route("/imports/{id}/resume", post(imports::resume))
+        .route("/imports/{id}/errors", get(imports::errors));
     framed(routes).with_state(Arc::new(services))
 }
 
@@ -167,7 +195,9 @@ mod tests {
                 "AWS_ENDPOINT_URL" => "http://127.0.0.1:1".to_owned(),
                 "AWS_REGION" => "eu-central-1".to_owned(),
                 "MUSTER_CAPTCHA_URL" => return None,
-                "MUSTER_SIGNUPS_PER_ADDRESS" | "MUSTER_SIGNUP_MAILS_PER_HOUR" => "9".to_owned(),
+                "MUSTER_SIGNUPS_PER_ADDRESS"
+                | "MUSTER_SIGNUP_MAILS_PER_HOUR"
+                | "MUSTER_IMPORT_MAX_FILE_BYTES" => "9".to_owned(),
                 name => name.to_lowercase(),
             })
         });
@@ -215,7 +245,12 @@ mod tests {
             ("GET", "/profiles", None, 403, "forbidden"),
             ("GET", "/profiles/x", None, 403, "forbidden"),
             ("GET", "/imports", None, 403, "forbidden"),
+            ("POST", "/imports", Some("{}"), 403, "forbidden"),
             ("GET", "/imports/x", None, 403, "forbidden"),
+            ("POST", "/imports/x/start", None, 403, "forbidden"),
+            ("POST", "/imports/x/cancel", None, 403, "forbidden"),
+            ("POST", "/imports/x/resume", None, 403, "forbidden"),
+            ("GET", "/imports/x/errors", None, 403, "forbidden"),
         ] {
             let (found, problem, _) = ask(method, path, body).await;
             assert_eq!(found.as_u16(), status, "{method} {path}: {problem}");
@@ -292,7 +327,12 @@ mod tests {
             .err()
             .unwrap()
             .to_string();
-        for name in ["AWS_REGION", "MUSTER_TABLE", "MUSTER_MAIL_QUEUE_URL"] {
+        for name in [
+            "AWS_REGION",
+            "MUSTER_TABLE",
+            "MUSTER_MAIL_QUEUE_URL",
+            "MUSTER_IMPORT_MAX_FILE_BYTES",
+        ] {
             assert!(error.contains(name), "{error}");
         }
         let mut variables = Variables::from_fn(|_| None);

@@ -15,6 +15,12 @@ pub struct Settings {
     pub table: String,
     /// `MUSTER_MAIL_QUEUE_URL`
     pub mail_queue_url: String,
+    /// `MUSTER_IMPORT_QUEUE_URL`
+    pub import_queue_url: String,
+    /// `MUSTER_UPLOADS_BUCKET`
+    pub uploads_bucket: String,
+    /// `MUSTER_IMPORT_MAX_FILE_BYTES`
+    pub max_file_bytes: u64,
     /// `MUSTER_SIGNUPS_PER_ADDRESS`, `MUSTER_SIGNUP_MAILS_PER_HOUR`
     pub limits: Limits,
     /// `MUSTER_CAPTCHA_URL`, `MUSTER_CAPTCHA_SECRET`: neither, or both.
@@ -41,6 +47,9 @@ impl Settings {
             aws: AwsSettings::read(&mut variables),
             table: variables.required("MUSTER_TABLE"),
             mail_queue_url: variables.required("MUSTER_MAIL_QUEUE_URL"),
+            import_queue_url: variables.required("MUSTER_IMPORT_QUEUE_URL"),
+            uploads_bucket: variables.required("MUSTER_UPLOADS_BUCKET"),
+            max_file_bytes: variables.required_number("MUSTER_IMPORT_MAX_FILE_BYTES"),
             limits,
             captcha,
         };

@@ -148,7 +148,7 @@ impl Signups {
             let token = self.random.name();
             let (committed, (), ()) = tokio::join!(
                 self.table.transact(plan.actions, &token),
-                self.nudges.send(plan.nudge.0, plan.nudge.1),
+                self.nudges.mail(plan.nudge.0, plan.nudge.1),
                 self.rates.count_mail(),
             );
             match committed {

@@ -5,7 +5,9 @@
 use utoipa::ToSchema;
 
 use super::parameters::TOKEN;
-use super::values::{Attributes, Captcha, EmailAddress, Locale, Name};
+use super::values::{
+    Attributes, Captcha, EmailAddress, ImportConfirm, ImportConflict, ImportStart, Locale, Name,
+};
 
 /// Who signs up.
 #[derive(Debug, ToSchema)]
@@ -68,4 +70,33 @@ pub struct LinkToken {
 pub struct LinkTokenForm {
     /// The part of the link after `token=`.
     pub token: String,
+}
+
+/// What is done with the people in a file. Whatever is left out is the default.
+#[derive(Debug, ToSchema)]
+#[schema(examples(json!({ "on_conflict": "update", "confirm": "skip", "dry_run": false })))]
+#[serde(deny_unknown_fields)]
+pub struct NewImport {
+    /// Rows whose address another profile has.
+    #[schema(value_type = ImportConflict, required = false)]
+    pub on_conflict: String,
+    /// The addresses of new profiles.
+    #[schema(value_type = ImportConfirm, required = false)]
+    pub confirm: String,
+    /// Whether it only looks what would become of the rows.
+    #[schema(value_type = bool, default = false, required = false)]
+    pub dry_run: String,
+    /// Whether it waits to be started.
+    #[schema(value_type = ImportStart, required = false)]
+    pub start: String,
+}
+
+/// Chunks of an import that are to run again.
+#[derive(Debug, ToSchema)]
+#[schema(examples(json!({ "chunks": [7] })))]
+#[serde(deny_unknown_fields)]
+pub struct FailedChunks {
+    /// Their numbers; without it, all that have failed.
+    #[schema(min_items = 1, required = false)]
+    pub chunks: Vec<u32>,
 }

@@ -30,6 +30,13 @@ pub fn add(document: &mut OpenApi) {
         ("changeProfile", "200", "readProfile", &[ID]),
         ("listProfiles", "200", "listProfiles", &[NEXT]),
         ("listImports", "200", "listImports", &[NEXT]),
+        ("createImport", "201", "readImport", &[ID]),
+        ("createImport", "201", "startImport", &[ID]),
+        ("createImport", "201", "cancelImport", &[ID]),
+        ("startImport", "202", "readImport", &[ID]),
+        ("cancelImport", "202", "resumeImport", &[ID]),
+        ("resumeImport", "202", "readImport", &[ID]),
+        ("readImport", "200", "readImportErrors", &[ID]),
     ] {
         let responses = find(document, operation).map(|found| &mut found.responses.responses);
         let response = responses.and_then(|responses| responses.get_mut(status));

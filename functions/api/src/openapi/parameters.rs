@@ -93,8 +93,8 @@ fn idempotency_key() -> ParameterBuilder {
     let example = json!("5f0c7a52-6f7e-4b60-9d0c-3a6a0f4e2b11");
     parameter("Idempotency-Key", ParameterIn::Header, schema, example).description(Some(format!(
         "Any text of the caller's own, a random UUID for example. For {hours} hours the same \
-         request with the same key makes no other profile and gets the same answer, so that a \
-         request whose answer was lost can be sent again. The same key with another body is \
+         request with the same key makes nothing new and is answered with what the first one made, \
+         so that a request whose answer was lost can be sent again. The same key with another body is \
          refused with 422."
     )))
 }

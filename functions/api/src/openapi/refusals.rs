@@ -1,9 +1,12 @@
 //! What comes instead of what was asked for, beside what every function says
 //! ([`muster_http::openapi::refusals`]).
 
+use crate::idempotency::reused;
+use crate::import_report::{none_refused, not_over};
+use crate::importing::{absent as no_import, not_failed};
 use crate::mails::nothing_to_confirm;
 use crate::precondition::changed;
-use crate::profiles::{absent, reused, taken};
+use crate::profiles::{absent, taken};
 use muster_http::openapi::refusals::{
     INVALID, either, invalid_field, problem, retry_after, with_problems,
 };
@@ -20,12 +23,22 @@ muster_http::refusals! {
     ),
     /// 404
     NotFound: problem(&absent(), "There is no such thing, or no longer."),
+    /// 404, of a report
+    NoReport: with_problems(
+        [("none-refused", none_refused()), ("not-over", not_over()), ("no-import", no_import())],
+        "There is no such import, or no report of it.",
+    ),
     /// 409
     Conflict: problem(&taken(), "Another profile has the e-mail address."),
     /// 409, of a mail
     NothingToConfirm: problem(
         &nothing_to_confirm(),
         "The address is confirmed, or nothing can go there any more.",
+    ),
+    /// 409, of an import
+    NotNow: problem(
+        &Problem::new(Kind::Conflict, "it is over; there is nothing left to stop"),
+        "The import's status does not allow it; `detail` says why.",
     ),
     /// 412
     PreconditionFailed: problem(
@@ -36,6 +49,11 @@ muster_http::refusals! {
     InvalidOrReused: with_problems(
         [("invalid-fields", invalid_field()), ("idempotency-key-reused", reused())],
         &format!("{INVALID} Or the `Idempotency-Key` came with another body before."),
+    ),
+    /// 422, of chunks
+    NotFailed: problem(
+        &Problem::invalid(vec![not_failed(0)]),
+        &format!("{INVALID} Or chunks that it names have not failed."),
     ),
     /// 428
     PreconditionRequired: problem(

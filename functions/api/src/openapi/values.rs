@@ -3,8 +3,9 @@
 //! the numbers are its own. (Those of every function are muster-http's.)
 
 use muster_core::email::MAX_EMAIL_BYTES;
-use muster_core::import::{Confirm, ImportStatus};
+use muster_core::import::{ImportStatus, Start};
 use muster_core::locale::MAX_VARIANTS;
+use muster_core::options::{Confirm, OnConflict};
 use muster_core::person::{
     MAX_ATTRIBUTE_NAME_CHARS, MAX_ATTRIBUTE_VALUE_BYTES, MAX_ATTRIBUTES, MAX_ATTRIBUTES_BYTES,
     MAX_NAME_CHARS,
@@ -75,7 +76,11 @@ muster_http::values! {
     MailStatus: mail_status(),
     /// [`muster_core::import::ImportStatus`]
     ImportState: import_state(),
-    /// [`muster_core::import::Confirm`]
+    /// [`muster_core::import::Start`]
+    ImportStart: import_start(),
+    /// [`muster_core::options::OnConflict`]
+    ImportConflict: import_conflict(),
+    /// [`muster_core::options::Confirm`]
     ImportConfirm: import_confirm(),
 }
 
@@ -249,39 +254,69 @@ fn mail_status() -> ObjectBuilder {
 
 fn import_state() -> ObjectBuilder {
     use ImportStatus::{
-        Completed, CompletedWithErrors, Failed, Planning, Queued, Reporting, Running,
+        AwaitingStart, AwaitingUpload, Cancelled, Cancelling, Completed, CompletedWithErrors,
+        Failed, Planning, Queued, Reporting, Running,
     };
     let states = [
+        AwaitingUpload,
+        AwaitingStart,
         Queued,
         Planning,
         Running,
         Reporting,
         Completed,
         CompletedWithErrors,
+        Cancelling,
+        Cancelled,
         Failed,
     ];
     choice(states.map(|status| {
         let meaning = match status {
-            Queued => "recorded; nobody has looked into the file yet",
+            AwaitingUpload => "its file is still to be uploaded",
+            AwaitingStart => "its file is there; it waits to be started",
+            Queued => "nobody has looked into the file yet",
             Planning => "the file is being cut into chunks; the first are imported already",
             Running => "all chunks are known and are being imported",
             Reporting => "all rows are answered; the report is being written",
             Completed => "over: every row was imported or skipped",
             CompletedWithErrors => "over: some rows were refused; the report says which and why",
-            Failed => "over: the file could not be imported; the reason says why",
+            Cancelling => "no more rows are begun; mails that are still to go are called off",
+            Cancelled => "it stands still where it was stopped, and can be resumed",
+            Failed => "it could not be imported, or not whole; the reason says why",
         };
         (status.as_str(), meaning)
     }))
 }
 
+fn import_start() -> ObjectBuilder {
+    let starts = [Start::Automatic, Start::Manual].map(|start| match start {
+        Start::Automatic => ("automatic", "as soon as its file is there"),
+        Start::Manual => ("manual", "not before `POST /imports/{id}/start`"),
+    });
+    choice(starts).default(Some(json!(Start::default())))
+}
+
+fn import_conflict() -> ObjectBuilder {
+    let conflicts = [OnConflict::Skip, OnConflict::Update, OnConflict::Fail];
+    let conflicts = conflicts.map(|on_conflict| match on_conflict {
+        OnConflict::Skip => ("skip", "the profile stays as it is"),
+        OnConflict::Update => (
+            "update",
+            "the profile takes what the row says; what the row does not say stays",
+        ),
+        OnConflict::Fail => ("fail", "the row is refused"),
+    });
+    choice(conflicts).default(Some(json!(OnConflict::default())))
+}
+
 fn import_confirm() -> ObjectBuilder {
-    choice([Confirm::Skip, Confirm::Send].map(|confirm| {
-        let meaning = match confirm {
-            Confirm::Skip => "the people get no mail",
-            Confirm::Send => "each gets a mail that asks them to confirm the address",
-        };
-        (confirm.as_str(), meaning)
-    }))
+    let confirms = [Confirm::Skip, Confirm::Send, Confirm::MarkConfirmed];
+    let confirms = confirms.map(|confirm| match confirm {
+        Confirm::Skip => ("skip", "they are not confirmed, and the people get no mail"),
+        Confirm::Send => ("send", "each gets a mail that asks to confirm the address"),
+        Confirm::MarkConfirmed => ("mark_confirmed", "they count as confirmed"),
+    });
+    choice(confirms).default(Some(json!(Confirm::default())))
 }
 
 #[cfg(test)]

@@ -1,0 +1,350 @@
+//! What operators see of imports.
+
+use muster_core::failure::Failure;
+use muster_core::ids::ImportId;
+use muster_core::import::{
+    CHUNK_PREFIX, ChunkItem, Counts, FailureReason, ImportItem, ImportStatus, Start, import_key,
+};
+use muster_core::options::{Confirm, OnConflict, Options};
+use muster_core::table::Table;
+use muster_core::time::Time;
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use crate::openapi::values;
+use crate::presigned_post::{self, Upload};
+
+/// An import.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Import, examples(example))]
+pub struct ImportView {
+    #[schema(value_type = values::Id)]
+    id: ImportId,
+    #[schema(value_type = values::ImportState)]
+    status: ImportStatus,
+    /// Why it failed, if it did.
+    #[schema(required)]
+    reason: Option<ReasonView>,
+    /// The file.
+    object: ObjectView,
+    /// Its bytes, once it is there.
+    #[schema(required)]
+    size: Option<u64>,
+    options: OptionsView,
+    #[schema(value_type = values::ImportStart)]
+    start: Start,
+    rows: RowsView,
+    chunks: ChunksView,
+    /// While it is `planning`, `running` or `reporting`.
+    #[schema(required)]
+    progress: Option<Progress>,
+    /// The file that has the rows that were refused, if there are any.
+    #[schema(required)]
+    report: Option<ObjectView>,
+    #[schema(value_type = values::Time)]
+    created_at: String,
+    /// When it was started, or resumed, if it was.
+    #[schema(value_type = Option<values::Time>, required)]
+    started_at: Option<String>,
+    /// When it was over, if it is.
+    #[schema(value_type = Option<values::Time>, required)]
+    completed_at: Option<String>,
+}
+
+/// An import that was made, and where its file goes.
+#[derive(Serialize, ToSchema)]
+#[schema(examples(created_example))]
+pub struct CreatedImport {
+    #[serde(flatten)]
+    import: ImportView,
+    /// `null` once the file is there, or is not waited for any more.
+    #[schema(required)]
+    upload: Option<Upload>,
+}
+
+impl CreatedImport {
+    /// The answer to whoever made it.
+    pub const fn new(import: ImportView, upload: Option<Upload>) -> Self {
+        Self { import, upload }
+    }
+}
+
+/// One, as the document shows it.
+pub fn example() -> Value {
+    let id = "019aafb0-0000-5000-8000-000000000000";
+    json!({
+        "id": id,
+        "status": "completed_with_errors",
+        "reason": null,
+        "object": { "bucket": "muster-uploads", "key": "uploads/people.csv" },
+        "size": 1_250_000,
+        "options": { "on_conflict": "skip", "confirm": "skip", "dry_run": false },
+        "start": "automatic",
+        "rows": { "total": 20000, "created": 19990, "updated": 0, "skipped": 7, "failed": 3 },
+        "chunks": { "total": 1, "done": 1, "failed": [] },
+        "progress": null,
+        "report": { "bucket": "muster-uploads", "key": format!("reports/{id}/errors.csv") },
+        "created_at": "2026-11-24T08:00:00.000Z",
+        "started_at": "2026-11-24T08:00:00.350Z",
+        "completed_at": "2026-11-24T08:00:41.250Z",
+    })
+}
+
+fn created_example() -> Value {
+    let id = "019aafb0-0000-7000-8000-000000000000";
+    json!({
+        "id": id,
+        "status": "awaiting_upload",
+        "reason": null,
+        "object": { "bucket": "muster-uploads", "key": format!("uploads/_/{id}.csv") },
+        "size": null,
+        "options": { "on_conflict": "update", "confirm": "skip", "dry_run": false },
+        "start": "automatic",
+        "rows": { "total": null, "created": 0, "updated": 0, "skipped": 0, "failed": 0 },
+        "chunks": { "total": null, "done": 0, "failed": [] },
+        "progress": null,
+        "report": null,
+        "created_at": "2026-11-24T08:00:00.000Z",
+        "started_at": null,
+        "completed_at": null,
+        "upload": presigned_post::example(),
+    })
+}
+
+/// Why something failed.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ImportReason)]
+struct ReasonView {
+    /// For programs: a code stays what it is.
+    #[schema(examples("no_email_column"))]
+    code: String,
+    /// For people.
+    detail: String,
+}
+
+impl From<FailureReason> for ReasonView {
+    fn from(FailureReason { code, detail }: FailureReason) -> Self {
+        Self { code, detail }
+    }
+}
+
+/// An object in S3.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = S3Object)]
+struct ObjectView {
+    bucket: String,
+    key: String,
+}
+
+/// What is done with the people in the file.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ImportOptions)]
+struct OptionsView {
+    #[schema(value_type = values::ImportConflict)]
+    on_conflict: OnConflict,
+    #[schema(value_type = values::ImportConfirm)]
+    confirm: Confirm,
+    /// Whether it only looks what would become of the rows.
+    dry_run: bool,
+}
+
+impl From<Options> for OptionsView {
+    fn from(options: Options) -> Self {
+        Self {
+            on_conflict: options.on_conflict,
+            confirm: options.confirm,
+            dry_run: options.dry_run,
+        }
+    }
+}
+
+/// Rows, by what became of them.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ImportRows)]
+struct RowsView {
+    /// Known once the whole file has been looked through.
+    #[schema(required)]
+    total: Option<u64>,
+    /// Became a profile.
+    created: u64,
+    /// Changed a profile.
+    updated: u64,
+    /// Had an address that another row or profile has already.
+    skipped: u64,
+    /// Were refused; the report says why.
+    failed: u64,
+}
+
+impl RowsView {
+    const fn new(total: Option<u64>, counts: Counts) -> Self {
+        Self {
+            total,
+            created: counts.created,
+            updated: counts.updated,
+            skipped: counts.skipped,
+            failed: counts.failed,
+        }
+    }
+}
+
+/// The pieces that a file is imported in.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ImportChunks)]
+struct ChunksView {
+    /// Known once the whole file has been looked through.
+    #[schema(required)]
+    total: Option<u32>,
+    /// All of whose rows are answered.
+    done: usize,
+    /// Given up; they can be run again.
+    failed: Vec<FailedChunk>,
+}
+
+/// A piece of a file that was given up.
+#[derive(Debug, Serialize, ToSchema)]
+struct FailedChunk {
+    /// Which one, from 0.
+    number: u32,
+    /// The line of the file that it starts on.
+    #[schema(minimum = 1)]
+    first_line: u64,
+    /// Why.
+    reason: ReasonView,
+}
+
+/// How far an import is.
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = ImportProgress)]
+struct Progress {
+    /// Of the file's bytes, those whose rows are answered.
+    #[schema(minimum = 0, maximum = 100)]
+    percent: f64,
+    /// Since it was started, or resumed.
+    #[schema(minimum = 0)]
+    rows_per_second: f64,
+    /// At that speed; `null` as long as it cannot be told.
+    #[schema(required)]
+    seconds_left: Option<u64>,
+}
+
+/// An import as it is now.
+///
+/// # Errors
+/// When the table cannot be read.
+pub async fn view(table: &Table, item: ImportItem, now: Time) -> Result<ImportView, Failure> {
+    let chunks = chunks_of(table, &item).await?;
+    let (counts, done) = match item.counts.zip(item.chunks) {
+        Some((counts, all)) if is_complete(&item) => (counts, all as usize),
+        _ => (
+            chunks.iter().map(|chunk| chunk.counts).sum(),
+            chunks.iter().filter(|chunk| chunk.done).count(),
+        ),
+    };
+    Ok(ImportView {
+        progress: progress(&item, &chunks, now),
+        id: item.id,
+        status: item.status,
+        reason: item.reason.map(ReasonView::from),
+        size: item.file.map(|file| file.size),
+        options: item.options.into(),
+        start: item.start,
+        report: item.report_key.map(|key| ObjectView {
+            bucket: item.bucket.clone(),
+            key,
+        }),
+        object: ObjectView {
+            bucket: item.bucket,
+            key: item.key,
+        },
+        rows: RowsView::new(item.rows, counts),
+        chunks: ChunksView {
+            total: item.chunks,
+            done,
+            failed: chunks.into_iter().filter_map(failed).collect(),
+        },
+        created_at: item.created_at.to_string(),
+        started_at: item.started_at.map(|time| time.to_string()),
+        completed_at: item.completed_at.map(|time| time.to_string()),
+    })
+}
+
+/// The chunks that tell what the import does not.
+async fn chunks_of(table: &Table, item: &ImportItem) -> Result<Vec<ChunkItem>, Failure> {
+    if is_complete(item) || item.planned.is_none() {
+        return Ok(Vec::new());
+    }
+    table.list(&import_key(item.id).pk, CHUNK_PREFIX).await
+}
+
+/// Whether all chunks are done, and the import says what came of them.
+const fn is_complete(item: &ImportItem) -> bool {
+    matches!(
+        item.status,
+        ImportStatus::Completed | ImportStatus::CompletedWithErrors
+    )
+}
+
+fn failed(chunk: ChunkItem) -> Option<FailedChunk> {
+    Some(FailedChunk {
+        number: chunk.number,
+        first_line: chunk.first_line,
+        reason: chunk.failed?.into(),
+    })
+}
+
+fn progress(item: &ImportItem, chunks: &[ChunkItem], now: Time) -> Option<Progress> {
+    let reporting = item.status == ImportStatus::Reporting;
+    if !item.status.imports() && !reporting {
+        return None;
+    }
+    let size = item.file.as_ref()?.size as f64;
+    let bytes: u64 = chunks
+        .iter()
+        .map(|chunk| chunk.position - chunk.start)
+        .sum();
+    let answered = chunks
+        .iter()
+        .map(|chunk| chunk.counts)
+        .sum::<Counts>()
+        .rows();
+    let percent = match reporting {
+        true => 100.0,
+        false => 100.0 * bytes as f64 / size.max(1.0),
+    };
+    let speed = speed(item, answered, now);
+    // Of the report nobody can tell how long it takes.
+    let left = rows(item, size).filter(|_| !reporting && speed > 0.0);
+    Some(Progress {
+        percent: rounded(percent),
+        rows_per_second: rounded(speed),
+        seconds_left: left.map(|rows| ((rows - answered as f64).max(0.0) / speed).ceil() as u64),
+    })
+}
+
+/// Rows in a second.
+fn speed(item: &ImportItem, answered: u64, now: Time) -> f64 {
+    let Some(started) = item.started_at else {
+        return 0.0;
+    };
+    let millis = now.as_millis() - started.as_millis();
+    let rows = answered.saturating_sub(item.answered_before);
+    match millis > 0 {
+        true => rows as f64 * 1000.0 / millis as f64,
+        false => 0.0,
+    }
+}
+
+/// All rows: as many as there are, or as there are likely to be, going by those
+/// that the planner has seen.
+fn rows(item: &ImportItem, size: f64) -> Option<f64> {
+    let known = item.rows.map(|rows| rows as f64);
+    known.or_else(|| {
+        let planned = item.planned?;
+        Some(planned.rows as f64 * size / (planned.position as f64).max(1.0))
+    })
+}
+
+fn rounded(number: f64) -> f64 {
+    (number * 10.0).round() / 10.0
+}

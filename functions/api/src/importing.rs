@@ -1,0 +1,464 @@
+//! Imports that operators make, start, cancel and resume: one conditional write
+//! each, and a nudge to the planner, which does the rest.
+//!
+//! | status | start | cancel | resume |
+//! | --- | --- | --- | --- |
+//! | `awaiting_upload` | starts by itself when the file is there | `cancelled` | no |
+//! | `awaiting_start` | `queued` | `cancelled` | no |
+//! | `queued` | – | `cancelled` | – |
+//! | `planning`, `running` | – | `cancelling` | its failed chunks again |
+//! | `reporting` | – | `cancelling` | no |
+//! | `completed`, `completed_with_errors` | – | `cancelling`, if it sends mails | no |
+//! | `cancelling` | no | – | no |
+//! | `cancelled` | no | – | goes on where it stopped |
+//! | `failed` | no | `cancelling`, if it sends mails | its failed chunks again |
+//!
+//! A dash leaves it as it is, so that a request whose answer was lost can be
+//! sent again. Whatever the planner is to look at is due from then on: if its
+//! nudge is lost, the sweeper sends another.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use muster_core::failure::Failure;
+use muster_core::ids::ImportId;
+use muster_core::import::ImportStatus::{
+    AwaitingStart, AwaitingUpload, Cancelled, Cancelling, Completed, CompletedWithErrors, Failed,
+    Planning, Queued, Reporting, Running,
+};
+use muster_core::import::{
+    CHUNK_PREFIX, ChunkItem, Counts, FailureReason, ImportItem, Start, chunk_key, due_shard,
+    import_key,
+};
+use muster_core::options::Options;
+use muster_core::profile::expired;
+use muster_core::random::Random;
+use muster_core::request::{MadeImport, RequestItem};
+use muster_core::table::{
+    Condition, NotCommitted, Table, Updated, decode, encode_value, number, text,
+};
+use muster_core::time::{Clock, Time};
+use muster_core::upload::key_of;
+use muster_core::violation::Violation;
+use muster_http::problem::{FieldError, Kind, Problem};
+
+use crate::idempotency::{RequestKey, reused};
+use crate::nudges::Nudges;
+use crate::presigned_post::{LIFETIME, Upload, Uploads};
+
+/// The reason of an import of which chunks were given up.
+const CHUNKS_FAILED: &str = "chunks_failed";
+/// How often a request looks again when something else came in between.
+const TRIES: u32 = 4;
+/// How long after its form has expired an upload may still be on its way.
+const UPLOAD_TIME: Duration = Duration::from_secs(60 * 60);
+/// Chunks that are made ready to run again at once.
+const CONCURRENCY: usize = 16;
+
+/// Moves imports.
+pub struct Importing {
+    table: Table,
+    nudges: Nudges,
+    uploads: Uploads,
+    clock: Clock,
+    random: Random,
+}
+
+/// An import that was not moved.
+#[derive(Debug, thiserror::Error)]
+pub enum NotMoved {
+    /// There is no such import.
+    #[error("there is no such import")]
+    Absent,
+    /// Its status does not allow it.
+    #[error("{0}")]
+    Refused(String),
+    /// Chunks that were named have not failed: these of the list.
+    #[error("chunks that have not failed cannot be run again")]
+    NotFailed(Vec<usize>),
+    /// The key was used for something else.
+    #[error("the idempotency key was used for another payload")]
+    KeyReused,
+    /// AWS did not do its part.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+impl From<NotMoved> for Problem {
+    fn from(error: NotMoved) -> Self {
+        match error {
+            NotMoved::Absent => absent(),
+            NotMoved::Refused(detail) => Self::new(Kind::Conflict, detail),
+            NotMoved::NotFailed(indexes) => {
+                Self::invalid(indexes.into_iter().map(not_failed).collect())
+            }
+            NotMoved::KeyReused => reused(),
+            NotMoved::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+/// There is none.
+pub fn absent() -> Problem {
+    Problem::new(Kind::NotFound, "there is no such import")
+}
+
+/// The chunk at this index of the list cannot be run again.
+pub fn not_failed(index: usize) -> FieldError {
+    let violation = Violation::new(
+        "not_failed",
+        "the number of a chunk that has failed: chunks.failed of the import has them",
+    );
+    FieldError::at(format!("/chunks/{index}"), violation)
+}
+
+/// What to do with an import that was seen: nothing if it is fine as it is.
+type Decision = Result<Option<Change>, NotMoved>;
+
+/// A change of an import that is still at what it was seen at.
+struct Change {
+    expression: &'static str,
+    unmoved: Condition,
+}
+
+impl Change {
+    fn of(import: &ImportItem, expression: &'static str) -> Self {
+        let unmoved = Condition::new("#status = :seen").with(":seen", import.status.into());
+        Self {
+            expression,
+            unmoved,
+        }
+    }
+
+    fn with(mut self, name: &str, value: AttributeValue) -> Self {
+        self.unmoved = self.unmoved.with(name, value);
+        self
+    }
+
+    /// For expressions that make it due now.
+    fn due(self, import: &ImportItem, now: Time) -> Self {
+        self.with(":shard", text(due_shard(import.id)))
+            .with(":due", text(now.to_string()))
+    }
+}
+
+impl Importing {
+    /// Imports in that table, whose files are uploaded by those forms.
+    pub const fn new(
+        table: Table,
+        nudges: Nudges,
+        uploads: Uploads,
+        clock: Clock,
+        random: Random,
+    ) -> Self {
+        Self {
+            table,
+            nudges,
+            uploads,
+            clock,
+            random,
+        }
+    }
+
+    /// Makes an import whose file is to be uploaded. Answers with the one that
+    /// the same request made, if it came before.
+    ///
+    /// # Errors
+    /// See [`NotMoved`].
+    pub async fn create(
+        &self,
+        options: Options,
+        start: Start,
+        request: Option<&RequestKey>,
+    ) -> Result<ImportItem, NotMoved> {
+        let mut cancelled = Vec::new();
+        for _ in 0..TRIES {
+            if let Some(request) = request
+                && let Some(id) = self.made_by(request).await?
+            {
+                return self.find(id).await;
+            }
+            let import = self.new_import(options, start);
+            let actions = self.actions(&import, request)?;
+            // The id is fresh, so it names this transaction and no other.
+            match self.table.transact(actions, &import.id.to_string()).await {
+                Ok(()) => return Ok(import),
+                Err(NotCommitted::Failed(failure)) => return Err(failure.into()),
+                // The same request was faster: look at what it made.
+                Err(NotCommitted::Cancelled(reasons)) => cancelled = reasons,
+            }
+        }
+        Err(NotMoved::Failed(NotCommitted::Cancelled(cancelled).into()))
+    }
+
+    /// The import that a request made when it came before.
+    async fn made_by(&self, request: &RequestKey) -> Result<Option<ImportId>, NotMoved> {
+        let record: Option<RequestItem<MadeImport>> = self.table.get(&request.record).await?;
+        let now = self.clock.now();
+        match record.filter(|record| !expired(Some(record.expires_at), now)) {
+            Some(record) if record.payload != request.payload => Err(NotMoved::KeyReused),
+            record => Ok(record.map(|record| record.made.import_id)),
+        }
+    }
+
+    fn new_import(&self, options: Options, start: Start) -> ImportItem {
+        let now = self.clock.now();
+        let id = ImportId::new(now, &self.random);
+        let until = now.after(LIFETIME);
+        let bucket = self.uploads.bucket().to_owned();
+        ImportItem {
+            options,
+            start,
+            upload_until: Some(until),
+            due_at: Some(until.after(UPLOAD_TIME).to_string()),
+            ..ImportItem::new(id, bucket, key_of(id), now)
+        }
+    }
+
+    fn actions(
+        &self,
+        import: &ImportItem,
+        request: Option<&RequestKey>,
+    ) -> Result<Vec<TransactWriteItem>, Failure> {
+        let (table, now) = (&self.table, import.created_at);
+        let mut actions = vec![table.put(&import_key(import.id), import, &Condition::absent())?];
+        if let Some(request) = request {
+            let made = MadeImport {
+                import_id: import.id,
+            };
+            let record = RequestItem::new(request.payload.clone(), made, now);
+            let free = Condition::absent_or_expired(now);
+            actions.push(table.put(&request.record, &record, &free)?);
+        }
+        Ok(actions)
+    }
+
+    /// The form by which the file is uploaded, while it is waited for.
+    pub fn upload_of(&self, import: &ImportItem) -> Option<Upload> {
+        let awaited = import.status == AwaitingUpload;
+        let until = import.upload_until.filter(|_| awaited)?;
+        Some(self.uploads.form(&import.key, self.clock.now(), until))
+    }
+
+    /// Has an import start that waits for it, now or when its file is there.
+    ///
+    /// # Errors
+    /// See [`NotMoved`].
+    pub async fn start(&self, id: ImportId) -> Result<ImportItem, NotMoved> {
+        let import = self.find(id).await?;
+        self.change(import, started).await
+    }
+
+    /// Stops an import, and calls off the mails that it has not sent.
+    ///
+    /// # Errors
+    /// See [`NotMoved`].
+    pub async fn cancel(&self, id: ImportId) -> Result<ImportItem, NotMoved> {
+        let import = self.find(id).await?;
+        self.change(import, cancelled).await
+    }
+
+    /// Has an import go on that was stopped, or chunks of it run again that were
+    /// given up: those that are named, or all.
+    ///
+    /// # Errors
+    /// See [`NotMoved`].
+    pub async fn resume(
+        &self,
+        id: ImportId,
+        named: Option<&[u32]>,
+    ) -> Result<ImportItem, NotMoved> {
+        let import = self.find(id).await?;
+        let chunks: Vec<ChunkItem> = self.table.list(&import_key(id).pk, CHUNK_PREFIX).await?;
+        let answered = chunks.iter().map(|chunk| chunk.counts).sum();
+        // Not a chunk is touched of an import that is not to go on.
+        resumed(&import, self.clock.now(), answered, false)?;
+        let again = again(&import, &chunks, named)?;
+        stream::iter(again.clone())
+            .map(|chunk| self.run_again(id, chunk))
+            .buffer_unordered(CONCURRENCY)
+            .try_collect::<()>()
+            .await?;
+        self.change(import, |import, now| {
+            resumed(import, now, answered, !again.is_empty())
+        })
+        .await
+    }
+
+    /// Has a chunk count as not given up.
+    async fn run_again(&self, id: ImportId, chunk: u32) -> Result<(), Failure> {
+        let given_up = Condition::new("attribute_exists(#failed)").with(":none", number(0));
+        let change = "SET attempts = :none REMOVE #failed, trouble";
+        // Refused: somebody else wanted it, too.
+        self.table
+            .change_if(&chunk_key(id, chunk), change, &given_up)
+            .await?;
+        Ok(())
+    }
+
+    async fn find(&self, id: ImportId) -> Result<ImportItem, NotMoved> {
+        let import = self.table.get(&import_key(id)).await?;
+        import.ok_or(NotMoved::Absent)
+    }
+
+    /// Changes an import as is decided on seeing it. If it has moved meanwhile,
+    /// it is looked at again.
+    async fn change(
+        &self,
+        mut import: ImportItem,
+        decide: impl Fn(&ImportItem, Time) -> Decision,
+    ) -> Result<ImportItem, NotMoved> {
+        let key = import_key(import.id);
+        for _ in 0..TRIES {
+            let now = self.clock.now();
+            if let Some(Change {
+                expression,
+                unmoved,
+            }) = decide(&import, now)?
+            {
+                match self.table.change_if(&key, expression, &unmoved).await? {
+                    Updated::Done(item) => import = decode(item)?,
+                    Updated::Refused(found) => {
+                        import = found.map(decode).transpose()?.ok_or(NotMoved::Absent)?;
+                        continue;
+                    }
+                }
+            }
+            if import
+                .due_at
+                .as_ref()
+                .is_some_and(|due| *due <= now.to_string())
+            {
+                self.nudges.plan(import.id).await;
+            }
+            return Ok(import);
+        }
+        Err(NotMoved::Failed(Failure::Unavailable {
+            operation: "UpdateItem",
+            source: "the import moves too fast".into(),
+        }))
+    }
+}
+
+fn started(import: &ImportItem, now: Time) -> Decision {
+    match import.status {
+        AwaitingUpload if import.start == Start::Manual => {
+            let change = Change::of(import, "SET #start = :start");
+            Ok(Some(
+                change.with(":start", encode_value(&Start::Automatic)?),
+            ))
+        }
+        AwaitingStart => {
+            let expression = "SET #status = :next, due_shard = :shard, due_at = :due";
+            let change = Change::of(import, expression).due(import, now);
+            Ok(Some(change.with(":next", Queued.into())))
+        }
+        AwaitingUpload | Queued | Planning | Running | Reporting | Completed
+        | CompletedWithErrors => Ok(None),
+        Cancelling | Cancelled => refused("it was cancelled; it can be resumed"),
+        Failed => refused(failed(import)),
+    }
+}
+
+fn cancelled(import: &ImportItem, now: Time) -> Decision {
+    match import.status {
+        AwaitingUpload | AwaitingStart | Queued => {
+            let expression = "SET #status = :next, completed_at = :now, #counts = :none \
+                 REMOVE lease_owner, lease_until, due_shard, due_at";
+            let change = Change::of(import, expression)
+                .with(":next", Cancelled.into())
+                .with(":now", number(now.as_millis()))
+                .with(":none", encode_value(&Counts::default())?);
+            Ok(Some(change))
+        }
+        Completed | CompletedWithErrors | Failed
+            if !import.sends_mails() || import.known_chunks() == 0 =>
+        {
+            refused("it is over; there is nothing left to stop")
+        }
+        Planning | Running | Reporting | Completed | CompletedWithErrors | Failed => {
+            let expression = "SET #status = :next, due_shard = :shard, due_at = :due \
+                 REMOVE completed_at, #counts, lease_owner, lease_until";
+            let change = Change::of(import, expression).due(import, now);
+            Ok(Some(change.with(":next", Cancelling.into())))
+        }
+        Cancelling | Cancelled => Ok(None),
+    }
+}
+
+/// `answered` are the rows that were answered so far; `again` says whether chunks
+/// of it are to run again.
+fn resumed(import: &ImportItem, now: Time, answered: Counts, again: bool) -> Decision {
+    let gives_up_chunks = |reason: &FailureReason| reason.code == CHUNKS_FAILED;
+    match import.status {
+        Cancelled if import.file.is_none() => {
+            refused("its file was never uploaded; make a new import")
+        }
+        Failed if !import.reason.as_ref().is_some_and(gives_up_chunks) => refused(failed(import)),
+        Cancelled | Failed => {
+            let next = match (import.chunks, import.planned) {
+                (Some(_), _) => Running,
+                (None, Some(_)) => Planning,
+                (None, None) => Queued,
+            };
+            let expression = "SET #status = :next, started_at = :now, answered_before = :answered, \
+                 due_shard = :shard, due_at = :due \
+                 REMOVE completed_at, #counts, report_key, reason, lease_owner, lease_until";
+            let change = Change::of(import, expression)
+                .due(import, now)
+                .with(":next", next.into())
+                .with(":now", number(now.as_millis()))
+                .with(":answered", number(answered.rows()));
+            Ok(Some(change))
+        }
+        Planning | Running if again => {
+            let expression = "SET due_shard = :shard, due_at = :due";
+            Ok(Some(Change::of(import, expression).due(import, now)))
+        }
+        Queued | Planning | Running => Ok(None),
+        AwaitingUpload | AwaitingStart => refused("it has not begun; there is nothing to resume"),
+        Reporting => refused("its report is being written; try again in a moment"),
+        Cancelling => refused("it is still being cancelled; try again in a moment"),
+        Completed | CompletedWithErrors => refused("it is over: every row is answered"),
+    }
+}
+
+/// The chunks that are to run again: those that have failed, and are named if any
+/// are.
+fn again(
+    import: &ImportItem,
+    chunks: &[ChunkItem],
+    named: Option<&[u32]>,
+) -> Result<Vec<u32>, NotMoved> {
+    let failed = |chunk: &&ChunkItem| chunk.failed.is_some();
+    let Some(named) = named else {
+        return Ok(chunks
+            .iter()
+            .filter(failed)
+            .map(|chunk| chunk.number)
+            .collect());
+    };
+    // A request that broke off may have readied some of an import that rests.
+    let ready = |chunk: &ChunkItem| import.status.is_final() && !chunk.done;
+    let fits = |chunk: &ChunkItem| chunk.failed.is_some() || ready(chunk);
+    let find = |number: &u32| chunks.iter().find(|chunk| chunk.number == *number);
+    let not_failed: Vec<_> = (0..named.len())
+        .filter(|index| !find(&named[*index]).is_some_and(fits))
+        .collect();
+    match not_failed.is_empty() {
+        true => Ok(named.to_vec()),
+        false => Err(NotMoved::NotFailed(not_failed)),
+    }
+}
+
+fn refused(detail: impl Into<String>) -> Decision {
+    Err(NotMoved::Refused(detail.into()))
+}
+
+fn failed(import: &ImportItem) -> String {
+    match &import.reason {
+        Some(reason) => format!("it has failed: {}", reason.detail),
+        None => "it has failed".to_owned(),
+    }
+}
