@@ -85,3 +85,68 @@ pub fn not_over() -> Problem {
         "the import is not over; its report comes at the end",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use muster_core::aws::AwsSettings;
+    use muster_core::ids::ImportId;
+    use muster_core::object::s3_client;
+    use muster_core::settings::Variables;
+
+    const NOW: Time = Time::from_millis(1_451_347_200_000);
+
+    async fn link_to(
+        report_key: Option<&str>,
+        status: ImportStatus,
+    ) -> Result<ReportLink, Problem> {
+        let mut variables = Variables::from_fn(|name| match name {
+            "AWS_REGION" => Some("eu-central-1".to_owned()),
+            "AWS_ENDPOINT_URL" => None,
+            name => Some(name.to_lowercase()),
+        });
+        let aws = AwsSettings::read(&mut variables);
+        let id = ImportId::of_event("b", "k", "1");
+        let import = ImportItem {
+            status,
+            report_key: report_key.map(str::to_owned),
+            ..ImportItem::new(id, "bucket".to_owned(), "k".to_owned(), NOW)
+        };
+        link(&s3_client(&aws, &aws.sdk_config()), &import, NOW).await
+    }
+
+    #[tokio::test]
+    async fn a_link_is_signed_for_a_quarter_of_an_hour() {
+        let key = Some("reports/x/errors.csv");
+        let link = link_to(key, ImportStatus::CompletedWithErrors).await;
+        let link = link.unwrap();
+        let (address, query) = link.url.split_once('?').unwrap();
+        assert_eq!(
+            address,
+            "https://bucket.s3.eu-central-1.amazonaws.com/reports/x/errors.csv"
+        );
+        for part in [
+            "X-Amz-Date=20151229T000000Z",
+            "X-Amz-Expires=900",
+            "X-Amz-SignedHeaders=host",
+            "X-Amz-Security-Token=aws_session_token",
+            "response-content-disposition=attachment%3B%20filename%3D%22errors-",
+        ] {
+            assert!(query.contains(part), "{part}: {query}");
+        }
+        assert_eq!(link.expires_at, "2015-12-29T00:15:00.000Z");
+    }
+
+    #[tokio::test]
+    async fn that_there_is_no_report_has_a_reason() {
+        for (status, why) in [
+            (ImportStatus::Completed, "no row"),
+            (ImportStatus::Running, "not over"),
+            (ImportStatus::Cancelled, "not finished"),
+        ] {
+            let problem = link_to(None, status).await.err().unwrap();
+            assert_eq!(problem.kind(), Kind::NotFound);
+            assert!(problem.detail().contains(why), "{}", problem.detail());
+        }
+    }
+}

@@ -348,3 +348,128 @@ fn rows(item: &ImportItem, size: f64) -> Option<f64> {
 fn rounded(number: f64) -> f64 {
     (number * 10.0).round() / 10.0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use muster_core::import::{FileVersion, Planned};
+
+    const STARTED: Time = Time::from_millis(1_000_000);
+
+    /// One of 1,000 bytes, of which the planner has seen 600 with 30 rows.
+    fn import(status: ImportStatus) -> ImportItem {
+        let id = ImportId::of_event("b", "k", "1");
+        let file = FileVersion {
+            etag: "e".to_owned(),
+            size: 1000,
+            sequencer: "1".to_owned(),
+        };
+        ImportItem {
+            status,
+            file: Some(file),
+            planned: Some(Planned {
+                chunks: 2,
+                rows: 30,
+                position: 600,
+                line: 32,
+            }),
+            started_at: Some(STARTED),
+            ..ImportItem::new(id, "b".to_owned(), "k".to_owned(), STARTED)
+        }
+    }
+
+    fn chunk(start: u64, position: u64, rows: u64) -> ChunkItem {
+        ChunkItem {
+            import_id: ImportId::of_event("b", "k", "1"),
+            number: 0,
+            start,
+            end: 300,
+            first_line: 2,
+            rows: 15,
+            done: false,
+            failed: None,
+            attempts: 0,
+            trouble: None,
+            checkpoints: 1,
+            position,
+            line: 2,
+            counts: Counts {
+                created: rows - 1,
+                failed: 1,
+                ..Counts::default()
+            },
+            parts: Vec::new(),
+            called_off: false,
+            lease_owner: None,
+            lease_until: None,
+            due_shard: None,
+            due_at: None,
+        }
+    }
+
+    /// After four seconds, with 10 rows of 200 bytes answered.
+    fn seen(import: &ImportItem) -> Option<(f64, f64, Option<u64>)> {
+        let chunks = [chunk(20, 140, 6), chunk(300, 380, 4)];
+        let now = Time::from_millis(STARTED.as_millis() + 4_000);
+        let progress = progress(import, &chunks, now)?;
+        Some((
+            progress.percent,
+            progress.rows_per_second,
+            progress.seconds_left,
+        ))
+    }
+
+    #[test]
+    fn progress_is_what_is_answered() {
+        // 1,000 bytes may have 50 rows, so 40 are left.
+        let planning = import(ImportStatus::Planning);
+        assert_eq!(seen(&planning), Some((20.0, 2.5, Some(16))));
+        let running = ImportItem {
+            rows: Some(31),
+            ..import(ImportStatus::Running)
+        };
+        assert_eq!(seen(&running), Some((20.0, 2.5, Some(9))));
+        let reporting = ImportItem {
+            status: ImportStatus::Reporting,
+            ..running
+        };
+        assert_eq!(seen(&reporting), Some((100.0, 2.5, None)));
+    }
+
+    #[test]
+    fn what_was_answered_before_a_resume_is_not_its_speed() {
+        let resumed = ImportItem {
+            answered_before: 4,
+            ..import(ImportStatus::Running)
+        };
+        assert_eq!(seen(&resumed), Some((20.0, 1.5, Some(27))));
+        let standing = ImportItem {
+            answered_before: 10,
+            ..import(ImportStatus::Running)
+        };
+        assert_eq!(seen(&standing), Some((20.0, 0.0, None)));
+    }
+
+    #[test]
+    fn nobody_knows_before_it_begins() {
+        let unseen = ImportItem {
+            planned: None,
+            ..import(ImportStatus::Planning)
+        };
+        let progress = progress(&unseen, &[], STARTED);
+        let nothing = Progress {
+            percent: 0.0,
+            rows_per_second: 0.0,
+            seconds_left: None,
+        };
+        assert_eq!(progress, Some(nothing));
+        for status in [
+            ImportStatus::Queued,
+            ImportStatus::Completed,
+            ImportStatus::Cancelling,
+            ImportStatus::Failed,
+        ] {
+            assert_eq!(seen(&import(status)), None, "{status:?}");
+        }
+    }
+}

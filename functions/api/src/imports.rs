@@ -269,7 +269,7 @@ pub async fn cancel(
         Chunks that were given up run again: all of them, or those that the body names.",
     security(("operator" = ["imports/write"])),
     params(InPath),
-    request_body(content = Option<FailedChunks>, description = "Which chunks; without it, all that have failed."),
+    request_body(content = FailedChunks, description = "Which chunks; without it, all that have failed."),
     responses(
         (status = 202, description = "The import. It runs in the background.", body = ImportView),
         Always,

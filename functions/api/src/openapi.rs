@@ -22,7 +22,9 @@ use muster_http::body::JSON;
 use muster_http::openapi::refusals as always;
 use muster_http::problem::Wire;
 use serde_json::json;
+use utoipa::openapi::Required;
 use utoipa::openapi::extensions::Extensions;
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
@@ -97,7 +99,32 @@ impl Modify for Rest {
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("operator", operator());
         links::add(document);
+        // utoipa would have `null` be such a body.
+        let body =
+            operation(document, "resumeImport").and_then(|found| found.request_body.as_mut());
+        if let Some(body) = body {
+            body.required = Some(Required::False);
+        }
     }
+}
+
+/// The operation of that id.
+fn operation<'a>(
+    document: &'a mut utoipa::openapi::OpenApi,
+    id: &str,
+) -> Option<&'a mut Operation> {
+    let paths = document.paths.paths.values_mut();
+    paths
+        .flat_map(|path| {
+            [
+                &mut path.get,
+                &mut path.post,
+                &mut path.patch,
+                &mut path.delete,
+            ]
+        })
+        .filter_map(Option::as_mut)
+        .find(|operation| operation.operation_id.as_deref() == Some(id))
 }
 
 /// Where tokens are to be had differs from deployment to deployment, so this is

@@ -3,8 +3,9 @@
 use serde_json::json;
 use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::link::{Link, LinkBuilder};
-use utoipa::openapi::path::Operation;
 use utoipa::openapi::{OpenApi, RefOr};
+
+use super::operation;
 
 /// Parameters of the next request, and where in the answer they are.
 type Parameters<'a> = &'a [(&'a str, &'a str)];
@@ -15,7 +16,7 @@ const NEXT: (&str, &str) = ("cursor", "$response.body#/next_cursor");
 
 /// Puts the links where they belong.
 pub fn add(document: &mut OpenApi) {
-    for (operation, status, next, parameters) in [
+    for (id, status, next, parameters) in [
         ("createProfile", "201", "readProfile", &[ID] as Parameters),
         ("createProfile", "201", "changeProfile", &[ID, VERSION]),
         ("createProfile", "201", "eraseProfile", &[ID, VERSION]),
@@ -38,7 +39,7 @@ pub fn add(document: &mut OpenApi) {
         ("resumeImport", "202", "readImport", &[ID]),
         ("readImport", "200", "readImportErrors", &[ID]),
     ] {
-        let responses = find(document, operation).map(|found| &mut found.responses.responses);
+        let responses = operation(document, id).map(|found| &mut found.responses.responses);
         let response = responses.and_then(|responses| responses.get_mut(status));
         if let Some(RefOr::T(response)) = response {
             response
@@ -59,19 +60,4 @@ fn link(next: &str, parameters: Parameters) -> Link {
         })
         .extensions(Some(operation))
         .build()
-}
-
-fn find<'a>(document: &'a mut OpenApi, id: &str) -> Option<&'a mut Operation> {
-    let paths = document.paths.paths.values_mut();
-    paths
-        .flat_map(|path| {
-            [
-                &mut path.get,
-                &mut path.post,
-                &mut path.patch,
-                &mut path.delete,
-            ]
-        })
-        .filter_map(Option::as_mut)
-        .find(|operation| operation.operation_id.as_deref() == Some(id))
 }
