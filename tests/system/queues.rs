@@ -205,13 +205,9 @@ async fn muster(stack: &Stack, command: &str) -> String {
     let words = words.chain(options.iter().map(String::as_str));
     let mut arguments = Arguments::try_parse_from(words).unwrap();
     arguments.access.token = None;
-    let (mut output, mut questions) = (Vec::new(), Vec::new());
-    let mut console = Console {
-        output: &mut output,
-        questions: &mut questions,
-        answers: None,
-    };
-    muster_cli::verbs::run(arguments, &mut console)
+    let (mut output, mut aside) = (Vec::new(), Vec::new());
+    let mut console = Console::new(&mut output, &mut aside);
+    muster_cli::verbs::run(arguments, &mut console, std::future::pending())
         .await
         .unwrap();
     String::from_utf8(output).unwrap()

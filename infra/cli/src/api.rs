@@ -1,6 +1,6 @@
 //! The API, asked as an operator.
 
-use reqwest::{Method, StatusCode, Url};
+use reqwest::{RequestBuilder, StatusCode, Url};
 use serde_json::Value;
 
 use crate::arguments::Access;
@@ -70,17 +70,35 @@ impl Api {
     /// # Errors
     /// What the API says, or why it says nothing.
     pub async fn get(&mut self, path: &[&str], query: &[(&str, &str)]) -> Result<Value, Trouble> {
-        let url = self.url(path, query);
-        self.ask(Method::GET, url, None).await
+        let request = self.http.get(self.url(path, query));
+        self.ask(path, request).await
     }
 
     /// Has something done.
     ///
     /// # Errors
     /// What the API says, or why it says nothing.
-    pub async fn post(&mut self, path: &[&str], body: &Value) -> Result<Value, Trouble> {
-        let url = self.url(path, &[]);
-        self.ask(Method::POST, url, Some(body)).await
+    pub async fn post(&mut self, path: &[&str], body: Option<&Value>) -> Result<Value, Trouble> {
+        let mut request = self.http.post(self.url(path, &[]));
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        self.ask(path, request).await
+    }
+
+    /// Has something made. With the same key it may be asked for again, and is made
+    /// once.
+    ///
+    /// # Errors
+    /// What the API says, or why it says nothing.
+    pub async fn create(
+        &mut self,
+        path: &[&str],
+        body: &Value,
+        key: &str,
+    ) -> Result<Value, Trouble> {
+        let request = self.http.post(self.url(path, &[])).json(body);
+        self.ask(path, request.header("Idempotency-Key", key)).await
     }
 
     /// An address below the API's, whatever is in its parts.
@@ -95,26 +113,25 @@ impl Api {
         url
     }
 
-    async fn ask(
-        &mut self,
-        method: Method,
-        url: Url,
-        body: Option<&Value>,
-    ) -> Result<Value, Trouble> {
+    async fn ask(&mut self, path: &[&str], request: RequestBuilder) -> Result<Value, Trouble> {
+        let again = request.try_clone();
         let token = match self.token.clone() {
             Some(token) => token,
             None => self.fresh_token().await?,
         };
-        let (mut status, mut answer) = self.send(&method, &url, body, &token).await?;
+        let (mut status, mut answer) = send(request, &token).await?;
         // What was refused for its token was not done. Tokens do not last.
-        if status == StatusCode::UNAUTHORIZED && self.machine.is_some() {
+        if status == StatusCode::UNAUTHORIZED
+            && self.machine.is_some()
+            && let Some(request) = again
+        {
             let token = self.fresh_token().await?;
-            (status, answer) = self.send(&method, &url, body, &token).await?;
+            (status, answer) = send(request, &token).await?;
         }
         if status.is_success() {
             Ok(answer)
         } else {
-            Err(refusal(status, &answer))
+            Err(refusal(status, &answer, path))
         }
     }
 
@@ -126,41 +143,32 @@ impl Api {
         self.token = Some(token.clone());
         Ok(token)
     }
+}
 
-    async fn send(
-        &self,
-        method: &Method,
-        url: &Url,
-        body: Option<&Value>,
-        token: &str,
-    ) -> Result<(StatusCode, Value), Trouble> {
-        let mut request = self.http.request(method.clone(), url.clone());
-        if let Some(body) = body {
-            request = request.json(body);
-        }
-        let answer = async {
-            let response = request.bearer_auth(token).send().await?;
-            Ok::<_, reqwest::Error>((response.status(), response.bytes().await?))
-        };
-        let (status, bytes) = answer.await.or_trouble(
-            "the API does not answer",
-            "Check MUSTER_API_URL and the network. On the local stack: make up. If something was \
-             to be done, it may have been done.",
-        )?;
-        match serde_json::from_slice(&bytes) {
-            Ok(answer) => Ok((status, answer)),
-            Err(_) if !status.is_success() => Ok((status, Value::Null)),
-            Err(error) => Err(Trouble::new(
-                format!("the answer cannot be read: {error}"),
-                "Check that MUSTER_API_URL is the address of Muster's API.",
-            )),
-        }
+async fn send(request: RequestBuilder, token: &str) -> Result<(StatusCode, Value), Trouble> {
+    let answer = async {
+        let response = request.bearer_auth(token).send().await?;
+        Ok::<_, reqwest::Error>((response.status(), response.bytes().await?))
+    };
+    let answer = answer.await.or_trouble(
+        "the API does not answer",
+        "Check MUSTER_API_URL and the network. On the local stack: make up. If something was to \
+         be done, it may have been done.",
+    );
+    let (status, bytes) = answer.map_err(Trouble::passing)?;
+    match serde_json::from_slice(&bytes) {
+        Ok(answer) => Ok((status, answer)),
+        Err(_) if !status.is_success() => Ok((status, Value::Null)),
+        Err(error) => Err(Trouble::new(
+            format!("the answer cannot be read: {error}"),
+            "Check that MUSTER_API_URL is the address of Muster's API.",
+        )),
     }
 }
 
 /// What the API refused and why: a problem of its own (RFC 9457), or a message of
 /// the gateway's.
-fn refusal(status: StatusCode, answer: &Value) -> Trouble {
+fn refusal(status: StatusCode, answer: &Value, path: &[&str]) -> Trouble {
     let text = |name: &str| answer[name].as_str();
     let said = text("detail").or(text("message")).unwrap_or("nothing more");
     let mut what = format!("the API says {status}: {said}");
@@ -174,10 +182,14 @@ fn refusal(status: StatusCode, answer: &Value) -> Trouble {
     if let Some(id) = text("request_id") {
         what.push_str(&format!("\n  request {id}"));
     }
-    Trouble::new(what, remedy(status))
+    let trouble = Trouble::new(what, remedy(status, path));
+    match status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
+        true => trouble.passing(),
+        false => trouble,
+    }
 }
 
-fn remedy(status: StatusCode) -> &'static str {
+fn remedy(status: StatusCode, path: &[&str]) -> &'static str {
     match status.as_u16() {
         401 => {
             "The token has expired or is none of this API's. Get another one, or set \
@@ -185,9 +197,15 @@ fn remedy(status: StatusCode) -> &'static str {
         }
         403 => {
             "The token lacks the scope: operations/read to look at queues, operations/write to \
-             redrive and purge, profiles/read for mails."
+             redrive and purge, profiles/read for mails, imports/read to look at imports, \
+             imports/write to make and steer them."
         }
-        404 => "Look it up: muster queues, muster dead-letters list.",
+        404 => match path.first() {
+            Some(&"profiles") => "Give the id of a profile, or its e-mail address.",
+            Some(&"imports") => "Look it up: muster imports list, muster imports show.",
+            _ => "Look it up: muster queues, muster dead-letters list.",
+        },
+        409 => "Look where it is: muster imports show.",
         429 | 503 => "Try again in a moment.",
         500.. => "Look for the request in the function's log.",
         _ => "muster --help says what can be asked.",

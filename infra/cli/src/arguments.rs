@@ -1,8 +1,13 @@
 //! What can be typed, and what the environment may say instead.
 
+pub mod imports;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Looks after a deployed Muster: its queues, what they gave up, its mails.
+use imports::{Import, Imports};
+
+/// Looks after a deployed Muster: its queues, what they gave up, its mails, its
+/// imports.
 ///
 /// It asks the HTTP API, so it needs the API's address and a token; flags go
 /// before the environment. On the local stack, `make up` writes all of it:
@@ -13,10 +18,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Against AWS, take MUSTER_API_URL from the stack's output ApiUrl,
 /// MUSTER_TOKEN_URL from TokenUrl, MUSTER_CLIENT_ID from MachineClientId, and
 /// MUSTER_CLIENT_SECRET from the user pool. The token needs the scopes
-/// operations/read, operations/write and profiles/read.
+/// operations/read and operations/write for queues, profiles/read for mails,
+/// imports/read and imports/write for imports.
 ///
-/// The exit status is 0 if all that was asked for was done, 1 if not, and 2 if
-/// the command makes no sense.
+/// The exit status is 0 if all that was asked for was done, 1 if not, 2 if the
+/// command makes no sense, 3 if an import refused some of its rows, and 130
+/// after Ctrl-C.
 #[derive(Parser)]
 #[command(name = "muster", version, verbatim_doc_comment, max_term_width = 100)]
 pub struct Arguments {
@@ -89,6 +96,24 @@ pub enum Verb {
         /// Id of the profile, or its e-mail address.
         profile: String,
     },
+    /// Import people from a CSV file, and follow it until it is over.
+    ///
+    /// The file is uploaded, and imported while this shows how far it is. Ctrl-C
+    /// during the upload imports nothing; after it, the import goes on. Rows that are
+    /// refused are downloaded, each with its reason. Try it with --dry-run first.
+    ///
+    /// The token needs the scopes imports/write and imports/read. The exit status:
+    ///
+    ///   0    every row was taken
+    ///   1    the import failed or was cancelled, or something else went wrong
+    ///   2    the command makes no sense
+    ///   3    some rows were refused, the others taken
+    ///   130  Ctrl-C
+    #[command(verbatim_doc_comment)]
+    Import(Import),
+    /// Look at imports, have them start, stop or go on, get the rows they refused.
+    #[command(subcommand)]
+    Imports(Imports),
 }
 
 /// What to do about dead letters.

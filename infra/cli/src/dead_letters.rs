@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::api::Api;
 use crate::arguments::{DeadLetters, Output, Selection};
 use crate::console::Console;
-use crate::table::{Column, age, text};
+use crate::table::{Column, age, fields, text};
 use crate::trouble::Trouble;
 use crate::verbs::show_list;
 
@@ -87,7 +87,7 @@ async fn show(
         return console.show_json(&letter);
     }
     let reason = &letter["reason"];
-    for (name, value) in [
+    console.show(&fields(&[
         ("id", text(&letter["id"])),
         ("sent", text(&letter["sent_at"])),
         ("age", age(&letter["age_s"])),
@@ -97,10 +97,7 @@ async fn show(
         ("status", text(&reason["status"])),
         ("attempts", text(&reason["attempts"])),
         ("body", text(&letter["body"])),
-    ] {
-        console.show(&format!("{name:<10}{value}"))?;
-    }
-    Ok(())
+    ]))
 }
 
 /// Clears letters away, and goes on for as long as the API says that its time ran
@@ -120,7 +117,7 @@ async fn clear(
     };
     let mut count = 0;
     let answer = loop {
-        let answer = api.post(&path, &body).await?;
+        let answer = api.post(&path, Some(&body)).await?;
         let now = answer[done].as_u64().unwrap_or_default();
         count += now;
         // Of named ones it cannot be asked again which of them remain.

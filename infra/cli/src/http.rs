@@ -12,15 +12,32 @@ const TIMEOUT: Duration = Duration::from_secs(35);
 ///
 /// # Errors
 /// When the machine's certificates cannot be read.
-#[expect(clippy::disallowed_methods, reason = "the one place that makes one")]
 pub fn client(url: &str) -> Result<reqwest::Client, Trouble> {
+    build(builder(url).timeout(TIMEOUT))
+}
+
+/// An HTTP client for a file of any length: it may take hours. That nobody is
+/// there any more TCP notices.
+///
+/// # Errors
+/// As [`client`].
+pub fn transfer(url: &str) -> Result<reqwest::Client, Trouble> {
+    build(builder(url).connect_timeout(TIMEOUT))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that makes one")]
+fn builder(url: &str) -> reqwest::ClientBuilder {
     // Fails if somebody has done so already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut http = reqwest::Client::builder().timeout(TIMEOUT);
-    if let Some((host, port)) = local_host(url) {
+    let http = reqwest::Client::builder();
+    match local_host(url) {
         // `*.localhost` is this machine (RFC 6761), but glibc does not know.
-        http = http.resolve(host, SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        Some((host, port)) => http.resolve(host, SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+        None => http,
     }
+}
+
+fn build(http: reqwest::ClientBuilder) -> Result<reqwest::Client, Trouble> {
     http.build().or_trouble(
         "the HTTP client cannot be made",
         "Check that this machine has its certificate authorities (ca-certificates).",

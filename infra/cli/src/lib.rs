@@ -6,17 +6,30 @@
 //! | [`arguments`] | what can be typed |
 //! | [`verbs`] | what is done |
 //! | [`dead_letters`] | the same, of dead letters |
+//! | [`import`], [`imports`] | the same, of a file to import, and of imports there are |
+//! | [`upload`], [`follow`], [`report`] | a file on its way to S3, its import, the rows it refused |
 //! | [`api`], [`machine`], [`http`] | the API, a token for it, and the way there |
-//! | [`console`], [`table`], [`trouble`] | what is shown, asked and complained about |
+//! | [`s3`], [`patience`] | what S3 refuses, and what is tried again |
+//! | [`console`], [`table`], [`progress`] | what is shown and asked, and what moves meanwhile |
+//! | [`trouble`], [`ending`] | what is complained about, and the exit status |
 
 pub mod api;
 pub mod arguments;
 pub mod console;
 pub mod dead_letters;
+pub mod ending;
+pub mod follow;
 pub mod http;
+pub mod import;
+pub mod imports;
 pub mod machine;
+pub mod patience;
+pub mod progress;
+pub mod report;
+pub mod s3;
 pub mod table;
 pub mod trouble;
+pub mod upload;
 pub mod verbs;
 
 #[cfg(test)]

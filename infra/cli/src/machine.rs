@@ -36,7 +36,8 @@ impl Machine {
             .form(&form);
         let answer: Value = async { request.send().await?.json().await }
             .await
-            .or_trouble("the token endpoint does not answer", REMEDY)?;
+            .or_trouble("the token endpoint does not answer", REMEDY)
+            .map_err(Trouble::passing)?;
         answer["access_token"]
             .as_str()
             .map(str::to_owned)

@@ -1,4 +1,4 @@
-//! `muster queues | dead-letters | mails`
+//! `muster queues | dead-letters | mails | import | imports`
 
 use std::io::{IsTerminal, Write, stderr, stdin, stdout};
 use std::process::ExitCode;
@@ -7,19 +7,27 @@ use clap::Parser;
 use muster_cli::arguments::Arguments;
 use muster_cli::console::Console;
 use muster_cli::verbs::run;
+use tokio::signal::ctrl_c;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let (mut output, mut questions, mut answers) = (stdout(), stderr(), stdin().lock());
-    let watched = stdin().is_terminal() && stderr().is_terminal();
+    let (mut output, mut aside, mut answers) = (stdout(), stderr(), stdin().lock());
+    let watched = stderr().is_terminal();
+    let asked = watched && stdin().is_terminal();
     let mut console = Console {
-        output: &mut output,
-        questions: &mut questions,
-        answers: watched.then_some(&mut answers),
+        answers: asked.then_some(&mut answers),
+        watched,
+        ..Console::new(&mut output, &mut aside)
     };
-    match run(arguments, &mut console).await {
-        Ok(()) => ExitCode::SUCCESS,
+    let interrupted = async {
+        // Where there is no Ctrl-C nobody presses it.
+        if ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
+    };
+    match run(arguments, &mut console, interrupted).await {
+        Ok(ending) => ending.into(),
         Err(trouble) => {
             // Nobody can be told that nobody listens.
             let _ = writeln!(stderr(), "error: {trouble}");

@@ -31,6 +31,16 @@ pub fn table(columns: &[Column], items: &[Value]) -> String {
     lines.join("\n")
 }
 
+/// Values one under another, each after its name.
+pub fn fields(fields: &[(&str, String)]) -> String {
+    let widest = fields.iter().map(|(name, _)| width(name)).max();
+    let widest = widest.unwrap_or_default();
+    let lines = fields
+        .iter()
+        .map(|(name, value)| format!("{name:<widest$}  {value}"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 fn width(text: &str) -> usize {
     text.chars().count()
 }
@@ -40,15 +50,18 @@ fn width(text: &str) -> usize {
 pub fn text(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
-        Value::String(text) => text.chars().map(harmless).collect(),
-        other => other.to_string().chars().map(harmless).collect(),
+        Value::String(text) => harmless(text),
+        other => harmless(&other.to_string()),
     }
 }
 
-fn harmless(c: char) -> char {
-    let steers = c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    if steers { '\u{fffd}' } else { c }
+/// Text without what would steer the terminal.
+pub fn harmless(text: &str) -> String {
+    let steers = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.replace(steers, "\u{fffd}")
 }
 
 /// Seconds, as far as anybody wants to know.

@@ -1,18 +1,28 @@
 //! `muster` against an API that says what each test wants it to.
 
+mod import;
+mod imports;
+mod s3;
+
 use std::collections::VecDeque;
+use std::future::{Future, pending};
+use std::io;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use clap::{CommandFactory, Parser};
+use futures_util::StreamExt;
+use futures_util::stream::once;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::arguments::{Access, Arguments};
 use crate::console::Console;
+use crate::ending::Ending;
 use crate::trouble::Trouble;
 use crate::verbs::run;
 
@@ -20,7 +30,33 @@ use crate::verbs::run;
 #[derive(Default)]
 struct Script {
     asked: Vec<String>,
+    /// What the requests had for an `Idempotency-Key`.
+    keys: Vec<String>,
     answers: VecDeque<(u16, String)>,
+}
+
+/// Instead of a status: the connection breaks in the middle of the body.
+const BROKEN: u16 = 0;
+/// Instead of a status: no answer comes.
+const SILENT: u16 = 1;
+
+async fn respond(status: u16, body: String) -> Response {
+    match status {
+        BROKEN => {
+            let half = once(async { Ok(body) });
+            // What came before has left by then.
+            let broken = once(async {
+                tokio::task::yield_now().await;
+                Err(io::Error::other("broken"))
+            });
+            Response::new(Body::from_stream(half.chain(broken)))
+        }
+        SILENT => pending().await,
+        status => {
+            let response = Response::builder().status(status);
+            response.body(Body::from(body)).unwrap()
+        }
+    }
 }
 
 /// An API on a port of its own.
@@ -32,8 +68,8 @@ struct Api {
 /// What came of a command.
 struct Outcome {
     shown: String,
-    questions: String,
-    result: Result<(), Trouble>,
+    aside: String,
+    result: Result<Ending, Trouble>,
 }
 
 impl Outcome {
@@ -48,17 +84,21 @@ async fn answer(State(script): State<Arc<Mutex<Script>>>, request: Request) -> R
     let body = to_bytes(body, usize::MAX).await.unwrap();
     let header = parts.headers.get("authorization");
     let token = header.map_or("", |value| value.to_str().unwrap());
-    let mut script = script.lock().unwrap();
-    script.asked.push(format!(
-        "{} {} {} {}",
-        parts.method,
-        parts.uri,
-        token.trim_start_matches("Bearer "),
-        String::from_utf8_lossy(&body),
-    ));
-    let (status, body) = script.answers.pop_front().expect("an answer");
-    let response = Response::builder().status(status);
-    response.body(Body::from(body)).unwrap()
+    let (status, body) = {
+        let mut script = script.lock().unwrap();
+        script.asked.push(format!(
+            "{} {} {} {}",
+            parts.method,
+            parts.uri,
+            token.trim_start_matches("Bearer "),
+            String::from_utf8_lossy(&body),
+        ));
+        let key = parts.headers.get("idempotency-key");
+        let key = key.map(|key| key.to_str().unwrap().to_owned());
+        script.keys.extend(key);
+        script.answers.pop_front().expect("an answer")
+    };
+    respond(status, body).await
 }
 
 impl Api {
@@ -70,8 +110,8 @@ impl Api {
             json => (status, json.to_string()),
         });
         let script = Arc::new(Mutex::new(Script {
-            asked: Vec::new(),
             answers: answers.collect(),
+            ..Script::default()
         }));
         let router = Router::new().fallback(answer).with_state(script.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -94,21 +134,38 @@ impl Api {
     }
 
     async fn run_as(&self, access: Access, command: &str, answers: Option<&str>) -> Outcome {
+        self.run_until(pending(), access, command, answers).await
+    }
+
+    async fn run_until(
+        &self,
+        interrupted: impl Future<Output = ()>,
+        access: Access,
+        command: &str,
+        answers: Option<&str>,
+    ) -> Outcome {
         let words = ["muster"].into_iter().chain(command.split(' '));
         let mut arguments = Arguments::try_parse_from(words).unwrap();
         arguments.access = access;
-        let (mut output, mut questions) = (Vec::new(), Vec::new());
+        let (mut output, mut aside) = (Vec::new(), Vec::new());
         let mut answers = answers.map(str::as_bytes);
         let mut console = Console {
-            output: &mut output,
-            questions: &mut questions,
             answers: answers.as_mut().map(|answers| answers as _),
+            pace: Duration::ZERO,
+            ..Console::new(&mut output, &mut aside)
         };
-        let result = run(arguments, &mut console).await;
+        let result = run(arguments, &mut console, interrupted).await;
         Outcome {
             shown: String::from_utf8(output).unwrap(),
-            questions: String::from_utf8(questions).unwrap(),
+            aside: String::from_utf8(aside).unwrap(),
             result,
+        }
+    }
+
+    /// Returns once it was asked so often.
+    async fn is_asked(&self, times: usize) {
+        while self.script.lock().unwrap().asked.len() < times {
+            tokio::task::yield_now().await;
         }
     }
 
@@ -261,7 +318,7 @@ async fn what_cannot_be_undone_is_asked_about_first() {
         assert!(nobody.trouble().contains("--yes"), "{command}");
         for answer in ["n\n", "\n", "", "yeah\n"] {
             let outcome = api.run_as(api.access(), command, Some(answer)).await;
-            assert!(outcome.questions.ends_with("[y/N] "), "{command}");
+            assert!(outcome.aside.ends_with("[y/N] "), "{command}");
             assert!(outcome.trouble().starts_with("nothing was done"));
         }
     }
@@ -270,7 +327,7 @@ async fn what_cannot_be_undone_is_asked_about_first() {
     let outcome = api.run_as(api.access(), command, Some("y\n")).await;
     outcome.result.unwrap();
     let question = "Purge 1 of the dead letters of mail for good? [y/N] ";
-    assert_eq!(outcome.questions, question);
+    assert_eq!(outcome.aside, question);
     assert_eq!(outcome.shown, "1 purged\n");
 }
 
@@ -300,6 +357,7 @@ async fn the_mails_of_a_profile_are_found_by_id_or_address() {
         (200, json!({ "items": [{ "id": "p" }] })),
         (200, json!({ "items": [] })),
         (200, json!({ "items": [] })),
+        (404, json!({ "detail": "there is nothing with this id" })),
     ])
     .await;
     let outcome = api.run("mails p").await;
@@ -313,6 +371,8 @@ NUMBER  KIND     STATUS  ATTEMPTS  CREATED                   SENT               
     assert_eq!(outcome.shown, "The profile has no mails.\n");
     let outcome = api.run("mails eve@example.com").await;
     assert!(outcome.trouble().starts_with("no profile has this"));
+    let trouble = api.run("mails ada").await.trouble();
+    assert!(trouble.ends_with("Give the id of a profile, or its e-mail address."));
     assert_eq!(
         api.asked(),
         [
@@ -321,6 +381,7 @@ NUMBER  KIND     STATUS  ATTEMPTS  CREATED                   SENT               
             "GET /profiles?email=ada%2Bx%40example.com t ",
             "GET /profiles/p/mails t ",
             "GET /profiles?email=eve%40example.com t ",
+            "GET /profiles/ada/mails t ",
         ]
     );
 }
@@ -363,6 +424,11 @@ async fn a_refusal_says_what_is_wrong_and_what_to_do() {
             502,
             json!("<html>"),
             "the API says 502 Bad Gateway: nothing more\nLook for",
+        ),
+        (
+            404,
+            json!({ "detail": "there is nothing with this id" }),
+            "the API says 404 Not Found: there is nothing with this id\nLook it up: muster queues",
         ),
         (200, json!("<html>"), "the answer cannot be read: "),
     ] {
@@ -454,6 +520,20 @@ fn a_command_that_makes_no_sense_is_refused() {
         ("dead-letters list mail --limit x", "invalid digit"),
         ("queues --output xml", "[possible values: table, json]"),
         ("mails", "<PROFILE>"),
+        ("import", "<FILE>"),
+        (
+            "import a --on-conflict x",
+            "[possible values: skip, update, fail]",
+        ),
+        (
+            "import a --confirm x",
+            "[possible values: skip, send, mark-confirmed]",
+        ),
+        ("import a --no-follow --report b", "cannot be used with"),
+        ("imports", "resume"),
+        ("imports show", "<ID>"),
+        ("imports list --limit 0", "at least 1"),
+        ("imports resume a --chunk x", "invalid digit"),
     ] {
         let words = ["muster"].into_iter().chain(command.split_whitespace());
         let error = Arguments::try_parse_from(words).err().unwrap();
@@ -474,6 +554,8 @@ fn the_help_teaches_and_keeps_secrets() {
         "queues",
         "dead-letters",
         "mails",
+        "imports",
+        "imports/write",
         "exit status",
     ] {
         assert!(help.contains(word), "{word}: {help}");

@@ -9,6 +9,8 @@ pub struct Trouble {
     pub what: String,
     /// What to do.
     pub remedy: String,
+    /// Whether it may be over in a moment.
+    pub passing: bool,
 }
 
 impl fmt::Display for Trouble {
@@ -23,7 +25,24 @@ impl Trouble {
         Self {
             what: what.into(),
             remedy: remedy.into(),
+            passing: false,
         }
+    }
+
+    /// Trouble that may be over in a moment.
+    #[must_use]
+    pub fn passing(self) -> Self {
+        Self {
+            passing: true,
+            ..self
+        }
+    }
+
+    /// Trouble with more to do, or to know.
+    #[must_use]
+    pub fn and(mut self, more: &str) -> Self {
+        self.remedy = format!("{}\n{more}", self.remedy);
+        self
     }
 }
 

@@ -1,26 +1,48 @@
 //! What is done.
 
+use std::future::Future;
+
 use serde_json::{Value, json};
+use tokio::select;
 
 use crate::api::Api;
 use crate::arguments::{Arguments, Output, Verb};
 use crate::console::Console;
-use crate::dead_letters;
+use crate::ending::Ending;
 use crate::table::{Column, table, text};
 use crate::trouble::Trouble;
+use crate::{dead_letters, import, imports};
 
-/// Does what the arguments say.
+/// Does what the arguments say. What lasts ends when it is interrupted, and says
+/// what becomes of it; all else is left to the signal.
 ///
 /// # Errors
 /// Whatever did not work, and what to do about it.
-pub async fn run(arguments: Arguments, console: &mut Console<'_>) -> Result<(), Trouble> {
+pub async fn run(
+    arguments: Arguments,
+    console: &mut Console<'_>,
+    interrupted: impl Future<Output = ()>,
+) -> Result<Ending, Trouble> {
     let mut api = Api::new(arguments.access)?;
     let output = arguments.output;
     match arguments.verb {
-        Verb::Queues => queues(&mut api, output, console).await,
-        Verb::DeadLetters(verb) => dead_letters::run(verb, &mut api, output, console).await,
-        Verb::Mails { profile } => mails(&profile, &mut api, output, console).await,
+        Verb::Queues => queues(&mut api, output, console).await?,
+        Verb::DeadLetters(verb) => dead_letters::run(verb, &mut api, output, console).await?,
+        Verb::Mails { profile } => mails(&profile, &mut api, output, console).await?,
+        Verb::Import(what) => {
+            return select! {
+                ending = import::run(&what, &mut api, output, console) => ending,
+                () = interrupted => console.part(),
+            };
+        }
+        Verb::Imports(verb) => {
+            return select! {
+                ending = imports::run(verb, &mut api, output, console) => ending,
+                () = interrupted => console.part(),
+            };
+        }
     }
+    Ok(Ending::Done)
 }
 
 /// Shows a list, in columns or as it came.

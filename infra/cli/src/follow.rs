@@ -1,0 +1,123 @@
+//! Watching an import until it is over, and what to make of its end.
+
+use indicatif::HumanCount;
+use serde_json::Value;
+use tokio::time::sleep;
+
+use crate::api::Api;
+use crate::console::Console;
+use crate::ending::Ending;
+use crate::patience::patiently;
+use crate::progress::Progress;
+use crate::table::{age, text};
+use crate::trouble::Trouble;
+
+/// Watches an import until it is over. It survives what the import survives: that
+/// the API is away for a while.
+///
+/// # Errors
+/// When the API does not tell any more.
+pub async fn follow(id: &str, api: &mut Api, console: &mut Console<'_>) -> Result<Value, Trouble> {
+    let on = format!("The import goes on. Follow it: muster imports show {id} --follow");
+    console.parting = format!("{on}\nOr cancel it: muster imports cancel {id}");
+    let pace = console.pace;
+    let mut progress = Progress::new(100, "{bar:24} {wide_msg}", console);
+    loop {
+        let look = async || api.get(&["imports", id], &[]).await;
+        let import = patiently(pace, &mut progress, look).await;
+        let import = import.map_err(|trouble| trouble.and(&on))?;
+        let percent = import["progress"]["percent"].as_f64().unwrap_or_default();
+        progress.bar().set_position(percent as u64);
+        progress.say(&text(&import["status"]), &summary(&import));
+        if is_over(&import) {
+            return Ok(import);
+        }
+        sleep(pace).await;
+    }
+}
+
+fn is_over(import: &Value) -> bool {
+    let over = ["completed", "completed_with_errors", "cancelled", "failed"];
+    import["status"]
+        .as_str()
+        .is_some_and(|status| over.contains(&status))
+}
+
+/// What the end of an import means to who asked for it.
+///
+/// # Errors
+/// When it failed, or was cancelled.
+pub fn ending(import: &Value) -> Result<Ending, Trouble> {
+    let id = text(&import["id"]);
+    match import["status"].as_str() {
+        Some("completed") => Ok(Ending::Done),
+        Some("completed_with_errors") => Ok(Ending::RowsRefused),
+        Some("cancelled") => Err(Trouble::new(
+            "the import was cancelled",
+            format!("It can go on: muster imports resume {id}"),
+        )),
+        _ => Err(Trouble::new(
+            format!("the import failed: {}", reason(&import["reason"])),
+            format!(
+                "Mend the file, and import it again. If it is not the file's fault: \
+                 muster imports resume {id}"
+            ),
+        )),
+    }
+}
+
+/// Where an import is, in a line.
+pub fn summary(import: &Value) -> String {
+    let status = text(&import["status"]).replace('_', " ");
+    let mut parts = vec![status];
+    if answered(import) > 0 || is_over(import) {
+        parts.push(rows(import));
+    }
+    parts.extend(progress(&import["progress"]));
+    parts.join("  ")
+}
+
+/// `11,000 of 20,000 rows: 10,990 created, 0 updated, 7 skipped, 3 failed`
+fn rows(import: &Value) -> String {
+    let answered = answered(import);
+    let of = match import["rows"]["total"].as_u64() {
+        Some(total) if total != answered => format!(" of {}", HumanCount(total)),
+        _ => String::new(),
+    };
+    let kinds = KINDS.map(|kind| format!("{} {kind}", count(&import["rows"][kind])));
+    format!("{}{of} rows: {}", HumanCount(answered), kinds.join(", "))
+}
+
+/// What can become of a row.
+const KINDS: [&str; 4] = ["created", "updated", "skipped", "failed"];
+
+fn answered(import: &Value) -> u64 {
+    let rows = &import["rows"];
+    KINDS.iter().filter_map(|kind| rows[kind].as_u64()).sum()
+}
+
+/// A count that people can read.
+pub fn count(value: &Value) -> String {
+    value
+        .as_u64()
+        .map_or_else(|| text(value), |count| HumanCount(count).to_string())
+}
+
+/// How far it is, how fast, and how long it will take.
+pub fn progress(progress: &Value) -> Vec<String> {
+    let number = |name: &str| progress[name].as_f64();
+    let percent = number("percent").map(|percent| format!("{percent:.0}%"));
+    let speed =
+        number("rows_per_second").map(|speed| format!("{} rows/s", HumanCount(speed as u64)));
+    let left = &progress["seconds_left"];
+    let left = left.is_u64().then(|| format!("{} left", age(left)));
+    [percent, speed, left].into_iter().flatten().collect()
+}
+
+/// `code: detail`
+pub fn reason(reason: &Value) -> String {
+    match reason {
+        Value::Null => "-".to_owned(),
+        reason => format!("{}: {}", text(&reason["code"]), text(&reason["detail"])),
+    }
+}

@@ -1,0 +1,140 @@
+//! `muster import`
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::api::Api;
+use crate::arguments::Output;
+use crate::arguments::imports::Import;
+use crate::console::Console;
+use crate::ending::Ending;
+use crate::follow::{ending, follow, summary};
+use crate::patience::patiently;
+use crate::progress::Progress;
+use crate::report::{self, Place};
+use crate::table::text;
+use crate::trouble::{OrTrouble, Trouble};
+use crate::upload::{Destination, Upload};
+
+/// Imports a file.
+///
+/// # Errors
+/// Whatever did not work, and what to do about it; also when the import does not
+/// end well.
+pub async fn run(
+    what: &Import,
+    api: &mut Api,
+    output: Output,
+    console: &mut Console<'_>,
+) -> Result<Ending, Trouble> {
+    let file = Upload::new(&what.file)?;
+    let place = match &what.report {
+        Some(path) => Place::At(path),
+        None => Place::Beside(&what.file),
+    };
+    place.check()?;
+    console.parting = "Nothing is imported.".to_owned();
+    let mut import = create(what, api, console).await?;
+    let destination = import.as_object_mut().and_then(|it| it.remove("upload"));
+    let destination: Destination = serde_json::from_value(destination.unwrap_or_default())
+        .or_trouble(
+            "the API does not say where to upload the file",
+            "Check that the API and muster are of the same version.",
+        )?;
+    let id = text(&import["id"]);
+    send(&file, destination, &id, console).await?;
+    if what.no_follow {
+        leave(&import, output, console)?;
+        return Ok(Ending::Done);
+    }
+    let import = follow(&id, api, console).await?;
+    conclude(&import, &place, api, output, console).await
+}
+
+/// Makes an import that waits for its file. However often it is asked for, the
+/// key makes it one.
+async fn create(what: &Import, api: &mut Api, console: &mut Console<'_>) -> Result<Value, Trouble> {
+    let body = json!({
+        "on_conflict": what.on_conflict, "confirm": what.confirm, "dry_run": what.dry_run,
+    });
+    let key = Uuid::new_v4().to_string();
+    let pace = console.pace;
+    let mut progress = Progress::new(0, "{wide_msg}", console);
+    let ask = async || api.create(&["imports"], &body, &key).await;
+    patiently(pace, &mut progress, ask).await
+}
+
+async fn send(
+    file: &Upload<'_>,
+    to: Destination,
+    id: &str,
+    console: &mut Console<'_>,
+) -> Result<(), Trouble> {
+    console.parting = format!(
+        "Nothing is imported, unless S3 had the whole file already: muster imports show {id}"
+    );
+    let template = "{msg}  {bar:24} {bytes}  {bytes_per_sec}  {eta} left";
+    let mut progress = Progress::new(file.size, template, console);
+    progress.say("upload", &file.describe());
+    file.send(to, &progress).await
+}
+
+/// Shows an import that has its file, and is left alone.
+fn leave(import: &Value, output: Output, console: &mut Console<'_>) -> Result<(), Trouble> {
+    match output {
+        Output::Json => console.show_json(import),
+        Output::Table => console.show(&format!(
+            "The file is uploaded. Follow its import: muster imports show {} --follow",
+            text(&import["id"])
+        )),
+    }
+}
+
+/// Shows what came of an import, and fetches the rows that it refused.
+async fn conclude(
+    import: &Value,
+    place: &Place<'_>,
+    api: &mut Api,
+    output: Output,
+    console: &mut Console<'_>,
+) -> Result<Ending, Trouble> {
+    let id = text(&import["id"]);
+    match output {
+        Output::Json => console.show_json(import)?,
+        Output::Table => console.show(&totals(import))?,
+    }
+    let ending = ending(import);
+    if import["report"].is_null() {
+        return ending;
+    }
+    console.parting =
+        format!("The import is over. For the refused rows: muster imports errors {id}");
+    let path = match report::download(&id, place, api).await {
+        Ok(path) => path,
+        // That it failed is worse than that the report is missing.
+        Err(trouble) => return ending.and(Err(trouble)),
+    };
+    let text = format!("The refused rows, each with its reason: {}", path.display());
+    match output {
+        Output::Json => console.remark(&text)?,
+        Output::Table => console.show(&text)?,
+    }
+    ending
+}
+
+/// What became of the rows, and what there is to know besides.
+fn totals(import: &Value) -> String {
+    let mut totals = summary(import);
+    if import["options"]["dry_run"] == true {
+        totals.push_str("\nThis was a dry run: no profile was created or changed.");
+    }
+    let chunks = import["chunks"]["failed"].as_array().map_or(0, Vec::len);
+    if chunks > 0 {
+        let id = text(&import["id"]);
+        totals.push_str(&format!(
+            "\nOf its chunks {chunks} failed: muster imports show {id} says why, \
+             muster imports resume {id} tries them again."
+        ));
+    }
+    totals
+}

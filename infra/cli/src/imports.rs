@@ -1,0 +1,184 @@
+//! `muster imports`
+
+use std::path::Path;
+
+use indicatif::HumanBytes;
+use serde_json::{Value, json};
+
+use crate::api::Api;
+use crate::arguments::Output;
+use crate::arguments::imports::Imports;
+use crate::console::Console;
+use crate::ending::Ending;
+use crate::follow::{count, ending, follow, progress, reason, summary};
+use crate::report::{self, Place};
+use crate::table::{Column, fields, text};
+use crate::trouble::Trouble;
+use crate::verbs::show_list;
+
+/// The most that the API lists at once.
+const PAGE: usize = 100;
+
+/// Does something about imports.
+///
+/// # Errors
+/// Whatever did not work, and what to do about it.
+pub async fn run(
+    verb: Imports,
+    api: &mut Api,
+    output: Output,
+    console: &mut Console<'_>,
+) -> Result<Ending, Trouble> {
+    match verb {
+        Imports::List { limit } => list(limit, api, output, console).await?,
+        Imports::Show { id, follow: false } => {
+            let import = api.get(&["imports", &id], &[]).await?;
+            show(&import, output, console)?;
+        }
+        Imports::Show { id, follow: true } => {
+            let import = follow(&id, api, console).await?;
+            show(&import, output, console)?;
+            return ending(&import);
+        }
+        Imports::Start { id } => steer(&id, "start", None, api, output, console).await?,
+        Imports::Cancel { id } => steer(&id, "cancel", None, api, output, console).await?,
+        Imports::Resume { id, chunks } => {
+            let body = (!chunks.is_empty()).then(|| json!({ "chunks": chunks }));
+            steer(&id, "resume", body.as_ref(), api, output, console).await?;
+        }
+        Imports::Errors { id, report } => {
+            let file = format!("{id}.csv");
+            let place = match &report {
+                Some(path) => Place::At(path),
+                None => Place::Beside(Path::new(&file)),
+            };
+            let path = report::download(&id, &place, api).await?;
+            let path = path.display();
+            match output {
+                Output::Json => console.show_json(&json!({ "report": path.to_string() }))?,
+                Output::Table => console.show(&path.to_string())?,
+            }
+        }
+    }
+    Ok(Ending::Done)
+}
+
+async fn list(
+    limit: usize,
+    api: &mut Api,
+    output: Output,
+    console: &mut Console<'_>,
+) -> Result<(), Trouble> {
+    let columns = [
+        Column("ID", "/id", text),
+        Column("STATUS", "/status", text),
+        Column("ROWS", "/rows/total", count),
+        Column("CREATED", "/rows/created", count),
+        Column("UPDATED", "/rows/updated", count),
+        Column("SKIPPED", "/rows/skipped", count),
+        Column("FAILED", "/rows/failed", count),
+        Column("SINCE", "/created_at", text),
+        Column("FILE", "/object/key", text),
+    ];
+    let mut items = Vec::new();
+    let mut cursor = Value::Null;
+    loop {
+        let wanted = (limit - items.len()).min(PAGE).to_string();
+        let mut query = vec![("limit", wanted.as_str())];
+        query.extend(cursor.as_str().map(|cursor| ("cursor", cursor)));
+        let mut page = api.get(&["imports"], &query).await?;
+        if let Value::Array(more) = page["items"].take() {
+            items.extend(more);
+        }
+        cursor = page["next_cursor"].take();
+        if cursor.is_null() || items.len() >= limit {
+            break;
+        }
+    }
+    let more = !cursor.is_null();
+    let list = json!({ "items": items, "next_cursor": cursor });
+    show_list(&list, &columns, "There are no imports.", output, console)?;
+    if output == Output::Table && more {
+        console.show("There are more: --limit lists as many as you like.")?;
+    }
+    Ok(())
+}
+
+/// Has an import started, cancelled or resumed.
+async fn steer(
+    id: &str,
+    where_to: &str,
+    body: Option<&Value>,
+    api: &mut Api,
+    output: Output,
+    console: &mut Console<'_>,
+) -> Result<(), Trouble> {
+    let import = api.post(&["imports", id, where_to], body).await?;
+    match output {
+        Output::Json => console.show_json(&import),
+        Output::Table => console.show(&summary(&import)),
+    }
+}
+
+fn show(import: &Value, output: Output, console: &mut Console<'_>) -> Result<(), Trouble> {
+    if output == Output::Json {
+        return console.show_json(import);
+    }
+    let (options, rows, chunks) = (&import["options"], &import["rows"], &import["chunks"]);
+    let failed = chunks["failed"].as_array().map_or(&[][..], Vec::as_slice);
+    let mut shown = vec![
+        ("id", text(&import["id"])),
+        ("status", text(&import["status"])),
+        ("reason", reason(&import["reason"])),
+        ("file", object(&import["object"])),
+        ("size", size(&import["size"])),
+        ("on conflict", text(&options["on_conflict"])),
+        ("confirm", text(&options["confirm"])),
+        ("dry run", text(&options["dry_run"])),
+        ("start", text(&import["start"])),
+        ("rows", count(&rows["total"])),
+        ("created", count(&rows["created"])),
+        ("updated", count(&rows["updated"])),
+        ("skipped", count(&rows["skipped"])),
+        ("failed", count(&rows["failed"])),
+        ("chunks", count(&chunks["total"])),
+        ("done", count(&chunks["done"])),
+        (
+            "progress",
+            or_dash(progress(&import["progress"]).join(", ")),
+        ),
+        ("report", object(&import["report"])),
+        ("created at", text(&import["created_at"])),
+        ("started at", text(&import["started_at"])),
+        ("completed at", text(&import["completed_at"])),
+    ];
+    shown.extend(failed.iter().map(|chunk| ("failed chunk", failure(chunk))));
+    console.show(&fields(&shown))
+}
+
+/// `7, from line 120001: code: detail`
+fn failure(chunk: &Value) -> String {
+    let (number, line) = (text(&chunk["number"]), text(&chunk["first_line"]));
+    format!("{number}, from line {line}: {}", reason(&chunk["reason"]))
+}
+
+fn object(object: &Value) -> String {
+    match object {
+        Value::Null => "-".to_owned(),
+        object => format!("s3://{}/{}", text(&object["bucket"]), text(&object["key"])),
+    }
+}
+
+fn size(value: &Value) -> String {
+    value
+        .as_u64()
+        .map_or_else(|| text(value), |size| HumanBytes(size).to_string())
+}
+
+fn or_dash(text: String) -> String {
+    if text.is_empty() {
+        "-".to_owned()
+    } else {
+        text
+    }
+}
