@@ -18,14 +18,12 @@ use crate::trouble::Trouble;
 /// # Errors
 /// When the API does not tell any more.
 pub async fn follow(id: &str, api: &mut Api, console: &mut Console<'_>) -> Result<Value, Trouble> {
-    let on = format!("The import goes on. Follow it: muster imports show {id} --follow");
-    console.parting = format!("{on}\nOr cancel it: muster imports cancel {id}");
+    console.parting = format!("{}\nOr cancel it: muster imports cancel {id}", goes_on(id));
     let pace = console.pace;
-    let mut progress = Progress::new(100, "{bar:24} {wide_msg}", console);
+    let mut progress = Progress::new(100, "{bar:16}  {wide_msg}", console);
     loop {
         let look = async || api.get(&["imports", id], &[]).await;
-        let import = patiently(pace, &mut progress, look).await;
-        let import = import.map_err(|trouble| trouble.and(&on))?;
+        let import = patiently(pace, &mut progress, look).await?;
         let percent = import["progress"]["percent"].as_f64().unwrap_or_default();
         progress.bar().set_position(percent as u64);
         progress.say(&text(&import["status"]), &summary(&import));
@@ -34,6 +32,11 @@ pub async fn follow(id: &str, api: &mut Api, console: &mut Console<'_>) -> Resul
         }
         sleep(pace).await;
     }
+}
+
+/// What there is to know when nobody follows an import any more.
+pub fn goes_on(id: &str) -> String {
+    format!("The import goes on. Follow it: muster imports show {id} --follow")
 }
 
 fn is_over(import: &Value) -> bool {
@@ -70,10 +73,11 @@ pub fn ending(import: &Value) -> Result<Ending, Trouble> {
 pub fn summary(import: &Value) -> String {
     let status = text(&import["status"]).replace('_', " ");
     let mut parts = vec![status];
+    parts.extend(progress(&import["progress"]));
+    // Last, as a narrow terminal cuts it off.
     if answered(import) > 0 || is_over(import) {
         parts.push(rows(import));
     }
-    parts.extend(progress(&import["progress"]));
     parts.join("  ")
 }
 

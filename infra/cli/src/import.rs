@@ -8,7 +8,7 @@ use crate::arguments::Output;
 use crate::arguments::imports::Import;
 use crate::console::Console;
 use crate::ending::Ending;
-use crate::follow::{ending, follow, summary};
+use crate::follow::{ending, follow, goes_on, summary};
 use crate::patience::patiently;
 use crate::progress::Progress;
 use crate::report::{self, Place};
@@ -47,7 +47,8 @@ pub async fn run(
         leave(&import, output, console)?;
         return Ok(Ending::Done);
     }
-    let import = follow(&id, api, console).await?;
+    let import = follow(&id, api, console).await;
+    let import = import.map_err(|trouble| trouble.and(&goes_on(&id)))?;
     conclude(&import, &place, api, output, console).await
 }
 
@@ -73,7 +74,7 @@ async fn send(
     console.parting = format!(
         "Nothing is imported, unless S3 had the whole file already: muster imports show {id}"
     );
-    let template = "{msg}  {bar:24} {bytes}  {bytes_per_sec}  {eta} left";
+    let template = "{bar:16}  {percent}%  {bytes_per_sec}  {eta} left  {wide_msg}";
     let mut progress = Progress::new(file.size, template, console);
     progress.say("upload", &file.describe());
     file.send(to, &progress).await

@@ -55,3 +55,25 @@ impl Drop for Progress<'_> {
         self.bar.finish_and_clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_sees_the_bar_gets_no_lines() {
+        for (watched, expected) in [(false, "a\nc\na\n"), (true, "")] {
+            let (mut output, mut aside) = (Vec::new(), Vec::new());
+            let mut console = Console {
+                watched,
+                ..Console::new(&mut output, &mut aside)
+            };
+            let mut progress = Progress::new(1, "{msg}", &mut console);
+            for (topic, text) in [("1", "a"), ("1", "b"), ("2", "c"), ("1", "a")] {
+                progress.say(topic, text);
+            }
+            drop(progress);
+            assert_eq!(String::from_utf8(aside).unwrap(), expected);
+        }
+    }
+}

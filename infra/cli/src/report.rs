@@ -109,3 +109,25 @@ pub async fn download(id: &str, place: &Place<'_>, api: &mut Api) -> Result<Path
     }
     place.take(file).or_trouble(&unwritten, &elsewhere)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_called_after_its_file_and_lies_beside_it() {
+        for (file, number, expected) in [
+            ("people.csv", 1, "people.errors.csv"),
+            ("a/people.csv", 2, "a/people.errors.2.csv"),
+            ("/people", 11, "/people.errors.11.csv"),
+        ] {
+            assert_eq!(name(Path::new(file), number), Path::new(expected));
+        }
+        for (file, expected) in [("people.csv", "."), ("a/people.csv", "a"), ("/people", "/")] {
+            assert_eq!(
+                Place::Beside(Path::new(file)).directory(),
+                Path::new(expected)
+            );
+        }
+    }
+}

@@ -14,7 +14,8 @@ use crate::trouble::Trouble;
 use crate::{dead_letters, import, imports};
 
 /// Does what the arguments say. What lasts ends when it is interrupted, and says
-/// what becomes of it; all else is left to the signal.
+/// what becomes of it. All else is left to the signal: who waits for the answer to
+/// a question hears nothing else.
 ///
 /// # Errors
 /// Whatever did not work, and what to do about it.

@@ -96,8 +96,8 @@ async fn a_file_is_uploaded_and_its_import_followed_to_the_end() {
     let expected = format!(
         "uploading {} (22 B)\n\
          queued\n\
-         running  500 of 2,000 rows: 500 created, 0 updated, 0 skipped, 0 failed  25%  \
-         1,500 rows/s  1m 1s left\n\
+         running  25%  1,500 rows/s  1m 1s left  500 of 2,000 rows: 500 created, 0 updated, \
+         0 skipped, 0 failed\n\
          completed  2,000 rows: 2,000 created, 0 updated, 0 skipped, 0 failed\n",
         path.display()
     );
