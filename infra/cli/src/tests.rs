@@ -129,6 +129,17 @@ impl Api {
         }
     }
 
+    /// A client that gets its tokens here, and may have one.
+    fn access_of_client(&self, token: Option<&str>) -> Access {
+        Access {
+            token: token.map(str::to_owned),
+            token_url: Some(format!("{}/token", self.url)),
+            client_id: Some("id".to_owned()),
+            client_secret: Some("secret".to_owned()),
+            ..self.access()
+        }
+    }
+
     async fn run(&self, command: &str) -> Outcome {
         self.run_as(self.access(), command, None).await
     }
@@ -449,28 +460,23 @@ async fn a_refusal_says_what_is_wrong_and_what_to_do() {
 async fn a_client_gets_a_token_when_there_is_none_or_it_is_refused() {
     let token = (200, json!({ "access_token": "fresh" }));
     let refused = (401, json!({ "message": "Unauthorized" }));
-    let client = |api: &Api, token: Option<&str>| Access {
-        token: token.map(str::to_owned),
-        token_url: Some(format!("{}/token", api.url)),
-        client_id: Some("id".to_owned()),
-        client_secret: Some("secret".to_owned()),
-        ..api.access()
-    };
     let credentials = "POST /token Basic aWQ6c2VjcmV0 grant_type=client_credentials";
 
     let api = Api::that_says([token.clone(), (200, queues())]).await;
-    let outcome = api.run_as(client(&api, None), "queues", None).await;
+    let outcome = api.run_as(api.access_of_client(None), "queues", None).await;
     outcome.result.unwrap();
     assert_eq!(api.asked(), [credentials, "GET /queues fresh "]);
 
     let api = Api::that_says([refused, token, (200, queues())]).await;
-    let outcome = api.run_as(client(&api, Some("old")), "queues", None).await;
+    let outcome = api
+        .run_as(api.access_of_client(Some("old")), "queues", None)
+        .await;
     outcome.result.unwrap();
     let expected = ["GET /queues old ", credentials, "GET /queues fresh "];
     assert_eq!(api.asked(), expected);
 
     let api = Api::that_says([(400, json!({ "error": "invalid_client" }))]).await;
-    let outcome = api.run_as(client(&api, None), "queues", None).await;
+    let outcome = api.run_as(api.access_of_client(None), "queues", None).await;
     let trouble = outcome.trouble();
     assert!(trouble.contains("invalid_client"), "{trouble}");
     assert!(trouble.contains("MUSTER_CLIENT_SECRET"), "{trouble}");

@@ -94,7 +94,7 @@ pub enum Imports {
         /// Id of the import.
         id: String,
         /// Where to put them; what is there is replaced. Otherwise they go here, under a name that
-        /// is free: <ID>.errors.csv.
+        /// is free: the import's id and .errors.csv.
         #[arg(long, value_name = "PATH")]
         report: Option<PathBuf>,
     },

@@ -234,9 +234,26 @@ async fn half_a_report_is_none() {
         let api = Api::that_says(answers).await;
         let trouble = run(&api, &directory, "").await.trouble();
         assert!(trouble.starts_with(expected), "{trouble}");
-        assert!(!trouble.contains("secret"), "{trouble}");
         assert_eq!(names(&directory), ["people.csv"]);
     }
+}
+
+#[tokio::test]
+async fn a_report_that_cannot_be_fetched_is_left_to_who_may_have_it() {
+    let s3 = S3::that_says([(204, "")]).await;
+    let link = json!({ "url": "http://127.0.0.1:1/errors.csv?X-Amz-Signature=secret" });
+    let answers = [created(&s3), (200, refused_some()), (200, link)];
+    let api = Api::that_says(answers).await;
+    let trouble = run(&api, &people(), "").await.trouble();
+    assert!(
+        trouble.starts_with("the report cannot be fetched: "),
+        "{trouble}"
+    );
+    assert!(
+        trouble.ends_with("Try again: muster imports errors i"),
+        "{trouble}"
+    );
+    assert!(!trouble.contains("secret"), "{trouble}");
 }
 
 #[tokio::test]
@@ -464,6 +481,22 @@ async fn the_api_may_be_away_for_a_while() {
         keys.iter().all(|key| *key == keys[0]),
         "one import: {keys:?}"
     );
+}
+
+#[tokio::test]
+async fn so_may_whoever_gives_tokens() {
+    let s3 = S3::that_says([(204, "")]).await;
+    let api = Api::that_says([
+        (BROKEN, json!("{")),
+        (200, json!({ "access_token": "fresh" })),
+        created(&s3),
+    ])
+    .await;
+    let directory = people();
+    let path = directory.path().join("people.csv");
+    let command = format!("import {} --no-follow", path.display());
+    let outcome = api.run_as(api.access_of_client(None), &command, None).await;
+    assert_eq!(outcome.result.unwrap(), Ending::Done);
 }
 
 #[tokio::test]
