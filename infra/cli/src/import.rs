@@ -27,7 +27,7 @@ pub async fn run(
     output: Output,
     console: &mut Console<'_>,
 ) -> Result<Ending, Trouble> {
-    let file = Upload::new(&what.file)?;
+    let file = Upload::new(&what.file).await?;
     let place = match &what.report {
         Some(path) => Place::At(path),
         None => Place::Beside(&what.file),
@@ -42,7 +42,7 @@ pub async fn run(
             "Check that the API and muster are of the same version.",
         )?;
     let id = text(&import["id"]);
-    send(&file, destination, &id, console).await?;
+    send(file, destination, &id, console).await?;
     if what.no_follow {
         leave(&import, output, console)?;
         return Ok(Ending::Done);
@@ -66,7 +66,7 @@ async fn create(what: &Import, api: &mut Api, console: &mut Console<'_>) -> Resu
 }
 
 async fn send(
-    file: &Upload<'_>,
+    file: Upload<'_>,
     to: Destination,
     id: &str,
     console: &mut Console<'_>,

@@ -31,22 +31,23 @@ pub struct Destination {
 /// A file that can be uploaded.
 pub struct Upload<'a> {
     path: &'a Path,
+    file: File,
     /// How long it is.
     pub size: u64,
 }
 
 impl<'a> Upload<'a> {
-    /// Looks at a file.
+    /// Looks at a file, and opens it.
     ///
     /// # Errors
     /// When there is none, or nothing in it.
-    pub fn new(path: &'a Path) -> Result<Self, Trouble> {
+    pub async fn new(path: &'a Path) -> Result<Self, Trouble> {
         let name = path.display();
-        let found = metadata(path).or_trouble(
-            format!("{name} cannot be read"),
-            "Check its name and its permissions.",
-        )?;
-        // The length of anything else is not known before it is read.
+        let unread = format!("{name} cannot be read");
+        let remedy = "Check its name and its permissions.";
+        let found = metadata(path).or_trouble(&unread, remedy)?;
+        // The length of anything else is not known before it is read, and to open a
+        // pipe may take for ever.
         if !found.is_file() {
             return Err(Trouble::new(
                 format!("{name} is no regular file"),
@@ -59,8 +60,9 @@ impl<'a> Upload<'a> {
                 "A file starts with a header row that has a column email.",
             ));
         }
+        let file = File::open(path).await.or_trouble(&unread, remedy)?;
         let size = found.len();
-        Ok(Self { path, size })
+        Ok(Self { path, file, size })
     }
 
     /// What is said while it is sent.
@@ -76,7 +78,7 @@ impl<'a> Upload<'a> {
     ///
     /// # Errors
     /// When it is too long, cannot be read, or S3 does not take it.
-    pub async fn send(&self, to: Destination, progress: &Progress<'_>) -> Result<(), Trouble> {
+    pub async fn send(self, to: Destination, progress: &Progress<'_>) -> Result<(), Trouble> {
         let name = self.path.display();
         if self.size > to.max_bytes {
             let (size, most) = (HumanBytes(self.size), HumanBytes(to.max_bytes));
@@ -85,10 +87,7 @@ impl<'a> Upload<'a> {
                 "Split it, and import the parts, each with the header row.",
             ));
         }
-        let file = File::open(self.path)
-            .await
-            .or_trouble(format!("{name} cannot be opened"), "Check its permissions.")?;
-        let body = Body::wrap_stream(pieces(file, self.size, progress.bar()));
+        let body = Body::wrap_stream(pieces(self.file, self.size, progress.bar()));
         // S3 takes a part for the file only if it comes last, and some look for a name.
         let part = Part::stream_with_length(body, self.size).file_name("import.csv");
         let fields = to.fields.into_iter();
