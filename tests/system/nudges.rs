@@ -22,6 +22,7 @@ pub async fn store(stack: &Stack, address: &str, now: Time) -> ProfileId {
         attributes: Attributes::default(),
         source: Source::Signup,
         created_by: "signup".to_owned(),
+        confirmed: false,
         row: None,
         now,
     };
