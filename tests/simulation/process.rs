@@ -19,6 +19,7 @@ use tower::ServiceExt;
 use crate::dynamodb::TABLE;
 use crate::endpoint::{Caller, State, http_client};
 use crate::queues::{BULK_MAIL, CHUNK, FEEDBACK, IMPORT, MAIL, dead_letters_url, url};
+use crate::s3::BUCKET;
 
 /// A function of `template.yaml`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -125,6 +126,7 @@ pub fn setting(name: &str) -> Option<String> {
         "MUSTER_PUBLIC_URL" => "https://muster.example".to_owned(),
         "MUSTER_ACCENT_COLOUR" => "#1d4ed8".to_owned(),
         "MUSTER_DEFAULT_LANGUAGE" => "en".to_owned(),
+        "MUSTER_UPLOADS_BUCKET" => BUCKET.to_owned(),
         "MUSTER_IMPORT_PRESETS" => r#"{"look": {"dry_run": true}}"#.to_owned(),
         "MUSTER_IMPORT_CHUNKS_AT_ONCE" => "2".to_owned(),
         "MUSTER_IMPORT_MAX_FILE_BYTES" => "5368709120".to_owned(),

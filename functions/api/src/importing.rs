@@ -28,8 +28,8 @@ use muster_core::import::ImportStatus::{
     Planning, Queued, Reporting, Running,
 };
 use muster_core::import::{
-    CHUNK_PREFIX, ChunkItem, Counts, FailureReason, ImportItem, Start, chunk_key, due_shard,
-    import_key,
+    CHUNK_PREFIX, CHUNKS_FAILED, ChunkItem, Counts, FailureReason, ImportItem, Start, chunk_key,
+    due_shard, import_key,
 };
 use muster_core::options::Options;
 use muster_core::profile::expired;
@@ -47,8 +47,6 @@ use crate::idempotency::{RequestKey, reused};
 use crate::nudges::Nudges;
 use crate::presigned_post::{LIFETIME, Upload, Uploads};
 
-/// The reason of an import of which chunks were given up.
-const CHUNKS_FAILED: &str = "chunks_failed";
 /// How often a request looks again when something else came in between.
 const TRIES: u32 = 4;
 /// How long after its form has expired an upload may still be on its way.
@@ -379,7 +377,7 @@ fn cancelled(import: &ImportItem, now: Time) -> Decision {
         }
         Planning | Running | Reporting | Completed | CompletedWithErrors | Failed => {
             let expression = "SET #status = :next, due_shard = :shard, due_at = :due \
-                 REMOVE completed_at, #counts, lease_owner, lease_until";
+                 REMOVE completed_at, #counts, reason, lease_owner, lease_until";
             let change = Change::of(import, expression).due(import, now);
             Ok(Some(change.with(":next", Cancelling.into())))
         }
