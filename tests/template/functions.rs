@@ -21,6 +21,9 @@ const FUNCTIONS: &[Function] = &[
         environment: &[
             "MUSTER_TABLE",
             "MUSTER_MAIL_QUEUE_URL",
+            "MUSTER_IMPORT_QUEUE_URL",
+            "MUSTER_UPLOADS_BUCKET",
+            "MUSTER_IMPORT_MAX_FILE_BYTES",
             "MUSTER_SIGNUPS_PER_ADDRESS",
             "MUSTER_SIGNUP_MAILS_PER_HOUR",
             "MUSTER_CAPTCHA_URL",
