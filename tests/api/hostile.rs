@@ -80,9 +80,14 @@ impl Target {
         let path = |path: &str| json!({ "method": "POST", "path": path });
         let patch =
             json!({ "method": "PATCH", "path": self.confirmed, "headers": { "if-match": "*" } });
-        let mut writers = ["/signup", "/signup/resend", "/confirm", "/profiles"]
-            .map(path)
-            .to_vec();
+        let paths = [
+            "/signup",
+            "/signup/resend",
+            "/confirm",
+            "/profiles",
+            "/imports",
+        ];
+        let mut writers = paths.map(path).to_vec();
         writers.push(patch);
         writers
     }
@@ -466,6 +471,82 @@ async fn a_path_has_one_spelling() {
             attacks.push((request, ABSENT));
         }
     }
+    for action in ["start", "cancel", "resume"] {
+        for id in [NOBODY, "x", "%00", "..", &id.to_uppercase()] {
+            attacks.push((post(&format!("/imports/{id}/{action}"), ""), ABSENT));
+        }
+    }
+    for id in [NOBODY, "x", "%00"] {
+        attacks.push((get(format!("/imports/{id}/errors")), ABSENT));
+    }
+    target.withstands(attacks).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_import_has_its_options_and_no_others() {
+    let target = Target::new().await;
+    let mut attacks = Vec::new();
+    let others = json!([
+        null,
+        7,
+        [],
+        {},
+        "",
+        " ",
+        MARK,
+        "SKIP",
+        "Update",
+        "skip ",
+        "true"
+    ]);
+    for field in [
+        "on_conflict",
+        "confirm",
+        "dry_run",
+        "start",
+        "key",
+        "status",
+    ] {
+        for other in others.as_array().unwrap() {
+            attacks.push((post("/imports", json!({ field: other })), INVALID));
+        }
+    }
+    let resume = format!("/imports/{NOBODY}/resume");
+    let others = json!([
+        null,
+        7,
+        [],
+        {},
+        MARK,
+        [MARK],
+        [null],
+        [-1],
+        [1.5],
+        [4_294_967_296_u64],
+        [[1]]
+    ]);
+    for other in others.as_array().unwrap() {
+        attacks.push((post(&resume, json!({ "chunks": other })), INVALID));
+    }
+    attacks.push((post(&resume, json!({ "chunk": [1] })), INVALID));
+    for malformed in [
+        " ",
+        "null",
+        "[1]",
+        "7",
+        MARK,
+        r#"{"chunks": [1], "chunks": [2]}"#,
+    ] {
+        attacks.push((post(&resume, malformed), MALFORMED));
+    }
+    attacks.push((typed(&post(&resume, ""), "text/plain"), WRONG_TYPE));
+    attacks.push((post(&resume, " ".repeat(MAX_BODY + 1)), TOO_LARGE));
+    for key in ["", "\u{e9}", &"k".repeat(256)] {
+        let headers = json!({ "idempotency-key": key });
+        let request =
+            json!({ "method": "POST", "path": "/imports", "headers": headers, "body": {} });
+        attacks.push((request, MALFORMED));
+    }
     target.withstands(attacks).await;
 }
 
@@ -542,8 +623,12 @@ async fn a_wrong_method_is_told_the_right_ones() {
         ("/not-me", "GET,HEAD,POST"),
         ("/profiles", "GET,HEAD,POST"),
         (&target.confirmed, "GET,HEAD,PATCH,DELETE"),
-        ("/imports", "GET,HEAD"),
+        ("/imports", "GET,HEAD,POST"),
         (&format!("/imports/{NOBODY}"), "GET,HEAD"),
+        (&format!("/imports/{NOBODY}/start"), "POST"),
+        (&format!("/imports/{NOBODY}/cancel"), "POST"),
+        (&format!("/imports/{NOBODY}/resume"), "POST"),
+        (&format!("/imports/{NOBODY}/errors"), "GET,HEAD"),
     ];
     let methods = "GET POST PUT PATCH DELETE OPTIONS TRACE CONNECT QUERY get M-SEARCH HUNT";
     let attacks = routes.iter().flat_map(|(path, allowed)| {
@@ -709,7 +794,12 @@ async fn an_operator_whom_the_gateway_does_not_name_is_forbidden() {
         ("DELETE", &target.confirmed),
         ("DELETE", "/profiles/x"),
         ("GET", "/imports"),
+        ("POST", "/imports"),
         ("GET", "/imports/x"),
+        ("POST", "/imports/x/start"),
+        ("POST", "/imports/x/cancel"),
+        ("POST", "/imports/x/resume"),
+        ("GET", "/imports/x/errors"),
     ];
     let attacks = routes.map(|(method, path)| {
         let headers = json!({ "if-match": "*" });

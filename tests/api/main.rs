@@ -9,6 +9,7 @@ mod expiry;
 mod failures;
 mod feedback;
 mod hostile;
+mod imports;
 mod letters;
 mod limits;
 mod mails;

@@ -9,7 +9,7 @@ use muster_api::settings::Settings;
 use muster_core::aws::AwsSettings;
 use muster_core::random::Random;
 use muster_core::settings::Variables;
-use muster_core::table::{Item, Table};
+use muster_core::table::{Item, Key, Table, encode};
 use muster_core::time::{Clock, Time};
 use muster_simulation::dynamodb::TABLE;
 use muster_simulation::endpoint::{Caller, State, http_client};
@@ -165,29 +165,54 @@ impl Place {
 
     /// Has a function handle what is in a queue, until it is empty.
     async fn empty(&self, queue: &'static str, function: Function) {
-        loop {
-            let message = {
-                let mut state = self.state.lock();
-                let later = state.now().after(Duration::from_secs(60));
-                state.queues.receive(queue, 1, later).pop()
-            };
-            let Some(message) = message else { break };
-            let event = json!({ "Records": [message.record(queue)] });
-            self.invoke(function, event).await;
-            self.state.lock().queues.forget(queue, &message.id);
+        while self.handle_next(queue, function).await {}
+    }
+
+    /// Has a function handle the next message of a queue, if there is one.
+    async fn handle_next(&self, queue: &'static str, function: Function) -> bool {
+        let message = {
+            let mut state = self.state.lock();
+            let later = state.now().after(Duration::from_secs(60));
+            state.queues.receive(queue, 1, later).pop()
+        };
+        let Some(message) = message else { return false };
+        let event = json!({ "Records": [message.record(queue)] });
+        self.invoke(function, event).await;
+        self.state.lock().queues.forget(queue, &message.id);
+        true
+    }
+
+    /// Puts a file into the bucket, and has the planner hear of it.
+    pub async fn upload(&self, key: &str, csv: &str) {
+        {
+            let mut state = self.state.lock();
+            let now = state.now();
+            let event = state.s3.upload(key, csv.into(), 1);
+            state.queues.send(IMPORT, &event, Duration::ZERO, now);
         }
+        self.plan_imports().await;
+    }
+
+    /// Has the planner handle what is in its queue, until it is empty.
+    pub async fn plan_imports(&self) {
+        self.empty(IMPORT, Function::Planner).await;
+    }
+
+    /// Has the worker handle one chunk.
+    pub async fn import_next_chunk(&self) {
+        assert!(self.handle_next(CHUNK, Function::Worker).await);
+    }
+
+    /// Has planner and worker handle what is in their queues, until both are empty.
+    pub async fn work(&self) {
+        self.plan_imports().await;
+        self.empty(CHUNK, Function::Worker).await;
     }
 
     /// Imports a file; answers with the import, as an operator sees it.
     pub async fn import(&self, csv: &str) -> Value {
-        {
-            let mut state = self.state.lock();
-            let now = state.now();
-            let event = state.s3.upload("uploads/people.csv", csv.into(), 1);
-            state.queues.send(IMPORT, &event, Duration::ZERO, now);
-        }
-        self.empty(IMPORT, Function::Planner).await;
-        self.empty(CHUNK, Function::Worker).await;
+        self.upload("uploads/people.csv", csv).await;
+        self.work().await;
         let imports = self.get("/imports").await;
         imports.body()["items"][0].clone()
     }
@@ -226,6 +251,14 @@ impl Place {
         let settings = AwsSettings::read(variables);
         let config = settings.sdk_config_over(http_client(&self.state, &caller));
         Table::new(aws_sdk_dynamodb::Client::new(&config), TABLE.to_owned())
+    }
+
+    /// Stores an item, whatever is there.
+    pub async fn store(&self, key: &Key, fields: &impl serde::Serialize) {
+        let table = self.table();
+        let item = encode(key, fields).unwrap();
+        let put = table.client().put_item().table_name(table.name());
+        put.set_item(Some(item)).send().await.unwrap();
     }
 
     /// Has the planner handle an event of S3's.

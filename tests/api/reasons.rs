@@ -5,7 +5,6 @@ use muster_core::import::{FailureReason, ImportItem, ImportStatus, import_key};
 use muster_core::mail::{MailItem, MailKind, MailStatus, Recipient};
 use muster_core::message::{ChunkNudge, MailNudge, PlanNudge};
 use muster_core::random::Random;
-use muster_core::table::encode;
 use muster_simulation::queues::{BULK_MAIL, CHUNK, FEEDBACK, IMPORT, MAIL};
 use serde_json::{Value, json};
 
@@ -21,13 +20,6 @@ impl Place {
         assert_eq!(answer.status(), 200, "{answer:?}");
         self.clear(queue, "purge", json!({ "ids": [id] })).await;
         answer.body()["reason"].clone()
-    }
-
-    async fn store(&self, key: &muster_core::table::Key, fields: &impl serde::Serialize) {
-        let table = self.table();
-        let item = encode(key, fields).unwrap();
-        let put = table.client().put_item().table_name(table.name());
-        put.set_item(Some(item)).send().await.unwrap();
     }
 
     fn mail(&self, status: MailStatus, reason: Option<&str>) -> MailItem {

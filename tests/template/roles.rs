@@ -162,6 +162,34 @@ fn operations_handle_what_is_dead(template: &Template) -> Vec<String> {
     findings
 }
 
+/// What the API signs, it has others do. It signs uploads that it was asked for, and
+/// downloads of reports.
+fn signatures_reach_no_further(template: &Template) -> Vec<String> {
+    let signed = [
+        ("s3:PutObject", "${UploadsBucket.Arn}/uploads/_/*"),
+        ("s3:GetObject", "${UploadsBucket.Arn}/reports/*"),
+    ];
+    let signed = signed.map(|(action, object)| (action.to_owned(), object.to_owned()));
+    let role = template.find("AWS::IAM::Role", "ApiRole");
+    let allowed: BTreeSet<_> = role
+        .into_iter()
+        .flat_map(statements)
+        .flat_map(|statement| {
+            let resources = texts(&statement["Resource"]);
+            let of_action = move |action: String| {
+                let resources = resources.clone().into_iter();
+                resources.map(move |resource| (action.clone(), resource))
+            };
+            texts(&statement["Action"]).into_iter().flat_map(of_action)
+        })
+        .filter(|(action, _)| action.starts_with("s3:"))
+        .collect();
+    match allowed == BTreeSet::from(signed) {
+        true => Vec::new(),
+        false => vec![format!("the API may sign {allowed:?}")],
+    }
+}
+
 /// What a function may do this to.
 fn allowed(template: &Template, function: Resource<'_>, action: &str) -> BTreeSet<String> {
     let text = function.text("Role");
@@ -286,6 +314,27 @@ fn dead_letters_are_handled_by_the_operations() {
             ),
             (&format!("{statements}/2/Resource"), "!GetAtt MailQueue.Arn"),
             ("Resources/NewQueue", "{ Type: AWS::SQS::Queue }"),
+        ],
+    );
+}
+
+#[test]
+fn the_api_signs_uploads_and_downloads_of_reports() {
+    assert_kept(signatures_reach_no_further);
+    let statements = "Resources/ApiRole/Properties/Policies/0/PolicyDocument/Statement";
+    assert_noticed(
+        signatures_reach_no_further,
+        &[
+            (
+                &format!("{statements}/4/Resource"),
+                "!Sub '${UploadsBucket.Arn}/uploads/*'",
+            ),
+            (&format!("{statements}/4/Action"), "s3:GetObject"),
+            (
+                &format!("{statements}/5/Action"),
+                "[s3:GetObject, s3:DeleteObject]",
+            ),
+            (&format!("{statements}/5"), ""),
         ],
     );
 }
