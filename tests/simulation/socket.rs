@@ -154,7 +154,7 @@ fn bootstrap(function: Function) -> PathBuf {
 }
 
 fn spawn(function: Function, address: &str, state: &State) -> Child {
-    const SETTINGS: [&str; 23] = [
+    const SETTINGS: [&str; 31] = [
         "AWS_REGION",
         "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",
@@ -162,6 +162,14 @@ fn spawn(function: Function, address: &str, state: &State) -> Child {
         "MUSTER_MAIL_QUEUE_URL",
         "MUSTER_BULK_MAIL_QUEUE_URL",
         "MUSTER_IMPORT_QUEUE_URL",
+        "MUSTER_UPLOADS_BUCKET",
+        "MUSTER_IMPORT_PRESETS",
+        "MUSTER_IMPORT_CHUNKS_AT_ONCE",
+        "MUSTER_IMPORT_MAX_FILE_BYTES",
+        "MUSTER_IMPORT_MAX_ROWS",
+        "MUSTER_IMPORT_MAX_LINE_BYTES",
+        "MUSTER_IMPORT_MAX_FIELD_BYTES",
+        "MUSTER_IMPORT_MAX_COLUMNS",
         "MUSTER_CHUNK_QUEUE_URL",
         "MUSTER_FEEDBACK_QUEUE_URL",
         "MUSTER_MAILS_PER_MINUTE",

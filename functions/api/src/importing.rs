@@ -54,7 +54,7 @@ const UPLOAD_TIME: Duration = Duration::from_secs(60 * 60);
 /// Chunks that are made ready to run again at once.
 const CONCURRENCY: usize = 16;
 
-/// Moves imports.
+/// Makes and moves imports.
 pub struct Importing {
     table: Table,
     nudges: Nudges,
@@ -63,7 +63,7 @@ pub struct Importing {
     random: Random,
 }
 
-/// An import that was not moved.
+/// Why nothing was done about an import.
 #[derive(Debug, thiserror::Error)]
 pub enum NotMoved {
     /// There is no such import.
@@ -310,32 +310,32 @@ impl Importing {
         let key = import_key(import.id);
         for _ in 0..TRIES {
             let now = self.clock.now();
-            if let Some(Change {
-                expression,
-                unmoved,
-            }) = decide(&import, now)?
-            {
-                match self.table.change_if(&key, expression, &unmoved).await? {
-                    Updated::Done(item) => import = decode(item)?,
-                    Updated::Refused(found) => {
-                        import = found.map(decode).transpose()?.ok_or(NotMoved::Absent)?;
-                        continue;
-                    }
+            let Some(change) = decide(&import, now)? else {
+                return Ok(self.told(import, now).await);
+            };
+            let changed = self
+                .table
+                .change_if(&key, change.expression, &change.unmoved);
+            match changed.await? {
+                Updated::Done(item) => return Ok(self.told(decode(item)?, now).await),
+                Updated::Refused(found) => {
+                    import = found.map(decode).transpose()?.ok_or(NotMoved::Absent)?;
                 }
             }
-            if import
-                .due_at
-                .as_ref()
-                .is_some_and(|due| *due <= now.to_string())
-            {
-                self.nudges.plan(import.id).await;
-            }
-            return Ok(import);
         }
         Err(NotMoved::Failed(Failure::Unavailable {
             operation: "UpdateItem",
             source: "the import moves too fast".into(),
         }))
+    }
+
+    /// An import of which the planner is told, if it is due.
+    async fn told(&self, import: ImportItem, now: Time) -> ImportItem {
+        let now = now.to_string();
+        if import.due_at.as_ref().is_some_and(|due| *due <= now) {
+            self.nudges.plan(import.id).await;
+        }
+        import
     }
 }
 

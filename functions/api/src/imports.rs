@@ -92,7 +92,7 @@ pub async fn create(
     let request = RequestKey::read(&headers, &caller.name, "POST /imports", payload)?;
     let importing = &services.importing;
     let import = importing.create(options, start, request.as_ref()).await?;
-    tracing::info!(import_id = %import.id, by = caller.name, "import made");
+    tracing::info!(import_id = %import.id, by = caller.name, "import asked for");
     let headers = [
         (header::LOCATION, format!("/imports/{}", import.id)),
         (header::CACHE_CONTROL, "no-store".to_owned()),
@@ -214,7 +214,7 @@ pub async fn start(
     Id(id): Id<ImportId>,
 ) -> Result<Response, Problem> {
     let import = services.importing.start(id).await?;
-    tracing::info!(import_id = %id, by = caller.name, "import started");
+    tracing::info!(import_id = %id, by = caller.name, "start asked for");
     moved(&services, import).await
 }
 
@@ -250,7 +250,7 @@ pub async fn cancel(
     Id(id): Id<ImportId>,
 ) -> Result<Response, Problem> {
     let import = services.importing.cancel(id).await?;
-    tracing::info!(import_id = %id, by = caller.name, "import cancelled");
+    tracing::info!(import_id = %id, by = caller.name, "cancel asked for");
     moved(&services, import).await
 }
 
@@ -290,7 +290,7 @@ pub async fn resume(
 ) -> Result<Response, Problem> {
     let named = named(&headers, &body)?;
     let import = services.importing.resume(id, named.as_deref()).await?;
-    tracing::info!(import_id = %id, by = caller.name, "import resumed");
+    tracing::info!(import_id = %id, by = caller.name, "resume asked for");
     moved(&services, import).await
 }
 
