@@ -25,10 +25,11 @@ test: tools ## everything that gates a change
 
 FROM ?= 0
 COUNT ?= 300
+STORY ?= people
 SIMULATE := cargo run --quiet --package muster-tests --bin simulate --
 
-simulate: ## seeded schedules of faults: FROM=<seed> COUNT=<n> [TIMELINE=1 | BUDGET=1]
-	@$(SIMULATE) --from $(FROM) --count $(COUNT) $(if $(TIMELINE),--timeline) $(if $(BUDGET),--budget)
+simulate: ## seeded schedules of faults: FROM=<seed> COUNT=<n> [STORY=people|import|plain-import] [TIMELINE=1 | BUDGET=1]
+	@$(SIMULATE) --story $(STORY) --from $(FROM) --count $(COUNT) $(if $(TIMELINE),--timeline) $(if $(BUDGET),--budget)
 
 test-long: ## the long proofs: 10,000 schedules, 100,000 mails due at once
 	@$(SIMULATE) --count 10000

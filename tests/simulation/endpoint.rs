@@ -22,6 +22,7 @@ use crate::asked::{Asked, Service};
 use crate::bug::Bug;
 use crate::dynamodb::DynamoDb;
 use crate::faults::{Fault, Schedule};
+use crate::import_story::Deed;
 use crate::log::{Call, Log};
 use crate::process::setting;
 use crate::queues::{FEEDBACK, Queues};
@@ -73,6 +74,8 @@ pub struct Shared {
     /// What the processes are told by their environment besides what they are
     /// told anyway.
     pub settings: BTreeMap<&'static str, String>,
+    /// What people did to rows of imports.
+    pub deeds: Vec<Deed>,
     /// Answers whose work took longer than [`Latency::Constant`] allows.
     pub late: u64,
     clock: Clock,
@@ -101,6 +104,7 @@ impl Shared {
             bug,
             latency: Latency::Drawn,
             settings: BTreeMap::new(),
+            deeds: Vec::new(),
             late: 0,
             epoch: clock.now(),
             clock,

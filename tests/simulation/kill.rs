@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use muster_core::random::Random;
 use muster_core::time::Clock;
 use muster_simulation::faults::{Fault, Schedule};
-use muster_simulation::invariants::{INVARIANTS, text};
+use muster_simulation::invariants::{INVARIANTS, Invariant, counts_are_rows, text};
 use muster_simulation::process::{Function, Outcome};
 use muster_simulation::queues::{CHUNK, FEEDBACK, IMPORT, MAIL};
 use muster_simulation::run::empty_world;
@@ -121,8 +121,10 @@ impl Machine {
     fn broken(&self, names: &[&str]) -> Vec<String> {
         let state = self.state.lock();
         let items = state.dynamodb.items();
+        let counts: (&str, Invariant) = ("the counts of an import are its rows", counts_are_rows);
         INVARIANTS
             .iter()
+            .chain([&counts])
             .filter(|(name, _)| names.contains(name))
             .flat_map(|(_, invariant)| invariant(&state, &items))
             .collect()

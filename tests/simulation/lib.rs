@@ -19,8 +19,8 @@
 //! | [`process`] | the functions, each in processes that can be killed |
 //! | [`socket`] | the same for the real binaries, killed with `SIGKILL` |
 //! | [`world`] | who runs when: deliveries, the schedule, what people do |
-//! | [`story`] | what people do in a run |
-//! | [`invariants`] | what must hold afterwards |
+//! | [`story`], [`import_story`] | what people do in a run, and what must hold then |
+//! | [`invariants`] | what must hold after any of them |
 //! | [`run`] | one run, from its seed |
 //! | [`budget`] | calls and capacity units of each action |
 //! | [`flood`] | more mails due than can go |
@@ -37,6 +37,7 @@ pub mod dynamodb;
 pub mod endpoint;
 pub mod faults;
 pub mod flood;
+pub mod import_story;
 pub mod invariants;
 pub mod log;
 pub mod process;

@@ -5,9 +5,9 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use muster_simulation::flood::Flood;
-use muster_simulation::run::run_all;
+use muster_simulation::run::{IMPORTS, PEOPLE, PLAIN_IMPORTS, Tale};
 
 /// Runs the simulation.
 #[derive(Parser)]
@@ -18,6 +18,9 @@ struct Arguments {
     /// How many seeds.
     #[arg(long, default_value_t = 300)]
     count: u64,
+    /// What happens in them.
+    #[arg(long, value_enum, default_value_t = About::People)]
+    story: About,
     /// Shows every call of every run.
     #[arg(long)]
     timeline: bool,
@@ -35,6 +38,35 @@ struct Arguments {
     budget: bool,
 }
 
+/// What happens in a run.
+#[derive(Clone, Copy, ValueEnum)]
+enum About {
+    /// People sign up, confirm, move and leave; a file is dropped.
+    People,
+    /// An import with everything that is done to one.
+    Import,
+    /// An import that ends the same whatever happens.
+    PlainImport,
+}
+
+impl About {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::People => "people",
+            Self::Import => "import",
+            Self::PlainImport => "plain-import",
+        }
+    }
+
+    fn tale(self) -> &'static Tale {
+        match self {
+            Self::People => &PEOPLE,
+            Self::Import => &IMPORTS,
+            Self::PlainImport => &PLAIN_IMPORTS,
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let mut out = std::io::stdout().lock();
@@ -47,7 +79,7 @@ fn main() -> ExitCode {
     }
     let (mut calls, mut doubled, mut failed) = (0, 0, 0);
     let mut faults = BTreeMap::new();
-    run_all(
+    arguments.story.tale().run_all(
         arguments.from..arguments.from + arguments.count,
         None,
         |seed, run| {
@@ -63,7 +95,8 @@ fn main() -> ExitCode {
                 failed += 1;
                 let _ = writeln!(
                     out,
-                    "seed {seed}: make simulate FROM={seed} COUNT=1 TIMELINE=1"
+                    "seed {seed}: make simulate STORY={} FROM={seed} COUNT=1 TIMELINE=1",
+                    arguments.story.name()
                 );
                 for (invariant, findings) in run.broken {
                     let _ = writeln!(out, "  broken: {invariant}");

@@ -1,11 +1,13 @@
 //! One run, from its seed.
 
 use std::ops::Range;
-use std::sync::LazyLock;
 use std::sync::mpsc::sync_channel;
+use std::sync::{LazyLock, OnceLock};
 use std::time::Duration;
 
+use bytes::Bytes;
 use muster_core::random::Random;
+use muster_core::table::Item;
 use muster_core::time::{Clock, Time};
 use serde_json::{Value, json};
 
@@ -13,7 +15,8 @@ use crate::bug::Bug;
 use crate::dynamodb::{DynamoDb, TABLE};
 use crate::endpoint::{Shared, State};
 use crate::faults::{FAULTS, Schedule};
-use crate::invariants::INVARIANTS;
+use crate::import_story::{self, object};
+use crate::invariants::{INVARIANTS, text};
 use crate::log::Log;
 use crate::queues::{BULK_MAIL, CHUNK, FEEDBACK, IMPORT, MAIL, Properties, Queues};
 use crate::story::Story;
@@ -31,100 +34,119 @@ pub struct Run {
     pub broken: Vec<(&'static str, Vec<String>)>,
     /// Mails that went again in the window.
     pub doubled: usize,
+    /// What is stored in the end.
+    pub items: Vec<Item>,
+    /// The report of the import, if it has one.
+    pub report: Option<Bytes>,
 }
 
-/// As many calls as a run makes in which nothing goes wrong, give or take: a
-/// clean run of every seed would take as long as the run itself.
-static CLEAN_CALLS: LazyLock<u64> =
-    LazyLock::new(|| run_with(0, Schedule::Clean, None).log.calls.len() as u64);
-
-/// The run of a seed.
-pub fn run(seed: u64, bug: Option<Bug>) -> Run {
-    run_with(seed, schedule(seed), bug)
+/// Runs of one kind of story.
+pub struct Tale {
+    story: fn(&Random) -> Story,
+    /// As many calls as a run makes in which nothing goes wrong, give or take: a
+    /// clean run of every seed would take as long as the run itself.
+    clean_calls: OnceLock<u64>,
 }
 
-/// What goes wrong in the run of a seed: of each three, one has a single fault
-/// at one of the calls of a clean run, one has some faults, one has many.
-pub fn schedule(seed: u64) -> Schedule {
-    let random = Random::seeded(seed);
-    match seed % 3 {
-        0 => {
-            // Every call and every fault in turn; the stride spreads the calls
-            // of a few seeds over the whole run.
-            let turn = seed / 3;
-            Schedule::Single {
-                call: turn * 37 % *CLEAN_CALLS,
-                fault: FAULTS[turn as usize % FAULTS.len()],
-            }
+/// People who sign up, confirm, move and leave, and a file.
+pub static PEOPLE: Tale = Tale::of(Story::of);
+/// An import with everything that is done to one.
+pub static IMPORTS: Tale = Tale::of(import_story::story);
+/// An import that ends the same whatever happens.
+pub static PLAIN_IMPORTS: Tale = Tale::of(import_story::plain_story);
+
+impl Tale {
+    /// Runs of these stories.
+    pub const fn of(story: fn(&Random) -> Story) -> Self {
+        Self {
+            story,
+            clean_calls: OnceLock::new(),
         }
-        kind => Schedule::Rate {
-            per_mille: if kind == 1 { 30 } else { 150 },
-            left: if kind == 1 { 8 } else { 25 },
-            random,
-        },
     }
-}
 
-/// Runs many seeds, as many at once as there are processors, and hands each
-/// run over in the order of the seeds.
-pub fn run_all(seeds: Range<u64>, bug: Option<Bug>, mut each: impl FnMut(u64, Run)) {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
-    std::thread::scope(|scope| {
-        let runs: Vec<_> = (0..threads)
-            .map(|first| {
-                let (give, take) = sync_channel(1);
-                let seeds = seeds.clone().skip(first as usize).step_by(threads as usize);
-                scope.spawn(move || {
-                    for seed in seeds {
-                        // Whoever takes the runs may have seen enough.
-                        if give.send(run(seed, bug)).is_err() {
-                            return;
-                        }
-                    }
+    /// The run of a seed.
+    pub fn run(&self, seed: u64, bug: Option<Bug>) -> Run {
+        self.run_with(seed, self.schedule(seed), bug)
+    }
+
+    /// A run with these faults.
+    pub fn run_with(&self, seed: u64, schedule: Schedule, bug: Option<Bug>) -> Run {
+        // The SDK's jitter and invocation ids come from here, on this thread.
+        fastrand::seed(seed);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .expect("a runtime");
+        runtime.block_on(happen(seed, self.story, schedule, bug))
+    }
+
+    /// What goes wrong in the run of a seed: of each three, one has a single fault
+    /// at one of the calls of a clean run, one has some faults, one has many.
+    pub fn schedule(&self, seed: u64) -> Schedule {
+        let random = Random::seeded(seed);
+        match seed % 3 {
+            0 => {
+                let calls = *self.clean_calls.get_or_init(|| {
+                    let clean = self.run_with(0, Schedule::Clean, None);
+                    clean.log.calls.len() as u64
                 });
-                take
-            })
-            .collect();
-        for (seed, take) in seeds.zip(runs.iter().cycle()) {
-            match take.recv() {
-                Ok(run) => each(seed, run),
-                Err(_) => panic!("the run of seed {seed} panicked"),
+                // Every call and every fault in turn; the stride spreads the calls
+                // of a few seeds over the whole run.
+                let turn = seed / 3;
+                Schedule::Single {
+                    call: turn * 37 % calls,
+                    fault: FAULTS[turn as usize % FAULTS.len()],
+                }
             }
+            kind => Schedule::Rate {
+                per_mille: if kind == 1 { 30 } else { 150 },
+                left: if kind == 1 { 8 } else { 25 },
+                random,
+            },
         }
-    });
-}
+    }
 
-/// A run with these faults.
-pub fn run_with(seed: u64, schedule: Schedule, bug: Option<Bug>) -> Run {
-    run_story(seed, Story::of, schedule, bug)
-}
-
-/// A run of any story.
-pub fn run_story(
-    seed: u64,
-    story: impl FnOnce(&Random) -> Story,
-    schedule: Schedule,
-    bug: Option<Bug>,
-) -> Run {
-    // The SDK's jitter and invocation ids come from here, on this thread.
-    fastrand::seed(seed);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .expect("a runtime");
-    runtime.block_on(happen(seed, story, schedule, bug))
+    /// Runs many seeds, as many at once as there are processors, and hands each
+    /// run over in the order of the seeds.
+    pub fn run_all(&self, seeds: Range<u64>, bug: Option<Bug>, mut each: impl FnMut(u64, Run)) {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+        std::thread::scope(|scope| {
+            let runs: Vec<_> = (0..threads)
+                .map(|first| {
+                    let (give, take) = sync_channel(1);
+                    let seeds = seeds.clone().skip(first as usize).step_by(threads as usize);
+                    scope.spawn(move || {
+                        for seed in seeds {
+                            // Whoever takes the runs may have seen enough.
+                            if give.send(self.run(seed, bug)).is_err() {
+                                return;
+                            }
+                        }
+                    });
+                    take
+                })
+                .collect();
+            for (seed, take) in seeds.zip(runs.iter().cycle()) {
+                match take.recv() {
+                    Ok(run) => each(seed, run),
+                    Err(_) => panic!("the run of seed {seed} panicked"),
+                }
+            }
+        });
+    }
 }
 
 async fn happen(
     seed: u64,
-    story: impl FnOnce(&Random) -> Story,
+    story: fn(&Random) -> Story,
     schedule: Schedule,
     bug: Option<Bug>,
 ) -> Run {
     let random = Random::seeded(seed ^ 0x6d75_7374_6572);
     let clock = Clock::manual(EPOCH);
-    let story = story(&random);
+    let mut story = story(&random);
+    let rules = std::mem::take(&mut story.rules);
     let state = empty_world(schedule, bug, &clock, &random);
     let mut world = World::new(state.clone(), clock, random, story);
     world.run().await;
@@ -133,6 +155,11 @@ async fn happen(
     let mut broken: Vec<_> = INVARIANTS
         .iter()
         .map(|(name, invariant)| (*name, invariant(&shared, &items)))
+        .chain(
+            rules
+                .iter()
+                .map(|rule| (rule.name, rule.findings(&shared, &items))),
+        )
         .filter(|(_, findings)| !findings.is_empty())
         .collect();
     if !world.at_rest {
@@ -151,10 +178,13 @@ async fn happen(
     mails.sort();
     mails.dedup();
     let doubled = all - mails.len();
+    let import = items.iter().find(|item| item.contains_key("report_key"));
     Run {
+        report: import.and_then(|import| object(&shared, &text(import, "report_key"))),
         log: std::mem::take(&mut shared.log),
         broken,
         doubled,
+        items,
     }
 }
 

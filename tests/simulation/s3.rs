@@ -3,6 +3,7 @@
 //! It works on a thread of its own and is waited for, so that a call takes no
 //! simulated time and the order of calls does not depend on the disk.
 
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
@@ -43,6 +44,17 @@ impl S3 {
     /// Uploads a file, as somebody outside does; answers with S3's event.
     /// `sequence` orders the uploads of a key.
     pub fn upload(&self, key: &str, bytes: Vec<u8>, sequence: u64) -> String {
+        self.upload_with(key, bytes, &BTreeMap::new(), sequence)
+    }
+
+    /// The same with metadata of the object's own.
+    pub fn upload_with(
+        &self,
+        key: &str,
+        bytes: Vec<u8>,
+        metadata: &BTreeMap<&'static str, String>,
+        sequence: u64,
+    ) -> String {
         let size = bytes.len();
         let mut request = Request::new(Bytes::from(bytes));
         *request.method_mut() = http::Method::PUT;
@@ -52,6 +64,12 @@ impl S3 {
         let headers = request.headers_mut();
         headers.insert("host", http::HeaderValue::from_static("s3.local"));
         headers.insert("content-length", size.into());
+        for (name, value) in metadata {
+            let name: http::HeaderName = format!("x-amz-meta-{}", name.replace('_', "-"))
+                .parse()
+                .expect("a header");
+            headers.insert(name, value.parse().expect("a value"));
+        }
         let answer = self.call(request);
         assert!(answer.status().is_success(), "PutObject: {answer:?}");
         let etag = answer.headers()["etag"]

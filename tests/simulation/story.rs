@@ -1,10 +1,16 @@
 //! What people do in a run.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use muster_core::random::Random;
 use muster_core::records::Limits;
+use muster_core::table::Item;
+
+use crate::endpoint::Shared;
+use crate::invariants::counts_are_rows;
 
 /// One thing that somebody does, again and again until the answer says that it
 /// is done.
@@ -28,24 +34,76 @@ pub enum Act {
         /// The new one.
         to: &'static str,
     },
+    /// An operator gives the profile of that address another name.
+    Edit(String),
     /// An operator erases the profile of that address.
-    Erase(&'static str),
+    Erase(String),
     /// Drops a CSV.
     Upload {
         /// The object.
         key: String,
         /// The file.
         csv: Vec<u8>,
+        /// What its metadata say.
+        options: BTreeMap<&'static str, String>,
     },
+    /// An operator makes an import, and uploads its file.
+    Import {
+        /// What is done with the people in it.
+        options: BTreeMap<&'static str, String>,
+        /// Whether it waits to be started.
+        manual: bool,
+        /// The file.
+        csv: Vec<u8>,
+    },
+    /// An operator starts the import, cancels it, has it go on.
+    Start,
+    /// See [`Start`](Self::Start).
+    Cancel,
+    /// See [`Start`](Self::Start).
+    Resume,
+}
+
+/// What must hold when a story is over.
+pub struct Rule {
+    /// What it says.
+    pub name: &'static str,
+    check: Box<Check>,
+}
+
+type Check = dyn Fn(&Shared, &[Item]) -> Vec<String> + Send;
+
+impl Rule {
+    /// A rule: its findings, one line each.
+    pub fn new(
+        name: &'static str,
+        check: impl Fn(&Shared, &[Item]) -> Vec<String> + Send + 'static,
+    ) -> Self {
+        let check = Box::new(check);
+        Self { name, check }
+    }
+
+    /// What does not hold.
+    pub fn findings(&self, shared: &Shared, items: &[Item]) -> Vec<String> {
+        (self.check)(shared, items)
+    }
+}
+
+impl fmt::Debug for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
 }
 
 /// When somebody does what.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Story {
     /// What begins by itself, and when.
     pub acts: Vec<(Duration, Act)>,
     /// What follows: when the first is done, the second, that long after.
     pub then: Vec<(Act, Duration, Act)>,
+    /// What must hold in the end, besides what always must.
+    pub rules: Vec<Rule>,
 }
 
 /// Signs up and confirms.
@@ -93,6 +151,7 @@ impl Story {
         let file = Act::Upload {
             key: "uploads/people.csv".to_owned(),
             csv: FILE_CSV.clone(),
+            options: BTreeMap::new(),
         };
         let refuses = if random.bytes::<1>()[0] < 128 {
             BOUNCES
@@ -112,7 +171,7 @@ impl Story {
             (second(20), file),
         ];
         let leave = if random.bytes::<1>()[0] < 128 {
-            Act::Erase(LEAVES)
+            Act::Erase(LEAVES.to_owned())
         } else {
             Act::Disown(LEAVES)
         };
@@ -127,7 +186,11 @@ impl Story {
             (moving, second(60), Act::Confirm(MOVED)),
             (Act::SignUp(LEAVES), second(30), leave),
         ];
-        Self { acts, then }
+        let rules = vec![Rule::new(
+            "the counts of an import are its rows",
+            counts_are_rows,
+        )];
+        Self { acts, then, rules }
     }
 }
 
@@ -139,9 +202,11 @@ impl Story {
         csv.extend_from_slice(b"\"never closed");
         csv.resize(csv.len() + 2 * Limits::default().line, b'x');
         let key = "uploads/broken.csv".to_owned();
+        let options = BTreeMap::new();
         Self {
-            acts: vec![(Duration::ZERO, Act::Upload { key, csv })],
+            acts: vec![(Duration::ZERO, Act::Upload { key, csv, options })],
             then: Vec::new(),
+            rules: Vec::new(),
         }
     }
 }

@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use muster_core::ids::{ImportId, ProfileId};
 use muster_core::random::Random;
 use muster_core::time::{Clock, Time};
 use serde_json::{Value, json};
@@ -18,6 +19,8 @@ use tokio::time::sleep_until;
 
 use crate::bug::Bug;
 use crate::endpoint::State;
+use crate::import_story::{Deed, EDITED};
+use crate::invariants::{find, of_kind, text};
 use crate::process::{Function, Outcome, Process};
 use crate::queues::{BULK_MAIL, CHUNK, FEEDBACK, IMPORT, MAIL, Message};
 use crate::story::{Act, Story};
@@ -58,6 +61,11 @@ pub struct World {
     next_sweep: Time,
     processes: u64,
     uploads: u64,
+    /// Whether the row of an address was imported when something was begun to be
+    /// done to it.
+    imported: BTreeMap<String, bool>,
+    /// Since when the import stands still.
+    rested_since: Option<Time>,
     /// The earliest due time, as of how many calls.
     due: Option<(usize, Option<Time>)>,
     /// Whether all came to rest before the end of time.
@@ -99,6 +107,8 @@ impl World {
             next_sweep: start.after(SWEEP_EVERY),
             processes: 0,
             uploads: 0,
+            imported: BTreeMap::new(),
+            rested_since: None,
             due: None,
             at_rest: false,
         }
@@ -136,11 +146,12 @@ impl World {
         {
             match (self.request(&act), act) {
                 (Some(request), act) => {
+                    self.look_at_row(&act);
                     self.tried.push(act.clone());
                     self.start(Function::Api, request, Purpose::Act(act), running);
                 }
                 // No function is needed: S3 takes the file and sends its event.
-                (None, Act::Upload { key, csv }) => self.upload(&key, csv, now),
+                (None, Act::Upload { key, csv, options }) => self.upload(&key, csv, &options, now),
                 // Its effect is there, though its answer was lost.
                 (None, act) if self.tried.contains(&act) => self.follow(&act, now),
                 (None, _) if now > self.start.after(GIVES_UP) => {}
@@ -275,19 +286,72 @@ impl World {
     }
 
     fn end_act(&mut self, act: Act, outcome: &Outcome, now: Time) {
-        let done = match outcome {
-            // Nothing to be found is as good an end as any: a link that is
-            // used up, a profile that is erased.
-            Outcome::Answered(answer) => answer["status"]
-                .as_u64()
-                .is_some_and(|status| status < 300 || status == 404),
-            Outcome::Failed | Outcome::Killed => false,
+        let status = match outcome {
+            Outcome::Answered(answer) => answer["status"].as_u64().unwrap_or_default(),
+            Outcome::Failed | Outcome::Killed => 500,
         };
+        // Nothing to be found is as good an end as any: a link that is used up, a
+        // profile that is erased. So is an import that is over.
+        let controls = matches!(act, Act::Start | Act::Cancel | Act::Resume);
+        let done = status < 300 || status == 404 || (status == 409 && controls);
+        if done
+            && status < 300
+            && let (Act::Import { csv, .. }, Outcome::Answered(answer)) = (&act, outcome)
+        {
+            let key = answer["body"]["object"]["key"].as_str().unwrap_or_default();
+            self.upload(key, csv.clone(), &BTreeMap::new(), now);
+        }
         if done {
+            self.do_to_row(&act, now);
             self.follow(&act, now);
         } else {
             self.again(act, now);
         }
+    }
+
+    /// Whether the row that an act is about is imported already.
+    fn look_at_row(&mut self, act: &Act) {
+        if let Act::Edit(address) | Act::Erase(address) = act {
+            let imported = self.is_imported(address);
+            self.imported.insert(address.clone(), imported);
+        }
+    }
+
+    fn is_imported(&self, address: &str) -> bool {
+        let items = self.state.lock().dynamodb.items();
+        let mut imports = of_kind(&items, "IMPORT#", "IMPORT");
+        imports.any(|import| {
+            let id: Option<ImportId> = text(import, "id").parse().ok();
+            id.is_some_and(|id| {
+                let row = ProfileId::imported(id, address);
+                find(&items, &format!("PROFILE#{row}"), "PROFILE").is_some()
+            })
+        })
+    }
+
+    /// Remembers what was done to a row that was imported when it was begun.
+    fn do_to_row(&mut self, act: &Act, now: Time) {
+        let deed = match act {
+            Act::Edit(address) if self.imported.get(address) == Some(&true) => {
+                Deed::Edited(address.clone())
+            }
+            Act::Erase(address) if self.imported.get(address) == Some(&true) => {
+                Deed::Erased(address.clone())
+            }
+            Act::Resume => match self.rested_since.take() {
+                Some(since) => Deed::Rested(since.as_millis(), now.as_millis()),
+                None => return,
+            },
+            _ => return,
+        };
+        self.state.lock().deeds.push(deed);
+    }
+
+    /// The import, and what it is at.
+    fn import(&self) -> Option<(String, String)> {
+        let items = self.state.lock().dynamodb.items();
+        let import = of_kind(&items, "IMPORT#", "IMPORT").next()?;
+        Some((text(import, "id"), text(import, "status")))
     }
 
     fn again(&mut self, act: Act, now: Time) {
@@ -297,7 +361,7 @@ impl World {
 
     /// What the API is asked for; nothing, if there is nothing to ask for yet,
     /// or any more.
-    fn request(&self, act: &Act) -> Option<Value> {
+    fn request(&mut self, act: &Act) -> Option<Value> {
         let person =
             |address: &str| json!({ "email": address, "name": "Somebody", "locale": "de" });
         Some(match act {
@@ -325,8 +389,41 @@ impl World {
                 let headers = json!({ "if-match": "*" });
                 json!({ "method": "PATCH", "path": path, "headers": headers, "body": { "email": to, "locale": "en-GB" } })
             }
+            Act::Edit(address) => {
+                let path = self.path_of(address)?;
+                let headers = json!({ "if-match": "*" });
+                json!({ "method": "PATCH", "path": path, "headers": headers, "body": { "name": EDITED } })
+            }
             Act::Erase(address) => {
                 json!({ "method": "DELETE", "path": self.path_of(address)?, "body": null })
+            }
+            Act::Import {
+                options, manual, ..
+            } => {
+                let headers = json!({ "idempotency-key": "import" });
+                let mut body = json!(options);
+                body["dry_run"] = json!(options.get("dry_run").is_some_and(|dry| dry == "true"));
+                body["start"] = json!(if *manual { "manual" } else { "automatic" });
+                json!({ "method": "POST", "path": "/imports", "headers": headers, "body": body })
+            }
+            Act::Start | Act::Cancel => {
+                let (id, _) = self.import()?;
+                let verb = if *act == Act::Start {
+                    "start"
+                } else {
+                    "cancel"
+                };
+                json!({ "method": "POST", "path": format!("/imports/{id}/{verb}"), "body": null })
+            }
+            Act::Resume => {
+                let (id, status) = self.import()?;
+                match status.as_str() {
+                    // Not yet: it is answered so.
+                    "cancelling" => return None,
+                    "cancelled" => self.rested_since = Some(self.state.lock().now()),
+                    _ => {}
+                }
+                json!({ "method": "POST", "path": format!("/imports/{id}/resume"), "body": {} })
             }
             Act::Upload { .. } => return None,
         })
@@ -345,10 +442,16 @@ impl World {
         Some(format!("/profiles/{owner}"))
     }
 
-    fn upload(&mut self, key: &str, csv: Vec<u8>, now: Time) {
+    fn upload(
+        &mut self,
+        key: &str,
+        csv: Vec<u8>,
+        options: &BTreeMap<&'static str, String>,
+        now: Time,
+    ) {
         self.uploads += 1;
         let mut state = self.state.lock();
-        let event = state.s3.upload(key, csv, self.uploads);
+        let event = state.s3.upload_with(key, csv, options, self.uploads);
         // At least once, and twice now and then.
         for _ in 0..1 + usize::from(self.random.bytes::<1>()[0] < 64) {
             state.queues.send(IMPORT, &event, Duration::ZERO, now);
