@@ -634,6 +634,23 @@ async fn a_file_that_cannot_be_imported_stays_so() {
     }
 }
 
+/// Also the chunks that were given up before.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_touched_of_an_import_that_cannot_go_on() {
+    let place = Place::new();
+    let (id, import) = place.half_failed(1).await;
+    let gone = ImportItem {
+        reason: Some(FailureReason::new("object_missing", "the file is gone")),
+        ..place.import_item(id).await
+    };
+    place.store(&import_key(id), &gone).await;
+    let before = place.items();
+    for body in [json!(""), json!({ "chunks": [1] })] {
+        assert_eq!(place.act(&import, "resume", body).await.status(), 409);
+    }
+    assert_eq!(place.items(), before);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_file_that_does_not_come_is_not_waited_for() {
     let place = Place::new();
