@@ -18,7 +18,7 @@ pub const INVARIANTS: [(&str, Invariant); 12] = [
     ("no lock without profile", locks_have_profiles),
     ("nothing of a profile that is gone", what_is_erased_is_gone),
     ("whoever clicked is confirmed", clicks_count),
-    ("one request makes one profile", requests_happen_once),
+    ("one request makes one thing", requests_happen_once),
     (
         "every mail sent, or abandoned with a reason",
         mails_are_settled,
@@ -126,6 +126,16 @@ fn requests_happen_once(_: &Shared, items: &[Item]) -> Vec<String> {
     let records = of_kind(items, "REQUEST#", "REQUEST");
     let mut findings = Vec::new();
     for record in records {
+        let made = text(record, "import_id");
+        if !made.is_empty() {
+            if find(items, &format!("IMPORT#{made}"), "IMPORT").is_none() {
+                findings.push(format!(
+                    "{} made import {made}, which is not there",
+                    text(record, "pk")
+                ));
+            }
+            continue;
+        }
         let id = text(record, "profile_id");
         let profile = find(items, &format!("PROFILE#{id}"), "PROFILE");
         if profile.is_none_or(|profile| text(profile, "request") != text(record, "pk")) {

@@ -8,10 +8,10 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use http::{Request, header};
 use lambda_http::request::RequestContext;
-use muster_import_planner::cutter::ChunkSize;
 use muster_core::random::Random;
 use muster_core::settings::Variables;
 use muster_core::time::{Clock, Time};
+use muster_import_planner::cutter::ChunkSize;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tower::ServiceExt;
@@ -177,7 +177,11 @@ impl Process {
                     muster_import_planner::settings::Settings::read(variables()).expect("settings");
                 let config = settings.aws.sdk_config_over(http);
                 let planner = muster_import_planner::planner::Planner::new(
-                    &settings, &config, SMALL_CHUNKS, clock, random,
+                    &settings,
+                    &config,
+                    SMALL_CHUNKS,
+                    clock,
+                    random,
                 );
                 Handler::Planner(Box::new(planner))
             }
@@ -257,9 +261,7 @@ impl Process {
             Handler::Planner(planner) => {
                 to_json(planner.answer(batch(), self.deadline()).await.ok()?)
             }
-            Handler::Worker(worker) => {
-                to_json(worker.answer(batch(), self.deadline()).await.ok()?)
-            }
+            Handler::Worker(worker) => to_json(worker.answer(batch(), self.deadline()).await.ok()?),
             Handler::Feedback(feedback) => to_json(feedback.answer(batch()).await.ok()?),
             Handler::Sweeper(sweeper) => sweeper.sweep().await.ok().map(|()| Value::Null),
         }

@@ -87,7 +87,7 @@ fn a_file_that_fails_half_way_leaves_nothing_due() {
 /// Options, repeated and known addresses, edits, erasures, a cancel, a resume.
 #[test]
 fn imports_break_nothing() {
-    IMPORTS.run_all(0..150, None, |seed, run| {
+    IMPORTS.run_all(0..60, None, |seed, run| {
         assert!(
             run.broken.is_empty(),
             "make simulate STORY=import FROM={seed} COUNT=1 TIMELINE=1: {:#?}",
@@ -101,7 +101,7 @@ fn imports_break_nothing() {
 fn an_import_ends_the_same_whatever_happens() {
     let clean = PLAIN_IMPORTS.run_with(0, Schedule::Clean, None);
     let expected = (outline(&clean.items), clean.report);
-    PLAIN_IMPORTS.run_all(0..60, None, |seed, run| {
+    PLAIN_IMPORTS.run_all(0..20, None, |seed, run| {
         let replay = format!("make simulate STORY=plain-import FROM={seed} COUNT=1 TIMELINE=1");
         assert!(run.broken.is_empty(), "{replay}: {:#?}", run.broken);
         let found = (outline(&run.items), run.report);
