@@ -293,7 +293,11 @@ impl World {
         // Nothing to be found is as good an end as any: a link that is used up, a
         // profile that is erased. So is an import that is over.
         let controls = matches!(act, Act::Start | Act::Cancel | Act::Resume);
-        let done = status < 300 || status == 404 || (status == 409 && controls);
+        let over = || {
+            self.import()
+                .is_none_or(|(_, status)| !status.starts_with("cancel"))
+        };
+        let done = status < 300 || status == 404 || (status == 409 && controls && over());
         if done
             && status < 300
             && let (Act::Import { csv, .. }, Outcome::Answered(answer)) = (&act, outcome)

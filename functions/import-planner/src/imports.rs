@@ -8,8 +8,8 @@ use muster_core::failure::Failure;
 use muster_core::header::Header;
 use muster_core::ids::ImportId;
 use muster_core::import::{
-    ChunkItem, Counts, FailureReason, ImportItem, ImportStatus, OVERDUE_AFTER, ObjectItem, Planned,
-    Start, UPLOAD_EXPIRED, chunk_key, due_shard, import_key, object_key,
+    ChunkItem, Counts, FailureReason, FileVersion, ImportItem, ImportStatus, OVERDUE_AFTER,
+    ObjectItem, Planned, Start, UPLOAD_EXPIRED, chunk_key, due_shard, import_key, object_key,
 };
 use muster_core::options::Options;
 use muster_core::random::Random;
@@ -25,6 +25,9 @@ use crate::cutter::{Cut, Totals};
 /// enough to read 8 MiB, short enough that a planner that died is followed
 /// soon.
 pub const LEASE: Duration = Duration::from_secs(120);
+
+/// How often an import is looked at again that moves meanwhile.
+const TRIES: u32 = 4;
 
 /// The imports in the table.
 pub struct Imports {
@@ -94,60 +97,75 @@ impl Imports {
     /// # Errors
     /// When the table cannot be reached.
     pub async fn record(&self, upload: &Upload) -> Result<Recorded, Failure> {
-        if let Some(id) = upload.asked_by()
-            && let Some(import) = self.get(id).await?
-        {
-            return self.receive(&import, upload).await;
+        for _ in 0..TRIES {
+            let asked = match upload.asked_by() {
+                Some(id) => self.get(id).await?,
+                None => None,
+            };
+            let Some(import) = asked else {
+                return self.record_new(upload).await;
+            };
+            if import.file == Some(upload.version()) {
+                return Ok(Recorded::Import(import.id));
+            }
+            let Some((change, unmoved)) = self.received(&import, upload)? else {
+                return Ok(Recorded::Stale);
+            };
+            // If it has moved meanwhile, it is looked at again.
+            let key = import_key(import.id);
+            self.table.change_if(&key, change, &unmoved).await?;
         }
-        self.record_new(upload).await
+        Err(Failure::Unavailable {
+            operation: "UpdateItem",
+            source: "the import moves too fast".into(),
+        })
     }
 
-    /// The file of an import that asked for it. One that came late is not lost:
-    /// the import takes it though it had given up waiting.
-    async fn receive(&self, import: &ImportItem, upload: &Upload) -> Result<Recorded, Failure> {
-        let (next, due) = match import.start {
-            Start::Automatic => (
-                ImportStatus::Queued,
-                "SET due_shard = :shard, due_at = :due,",
-            ),
-            Start::Manual => (ImportStatus::AwaitingStart, "REMOVE due_shard, due_at SET"),
+    /// What becomes of an import that asked for a file when one comes; nothing, if
+    /// it has one already. A file that came late is not lost: the import takes it
+    /// though it had given up waiting, and if it was cancelled it can be resumed.
+    fn received(
+        &self,
+        import: &ImportItem,
+        upload: &Upload,
+    ) -> Result<Option<(&'static str, Condition)>, Failure> {
+        let gave_up = |reason: &FailureReason| reason.code == UPLOAD_EXPIRED;
+        let next = match (import.status, import.start) {
+            (ImportStatus::Cancelled, _) if import.file.is_none() => ImportStatus::Cancelled,
+            (ImportStatus::AwaitingUpload | ImportStatus::AwaitingStart, start) => started(start),
+            (ImportStatus::Failed, start) if import.reason.as_ref().is_some_and(gave_up) => {
+                started(start)
+            }
+            _ => return Ok(None),
         };
-        let mut awaited = Condition::new(
-            "#start = :start AND (#status = :asked OR #status = :waits \
-             OR (#status = :failed AND #reason.#code = :expired)) \
+        let has_newer = |file: &FileVersion| file.sequencer >= upload.sequencer;
+        if import.file.as_ref().is_some_and(has_newer) {
+            return Ok(None);
+        }
+        let unmoved = Condition::new(
+            "#status = :seen AND #start = :start \
              AND (attribute_not_exists(#file) OR #file.#sequencer < :sequencer)",
         )
+        .with(":seen", import.status.into())
         .with(":start", encode_value(&import.start)?)
-        .with(":asked", ImportStatus::AwaitingUpload.into())
-        .with(":waits", ImportStatus::AwaitingStart.into())
-        .with(":failed", ImportStatus::Failed.into())
-        .with(":expired", text(UPLOAD_EXPIRED))
         .with(":sequencer", text(&upload.sequencer))
         .with(":file", encode_value(&upload.version())?)
         .with(":next", next.into());
-        if import.start == Start::Automatic {
-            awaited = awaited
-                .with(":shard", text(due_shard(import.id)))
-                .with(":due", text(self.clock.now().after(LEASE).to_string()));
-        }
-        let change = format!("{due} #status = :next, #file = :file");
-        let change = match import.start {
-            Start::Automatic => format!("{change} REMOVE reason, completed_at"),
-            Start::Manual => change,
-        };
-        let key = import_key(import.id);
-        match self.table.change_if(&key, &change, &awaited).await? {
-            Updated::Done(_) => Ok(Recorded::Import(import.id)),
-            Updated::Refused(found) => {
-                let now: Option<ImportItem> = found.map(decode).transpose()?;
-                let ours = now.and_then(|now| now.file) == Some(upload.version());
-                Ok(if ours {
-                    Recorded::Import(import.id)
-                } else {
-                    Recorded::Stale
-                })
-            }
-        }
+        Ok(Some(match next {
+            ImportStatus::Queued => (
+                "SET #status = :next, #file = :file, due_shard = :shard, due_at = :due \
+                 REMOVE reason, completed_at",
+                unmoved
+                    .with(":shard", text(due_shard(import.id)))
+                    .with(":due", text(self.clock.now().after(LEASE).to_string())),
+            ),
+            ImportStatus::AwaitingStart => (
+                "SET #status = :next, #file = :file \
+                 REMOVE reason, completed_at, due_shard, due_at",
+                unmoved,
+            ),
+            _ => ("SET #status = :next, #file = :file", unmoved),
+        }))
     }
 
     /// An import of its own, together with the newest event of its object. A copy
@@ -390,6 +408,14 @@ impl Imports {
             }
             Updated::Refused(_) => Err(NotPlanned::LeaseLost),
         }
+    }
+}
+
+/// What an import is at whose file is there.
+const fn started(start: Start) -> ImportStatus {
+    match start {
+        Start::Automatic => ImportStatus::Queued,
+        Start::Manual => ImportStatus::AwaitingStart,
     }
 }
 

@@ -60,12 +60,16 @@ impl Completion {
     /// # Errors
     /// When AWS does not do its part; looking again does the rest.
     pub async fn complete(&self, import: &ImportItem, reports: &Reports) -> Result<(), Failure> {
-        let Some(chunks) = self.settled(import).await? else {
+        if self.settled(import).await?.is_none() {
             return Ok(());
-        };
+        }
         let owner = self.random.name();
         let Some(import) = self.start_report(import, &owner).await? else {
             return Ok(());
+        };
+        // Somebody may have had a chunk run again before the lease was ours.
+        let Some(chunks) = self.settled(&import).await? else {
+            return self.go_on(&import, &owner).await;
         };
         let counts: Counts = chunks.iter().map(|chunk| chunk.counts).sum();
         let report = if counts.failed > 0 {
@@ -150,6 +154,21 @@ impl Completion {
             Updated::Done(item) => decode(item).map(Some),
             Updated::Refused(_) => Ok(None),
         }
+    }
+
+    /// Gives the lease back: there is more to do before the report.
+    async fn go_on(&self, import: &ImportItem, owner: &str) -> Result<(), Failure> {
+        let now = self.clock.now();
+        let ours = Condition::new("#status = :reporting AND lease_owner = :owner")
+            .with(":reporting", ImportStatus::Reporting.into())
+            .with(":running", ImportStatus::Running.into())
+            .with(":owner", text(owner))
+            .with(":now", text(now.to_string()));
+        let change = "SET #status = :running, due_at = :now REMOVE lease_owner, lease_until";
+        self.table
+            .change_if(&import_key(import.id), change, &ours)
+            .await?;
+        Ok(())
     }
 
     async fn finish(

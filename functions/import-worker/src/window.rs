@@ -193,7 +193,7 @@ impl<'a> Windows<'a> {
             window.add(self.reader, &record, self.clock);
             let rest = input.len();
             self.input = self.input.slice(self.input.len() - rest..);
-            if window.count % TURN == 0 {
+            if window.count.is_multiple_of(TURN) {
                 tokio::task::yield_now().await;
             }
         }
