@@ -229,19 +229,26 @@ fn part(header: &Header, rows: &[BadRow]) -> Result<Vec<u8>, Failure> {
 }
 
 /// A row with too few or too many fields must not push the reason into another
-/// column: what is missing is empty, what is too much goes behind it.
+/// column: what is missing is empty, what is too much is said with the reason.
 fn report_row(width: usize, row: &BadRow) -> Vec<String> {
-    let cell = |field: &Vec<u8>| defused(&String::from_utf8_lossy(field)).into_owned();
+    let text = |field: &Vec<u8>| String::from_utf8_lossy(field).into_owned();
     let (own, more) = row.fields.split_at(width.min(row.fields.len()));
-    let mut cells: Vec<String> = own.iter().map(cell).collect();
+    let mut cells: Vec<String> = own
+        .iter()
+        .map(|field| defused(&text(field)).into_owned())
+        .collect();
     cells.resize(width, String::new());
+    let mut reason = row.violation.detail.clone();
+    if !more.is_empty() {
+        let more: Vec<_> = more.iter().map(text).collect();
+        reason = format!("{reason}; too many: {}", more.join(", "));
+    }
     cells.extend([
         row.line.to_string(),
         defused(row.column.as_deref().unwrap_or_default()).into_owned(),
         row.violation.code.to_owned(),
-        row.violation.detail.clone(),
+        reason,
     ]);
-    cells.extend(more.iter().map(cell));
     cells
 }
 
@@ -250,9 +257,7 @@ where
     R: IntoIterator<Item = F>,
     F: AsRef<str>,
 {
-    let mut writer = csv::WriterBuilder::new()
-        .flexible(true)
-        .from_writer(Vec::new());
+    let mut writer = csv::Writer::from_writer(Vec::new());
     for row in rows {
         let cells = row.into_iter();
         let mut record = csv::StringRecord::new();
@@ -300,7 +305,7 @@ mod tests {
             "email,note,error_line,error_column,error_code,error_message\n\
              ada,\"a \"\"quote\"\"\nand a line\",7,email,invalid_email,not an e-mail address\n\
              bob,,7,email,invalid_email,not an e-mail address\n\
-             c,\u{FFFD},7,email,invalid_email,not an e-mail address,extra\n\
+             c,\u{FFFD},7,email,invalid_email,not an e-mail address; too many: extra\n\
              '=HYPERLINK(1),+44 20 7946 0958,7,email,invalid_email,not an e-mail address\n"
         );
     }
