@@ -5,7 +5,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod feedback;
+mod hundred_thousand;
 mod imports;
+mod jobs;
 mod nudges;
 mod operators;
 mod outage;

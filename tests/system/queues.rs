@@ -5,9 +5,6 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use clap::Parser;
-use muster_cli::arguments::Arguments;
-use muster_cli::console::Console;
 use muster_core::ids::ProfileId;
 use muster_core::mail::mail_key;
 use muster_core::random::Random;
@@ -15,7 +12,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::nudges::store;
-use crate::stack::{Stack, eventually, text};
+use crate::stack::{Stack, eventually, muster, text};
 
 const LETTERS: &str = "/queues/bulk-mail/dead-letters";
 const ROUTES: [(Method, &str); 7] = [
@@ -192,37 +189,17 @@ async fn a_nudge_that_is_redriven_does_its_work() {
     assert_eq!(text(&mail, "status"), "sent");
 }
 
-/// What `muster` shows, as a client that gets its own token.
-async fn muster(stack: &Stack, command: &str) -> String {
-    let options = [
-        ("--api-url", "MUSTER_API_URL"),
-        ("--token-url", "MUSTER_TOKEN_URL"),
-        ("--client-id", "MUSTER_CLIENT_ID"),
-        ("--client-secret", "MUSTER_CLIENT_SECRET"),
-    ];
-    let options = options.map(|(option, name)| format!("{option}={}", stack.variable(name)));
-    let words = std::iter::once("muster").chain(command.split(' '));
-    let words = words.chain(options.iter().map(String::as_str));
-    let mut arguments = Arguments::try_parse_from(words).unwrap();
-    arguments.access.token = None;
-    let (mut output, mut aside) = (Vec::new(), Vec::new());
-    let mut console = Console::new(&mut output, &mut aside);
-    muster_cli::verbs::run(arguments, &mut console, std::future::pending())
-        .await
-        .unwrap();
-    String::from_utf8(output).unwrap()
-}
-
 #[tokio::test]
 async fn the_command_line_shows_what_the_api_says() {
     let stack = Stack::find();
-    let shown = muster(&stack, "queues").await;
+    let shown = muster(&stack, "queues").await.1;
     let titles = shown.lines().next().unwrap();
     assert!(titles.starts_with("QUEUE "), "{shown}");
     assert_eq!(shown.lines().count(), 6, "{shown}");
-    let list: Value = serde_json::from_str(&muster(&stack, "queues --output json").await).unwrap();
+    let list: Value =
+        serde_json::from_str(&muster(&stack, "queues --output json").await.1).unwrap();
     assert_eq!(list["items"][3]["name"], "chunk");
-    let list = muster(&stack, "dead-letters list chunk --output json").await;
+    let (_, list) = muster(&stack, "dead-letters list chunk --output json").await;
     let list: Value = serde_json::from_str(&list).unwrap();
     assert!(list["items"].is_array(), "{list}");
 }

@@ -5,6 +5,10 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sqs::types::QueueAttributeName;
+use clap::Parser;
+use muster_cli::arguments::Arguments;
+use muster_cli::console::Console;
+use muster_cli::ending::Ending;
 use muster_core::object::s3_client;
 use muster_core::random::Random;
 use muster_core::table::{Key, Table};
@@ -60,7 +64,12 @@ impl Stack {
 
     /// A key under `uploads/` of this test's own.
     pub fn key(&self, what: &str) -> String {
-        format!("uploads/{}/{what}.csv", self.name)
+        self.key_in("", what)
+    }
+
+    /// The same in a folder (`update/`, say).
+    pub fn key_in(&self, folder: &str, what: &str) -> String {
+        format!("uploads/{folder}{}-{what}.csv", self.name)
     }
 
     pub fn now(&self) -> muster_core::time::Time {
@@ -193,11 +202,49 @@ impl Stack {
     pub async fn finished_import(&self, key: &str) -> Value {
         eventually(&format!("{key} is imported"), async || {
             let import = self.imports_of(key).await.into_iter().next()?;
-            let over = ["completed", "completed_with_errors", "failed"];
-            over.contains(&import["status"].as_str()?).then_some(import)
+            is_over(&import).then_some(import)
         })
         .await
     }
+
+    /// Has an operator do something with an import, and waits until it rests.
+    pub async fn control(&self, import: &Value, verb: &str) -> Value {
+        let path = format!("/imports/{}/{verb}", import["id"].as_str().unwrap());
+        let token = self.variable("MUSTER_TOKEN");
+        let request = self.client.request(Method::POST, &path).bearer_auth(token);
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 202, "POST {path}");
+        let path = format!("/imports/{}", import["id"].as_str().unwrap());
+        eventually(&format!("{verb} is done"), async || {
+            let import = self.get(&path).await;
+            is_over(&import).then_some(import)
+        })
+        .await
+    }
+}
+
+fn is_over(import: &Value) -> bool {
+    let over = ["completed", "completed_with_errors", "cancelled", "failed"];
+    over.iter().any(|status| import["status"] == *status)
+}
+
+/// What `muster` shows, and how it ends, as a client that gets its own token.
+pub async fn muster(stack: &Stack, command: &str) -> (Ending, String) {
+    let options = [
+        ("--api-url", "MUSTER_API_URL"),
+        ("--token-url", "MUSTER_TOKEN_URL"),
+        ("--client-id", "MUSTER_CLIENT_ID"),
+        ("--client-secret", "MUSTER_CLIENT_SECRET"),
+    ];
+    let options = options.map(|(option, name)| format!("{option}={}", stack.variable(name)));
+    let words = std::iter::once("muster").chain(command.split(' '));
+    let words = words.chain(options.iter().map(String::as_str));
+    let mut arguments = Arguments::try_parse_from(words).unwrap();
+    arguments.access.token = None;
+    let (mut output, mut aside) = (Vec::new(), Vec::new());
+    let mut console = Console::new(&mut output, &mut aside);
+    let ending = muster_cli::verbs::run(arguments, &mut console, std::future::pending()).await;
+    (ending.unwrap(), String::from_utf8(output).unwrap())
 }
 
 /// Waits until there is an answer.
