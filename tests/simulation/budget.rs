@@ -4,6 +4,7 @@
 //! in a transaction it counts twice. A read unit is four kilobytes read
 //! consistently, or eight eventually.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -177,7 +178,7 @@ impl Account {
     }
 
     async fn keep_imports(&mut self) {
-        self.drop_file();
+        self.drop_file("uploads/people.csv", "skip");
         self.deliver(
             &format!("import of {ROWS} rows, planned"),
             IMPORT,
@@ -190,8 +191,69 @@ impl Account {
             Function::Worker,
         )
         .await;
-        self.ask("GET /imports, of one", "GET", "/imports", &Value::Null)
+        let list = self
+            .ask("GET /imports, of one", "GET", "/imports", &Value::Null)
             .await;
+        let id = list["body"]["items"][0]["id"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        let path = format!("/imports/{id}");
+        self.ask("GET /imports/{id}", "GET", &path, &Value::Null)
+            .await;
+        self.ask("POST /imports", "POST", "/imports", &json!({}))
+            .await;
+        let key = json!({ "idempotency-key": "2" });
+        for action in [
+            "POST /imports, with a key",
+            "POST /imports, with a known key",
+        ] {
+            self.ask_with(action, "POST", "/imports", &key, &json!({}))
+                .await;
+        }
+        self.cancel_and_resume().await;
+    }
+
+    /// An import that writes mails: they are what a cancel is dear for.
+    async fn cancel_and_resume(&mut self) {
+        self.drop_file("uploads/more.csv", "send");
+        self.deliver(
+            &format!("import of {ROWS} rows with mails, planned"),
+            IMPORT,
+            Function::Planner,
+        )
+        .await;
+        self.deliver(
+            &format!("import of {ROWS} rows with mails, written"),
+            CHUNK,
+            Function::Worker,
+        )
+        .await;
+        let list = self
+            .ask(
+                "GET /imports?limit=1",
+                "GET",
+                "/imports?limit=1",
+                &Value::Null,
+            )
+            .await;
+        let path = format!(
+            "/imports/{}",
+            list["body"]["items"][0]["id"].as_str().unwrap_or_default()
+        );
+        let (cancel, resume) = (format!("{path}/cancel"), format!("{path}/resume"));
+        self.ask("POST /imports/{id}/cancel", "POST", &cancel, &Value::Null)
+            .await;
+        self.deliver("import cancelled, looked after", IMPORT, Function::Planner)
+            .await;
+        let of = format!("import of {ROWS} rows, mails called off");
+        self.deliver(&of, CHUNK, Function::Worker).await;
+        self.ask("POST /imports/{id}/resume", "POST", &resume, &json!({}))
+            .await;
+        self.deliver("import resumed, looked after", IMPORT, Function::Planner)
+            .await;
+        let on = format!("import of {ROWS} rows, mails called on");
+        self.deliver(&on, CHUNK, Function::Worker).await;
     }
 
     async fn ask(&mut self, action: &str, method: &str, path: &str, body: &Value) -> Value {
@@ -285,15 +347,16 @@ impl Account {
         self.book(action);
     }
 
-    fn drop_file(&self) {
+    fn drop_file(&self, key: &str, confirm: &str) {
         let mut csv = "email\n".to_owned();
         for row in 0..ROWS {
             // Writing to a String cannot fail.
-            let _ = writeln!(csv, "row{row}@example.com");
+            let _ = writeln!(csv, "{confirm}{row}@example.com");
         }
         let mut state = self.state.lock();
         let now = state.now();
-        let event = state.s3.upload("uploads/people.csv", csv.into_bytes(), 1);
+        let options = BTreeMap::from([("confirm", confirm.to_owned())]);
+        let event = state.s3.upload_with(key, csv.into_bytes(), &options, 1);
         state.queues.send(IMPORT, &event, Duration::ZERO, now);
     }
 

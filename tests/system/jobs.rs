@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use muster_cli::http::client;
 use muster_core::ids::{ImportId, ProfileId};
 use muster_core::mail::mail_key;
 use reqwest::Method;
@@ -35,7 +36,8 @@ async fn upload(import: &Value, key: Option<&str>, csv: String) -> (u16, String)
     }
     let form = form.part("file", Part::text(csv));
     let url = import["upload"]["url"].as_str().unwrap();
-    let response = reqwest::Client::new()
+    let response = client(url)
+        .unwrap()
         .post(url)
         .multipart(form)
         .send()

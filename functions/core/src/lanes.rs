@@ -111,8 +111,10 @@ impl Lanes {
         for lane in 0..lanes {
             let mut of_lane = chunks.iter().filter(|chunk| chunk.number % lanes == lane);
             if let Some(chunk) = of_lane.find(|chunk| !chunk.is_settled(import)) {
-                self.open(import.id, chunk.number).await?;
                 any = true;
+                if chunk.due_shard.is_none() {
+                    self.open(import.id, chunk.number).await?;
+                }
             }
         }
         Ok(any)

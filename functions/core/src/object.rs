@@ -126,6 +126,13 @@ fn unread(error: SdkError<GetObjectError>) -> Unread {
             "object_replaced",
             "the file was overwritten before it was imported; the new one is an import of its own",
         )),
-        _ => Unread::Failed(Failure::of("GetObject", error)),
+        _ => match Failure::of("GetObject", error) {
+            failure if failure.is_transient() => Unread::Failed(failure),
+            // Trying again for ever would not tell anybody.
+            failure => Unread::Refused(FailureReason::new(
+                "object_unreadable",
+                format!("S3 does not hand the file out: {failure}"),
+            )),
+        },
     }
 }

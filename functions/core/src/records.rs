@@ -68,6 +68,9 @@ pub enum Most {
     /// See [`Limits::columns`].
     #[error("{0} columns (ImportMaxColumns)")]
     Columns(usize),
+    /// Empty lines in front of it, which are no more to be read for ever than it is.
+    #[error("{0} bytes of empty lines in front of it (ImportMaxLineBytes)")]
+    Blank(usize),
 }
 
 /// One record.
@@ -101,8 +104,18 @@ pub struct Records {
     ends: Vec<usize>,
     ends_len: usize,
     position: u64,
+    /// The line that the next byte is on.
+    next_line: u64,
+    /// Whether the last byte was a carriage return: a line feed behind it ends no
+    /// line of its own.
+    after_cr: bool,
     /// Line of the record being read; `None` between records.
     line: Option<u64>,
+    /// Whether the record is complete, and waits for a line feed that may belong to
+    /// its end.
+    complete: bool,
+    /// Bytes of line breaks since the last record.
+    blank: usize,
     byte_order_mark: ByteOrderMark,
 }
 
@@ -131,7 +144,6 @@ impl Records {
         // file; an empty line first tells it otherwise.
         let mut unused = ([0], [0]);
         reader.read_record(b"\n", &mut unused.0, &mut unused.1);
-        reader.set_line(line);
         Self {
             limits,
             reader,
@@ -140,7 +152,11 @@ impl Records {
             ends: vec![0; 32],
             ends_len: 0,
             position,
+            next_line: line,
+            after_cr: false,
             line: None,
+            complete: false,
+            blank: 0,
             byte_order_mark: ByteOrderMark::Past,
         }
     }
@@ -151,9 +167,10 @@ impl Records {
         self.position
     }
 
-    /// The line that [`position`](Self::position) is on, from 1.
-    pub fn line(&self) -> u64 {
-        self.reader.line()
+    /// The line that [`position`](Self::position) is on, from 1. A line ends with
+    /// CR LF, with LF, or with CR.
+    pub const fn line(&self) -> u64 {
+        self.next_line
     }
 
     /// Takes bytes off the front of `input` until a record is complete.
@@ -163,17 +180,25 @@ impl Records {
     /// When the record is longer than any that could be imported.
     pub fn next<'a>(&'a mut self, input: &mut &[u8]) -> Result<Option<Record<'a>>, RecordTooLong> {
         self.skip_byte_order_mark(input)?;
-        loop {
+        while !self.complete {
             if self.line.is_none() {
-                self.skip_line_breaks(input);
+                self.skip_line_breaks(input)?;
             }
             if input.is_empty() {
                 return Ok(None);
             }
-            if self.read(input)? {
-                return Ok(Some(self.record()));
+            self.complete = self.read(input)?;
+        }
+        // A boundary is never inside a line break: whoever goes on there would
+        // count it twice.
+        if self.after_cr {
+            match input.first() {
+                None => return Ok(None),
+                Some(b'\n') => self.take(input, 1),
+                Some(_) => {}
             }
         }
+        Ok(Some(self.record()))
     }
 
     /// Says that the input is over: the last record, if the file does not
@@ -185,24 +210,35 @@ impl Records {
         if self.line.is_none() {
             return Ok(None);
         }
-        if self.read(&mut &[][..])? {
+        if self.complete || self.read(&mut &[][..])? {
             return Ok(Some(self.record()));
         }
         Ok(None)
     }
 
+    /// Takes bytes off the front, and counts them and their lines.
+    fn take(&mut self, input: &mut &[u8], count: usize) {
+        let (taken, rest) = input.split_at(count);
+        for byte in taken {
+            let ends_line = *byte == b'\r' || (*byte == b'\n' && !self.after_cr);
+            self.next_line += u64::from(ends_line);
+            self.after_cr = *byte == b'\r';
+        }
+        self.position += count as u64;
+        *input = rest;
+    }
+
     /// One step of the underlying reader; an empty input means the end.
     /// True when a record is complete.
     fn read(&mut self, input: &mut &[u8]) -> Result<bool, RecordTooLong> {
-        let line = *self.line.get_or_insert(self.reader.line());
+        let line = *self.line.get_or_insert(self.next_line);
         loop {
             let (result, taken, written, ended) = self.reader.read_record(
                 input,
                 &mut self.data[self.data_len..],
                 &mut self.ends[self.ends_len..],
             );
-            *input = &input[taken..];
-            self.position += taken as u64;
+            self.take(input, taken);
             let known = self.ends_len;
             self.data_len += written;
             self.ends_len += ended;
@@ -253,21 +289,24 @@ impl Records {
         };
         self.data_len = 0;
         self.ends_len = 0;
+        self.complete = false;
+        self.blank = 0;
         record
     }
 
-    /// Between records, line breaks mean nothing: the `\n` of a `\r\n`, or an
-    /// empty line. Taken here so that a record's line is where its text starts.
-    fn skip_line_breaks(&mut self, input: &mut &[u8]) {
+    /// Between records, line breaks mean nothing. Taken here so that a record's
+    /// line is where its text starts.
+    fn skip_line_breaks(&mut self, input: &mut &[u8]) -> Result<(), RecordTooLong> {
         let breaks = input
             .iter()
             .take_while(|byte| matches!(byte, b'\r' | b'\n'))
             .count();
-        let (skipped, rest) = input.split_at(breaks);
-        let lines = skipped.iter().filter(|byte| **byte == b'\n').count() as u64;
-        self.reader.set_line(self.reader.line() + lines);
-        self.position += breaks as u64;
-        *input = rest;
+        self.take(input, breaks);
+        self.blank += breaks;
+        let (line, most) = (self.next_line, Most::Blank(self.limits.line));
+        (self.blank <= self.limits.line)
+            .then_some(())
+            .ok_or(RecordTooLong { line, most })
     }
 
     fn skip_byte_order_mark(&mut self, input: &mut &[u8]) -> Result<(), RecordTooLong> {
@@ -441,6 +480,40 @@ mod tests {
             assert_eq!(error, RecordTooLong { line, most });
             assert!(held < 200_000, "{held} bytes");
         }
+    }
+
+    #[test]
+    fn a_line_ends_however_it_ends() {
+        for (end, piece) in [("\n", 1), ("\r", 1), ("\r\n", 1), ("\r\n", 3), ("\r", 1000)] {
+            let file = ["email", "a", "\"b", "c\"", "", "d"].join(end);
+            let (found, boundaries) = read(file.as_bytes(), piece);
+            let lines: Vec<u64> = found.iter().map(|(line, _)| *line).collect();
+            assert_eq!(lines, [1, 2, 3, 6], "{end:?}");
+            let at = |line: usize| (boundaries[line].0 as usize, boundaries[line].1);
+            assert_eq!(
+                at(0),
+                (5 + end.len(), 2),
+                "no boundary is inside a line break"
+            );
+        }
+    }
+
+    #[test]
+    fn empty_lines_do_not_go_on_for_ever() {
+        let limits = Limits {
+            line: 10,
+            ..Limits::default()
+        };
+        let read = |file: &str| {
+            let mut records = Records::new(limits);
+            let mut input = file.as_bytes();
+            while records.next(&mut input)?.is_some() {}
+            Ok(())
+        };
+        assert_eq!(read(&format!("a{}b\n", "\n".repeat(11))), Ok(()));
+        let most = Most::Blank(10);
+        let error = RecordTooLong { line: 13, most };
+        assert_eq!(read(&format!("a{}b\n", "\n".repeat(12))), Err(error));
     }
 
     #[test]
