@@ -344,9 +344,13 @@ pub struct ChunkItem {
     /// The parts of the report that belong to them.
     #[serde(default)]
     pub parts: Vec<String>,
-    /// Whether the mails of its rows were called off.
+    /// Whether a worker ever had it: rows may be written behind the last
+    /// checkpoint.
     #[serde(default)]
-    pub called_off: bool,
+    pub begun: bool,
+    /// Whether the mails of its rows go.
+    #[serde(default)]
+    pub mails: Call,
     /// Who is working on it, and until when nobody else may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_owner: Option<String>,
@@ -359,6 +363,19 @@ pub struct ChunkItem {
     /// When somebody should look after it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_at: Option<String>,
+}
+
+/// Whether the mails of a chunk's rows go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Call {
+    /// They go.
+    #[default]
+    On,
+    /// They do not.
+    Off,
+    /// Some do and some do not: somebody has begun to call them off, or on again.
+    Turning,
 }
 
 /// What there is to do for a chunk.
@@ -378,14 +395,14 @@ impl ChunkItem {
     /// What there is to do for it; nothing, if it is settled.
     pub fn job(&self, import: &ImportItem) -> Option<Job> {
         if import.status == ImportStatus::Cancelling {
-            let has_mails = import.sends_mails() && self.position > self.start;
-            return match (has_mails && !self.called_off, &self.lease_owner) {
+            let has_mails = import.sends_mails() && self.begun;
+            return match (has_mails && self.mails != Call::Off, &self.lease_owner) {
                 (true, _) => Some(Job::CallOff),
                 (false, Some(_)) => Some(Job::Stop),
                 (false, None) => None,
             };
         }
-        if self.called_off {
+        if self.mails != Call::On {
             return Some(Job::CallOn);
         }
         (!self.done && self.failed.is_none()).then_some(Job::Import)

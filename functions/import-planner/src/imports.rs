@@ -8,7 +8,7 @@ use muster_core::failure::Failure;
 use muster_core::header::Header;
 use muster_core::ids::ImportId;
 use muster_core::import::{
-    ChunkItem, Counts, FailureReason, FileVersion, ImportItem, ImportStatus, OVERDUE_AFTER,
+    Call, ChunkItem, Counts, FailureReason, FileVersion, ImportItem, ImportStatus, OVERDUE_AFTER,
     ObjectItem, Planned, Start, UPLOAD_EXPIRED, chunk_key, due_shard, import_key, object_key,
 };
 use muster_core::options::Options;
@@ -451,7 +451,8 @@ fn chunk_item(import_id: ImportId, cut: &Cut) -> ChunkItem {
         line: cut.first_line,
         counts: Counts::default(),
         parts: Vec::new(),
-        called_off: false,
+        begun: false,
+        mails: Call::On,
         lease_owner: None,
         lease_until: None,
         due_shard: None,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use muster_core::failure::Failure;
 use muster_core::import::{
-    ChunkItem, Counts, FailureReason, ImportItem, chunk_key, due_shard, import_key,
+    Call, ChunkItem, Counts, FailureReason, ImportItem, chunk_key, due_shard, import_key,
 };
 use muster_core::message::ChunkNudge;
 use muster_core::random::Random;
@@ -106,9 +106,10 @@ impl Chunks {
             .with(":now", number(now.as_millis()))
             .with(":owner", text(&owner))
             .with(":shard", text(due_shard(nudge.import_id)))
-            .with(":one", number(1));
+            .with(":one", number(1))
+            .with(":yes", encode_value(&true)?);
         let change = "SET lease_owner = :owner, lease_until = :until, due_at = :due, \
-             due_shard = :shard, attempts = attempts + :one";
+             due_shard = :shard, attempts = attempts + :one, begun = :yes";
         match self.table.change_if(&key_of(nudge), change, &free).await? {
             Updated::Done(item) => {
                 let chunk = decode(item)?;
@@ -156,14 +157,16 @@ impl Chunks {
         .await
     }
 
-    /// Keeps the lease for another while.
+    /// Keeps the lease for another while, in which mails are called off, or on.
     ///
     /// # Errors
     /// When the lease was lost, or the table cannot be reached.
-    pub async fn renew(&self, claimed: &mut Claimed) -> Result<(), NotOurs> {
-        let ours = self.leasing(self.ours(claimed));
-        let change = "SET lease_until = :until, due_at = :due";
-        self.change(claimed, change, &ours, |_| true).await
+    pub async fn turn(&self, claimed: &mut Claimed) -> Result<(), NotOurs> {
+        let ours = self
+            .leasing(self.ours(claimed))
+            .with(":turning", encode_value(&Call::Turning)?);
+        let change = "SET mails = :turning, lease_until = :until, due_at = :due";
+        self.change(claimed, change, &ours, |_| false).await
     }
 
     /// All rows are answered.
@@ -189,31 +192,30 @@ impl Chunks {
             .await
     }
 
-    /// The mails of its rows were called off, and nothing more is to be done.
+    /// The mails of its rows do not go, and nothing more is to be done.
     ///
     /// # Errors
     /// When the lease was lost, or the table cannot be reached.
     pub async fn called_off(&self, claimed: &mut Claimed) -> Result<(), NotOurs> {
         let ours = self
             .ours(claimed)
-            .with(":yes", encode_value(&true)?)
+            .with(":off", encode_value(&Call::Off)?)
             .with(":none", number(0));
-        let change = format!("SET called_off = :yes, attempts = :none {SETTLED}");
-        self.change(claimed, &change, &ours, |found| found.called_off)
+        let change = format!("SET mails = :off, attempts = :none {SETTLED}");
+        self.change(claimed, &change, &ours, |found| found.mails == Call::Off)
             .await
     }
 
-    /// They are to go after all. The rest of the chunk is still to be done.
+    /// They go after all. The rest of the chunk is still to be done.
     ///
     /// # Errors
     /// When the lease was lost, or the table cannot be reached.
     pub async fn called_on(&self, claimed: &mut Claimed) -> Result<(), NotOurs> {
         let ours = self
             .leasing(self.ours(claimed))
-            .with(":no", encode_value(&false)?);
-        let change = "SET called_off = :no, lease_until = :until, due_at = :due";
-        self.change(claimed, change, &ours, |found| !found.called_off)
-            .await
+            .with(":on", encode_value(&Call::On)?);
+        let change = "SET mails = :on, lease_until = :until, due_at = :due";
+        self.change(claimed, change, &ours, |_| false).await
     }
 
     /// Nobody is to work on it any more.

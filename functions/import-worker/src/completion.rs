@@ -72,19 +72,30 @@ impl Completion {
             return self.go_on(&import, &owner).await;
         };
         let counts: Counts = chunks.iter().map(|chunk| chunk.counts).sum();
-        let report = if counts.failed > 0 {
-            let header = Header::of_names(import.header.clone())
-                .map_err(|reason| Failure::unreadable("read header", reason.detail))?;
-            let parts = chunks.iter().flat_map(|chunk| {
-                let parts = chunk.parts.iter();
-                parts.map(|part| (chunk.number, part.as_str()))
-            });
-            let bucket = &import.bucket;
-            Some(reports.assemble(bucket, import.id, &header, parts).await?)
-        } else {
-            None
+        let report = match counts.failed {
+            0 => Ok(None),
+            _ => self.report(&import, &chunks, reports).await.map(Some),
         };
-        self.finish(&import, &owner, &chunks, counts, report).await
+        match report {
+            Err(failure) if failure.is_transient() => Err(failure),
+            report => self.finish(&import, &owner, &chunks, counts, report).await,
+        }
+    }
+
+    async fn report(
+        &self,
+        import: &ImportItem,
+        chunks: &[ChunkItem],
+        reports: &Reports,
+    ) -> Result<String, Failure> {
+        let header = Header::of_names(import.header.clone())
+            .map_err(|reason| Failure::unreadable("read header", reason.detail))?;
+        let parts = chunks.iter().flat_map(|chunk| {
+            let parts = chunk.parts.iter();
+            parts.map(|part| (chunk.number, part.as_str()))
+        });
+        let bucket = &import.bucket;
+        reports.assemble(bucket, import.id, &header, parts).await
     }
 
     /// The file cannot be read any more: the import ends here.
@@ -130,27 +141,23 @@ impl Completion {
     ) -> Result<Option<ImportItem>, Failure> {
         let now = self.clock.now();
         let until = now.after(LEASE);
+        let next = match import.status {
+            ImportStatus::Cancelling => ImportStatus::Cancelling,
+            _ => ImportStatus::Reporting,
+        };
         let free = Condition::new(
-            "#status = :running OR ((#status = :reporting OR #status = :cancelling) \
-             AND (attribute_not_exists(lease_until) OR lease_until < :now))",
+            "#status = :seen AND (attribute_not_exists(lease_until) OR lease_until < :now)",
         )
-        .with(":running", ImportStatus::Running.into())
-        .with(":reporting", ImportStatus::Reporting.into())
-        .with(":cancelling", ImportStatus::Cancelling.into())
+        .with(":seen", import.status.into())
+        .with(":next", next.into())
         .with(":now", number(now.as_millis()))
         .with(":owner", text(owner))
         .with(":until", number(until.as_millis()))
         .with(":due", text(until.to_string()));
-        let (change, free) = match import.status {
-            ImportStatus::Cancelling => ("SET", free),
-            _ => (
-                "SET #status = :next,",
-                free.with(":next", ImportStatus::Reporting.into()),
-            ),
-        };
-        let change = format!("{change} lease_owner = :owner, lease_until = :until, due_at = :due");
+        let change = "SET #status = :next, \
+             lease_owner = :owner, lease_until = :until, due_at = :due";
         let key = import_key(import.id);
-        match self.table.change_if(&key, &change, &free).await? {
+        match self.table.change_if(&key, change, &free).await? {
             Updated::Done(item) => decode(item).map(Some),
             Updated::Refused(_) => Ok(None),
         }
@@ -177,9 +184,15 @@ impl Completion {
         owner: &str,
         chunks: &[ChunkItem],
         counts: Counts,
-        report: Option<String>,
+        report: Result<Option<String>, Failure>,
     ) -> Result<(), Failure> {
-        let (status, reason) = end(import, chunks, counts);
+        let (status, mut reason) = end(import, chunks, counts);
+        let report = report.unwrap_or_else(|failure| {
+            // The rows are answered all the same.
+            tracing::error!(import_id = %import.id, %failure, "there is no report");
+            reason.get_or_insert_with(|| report_lost(&failure));
+            None
+        });
         let mut ours = Condition::new("#status = :seen AND lease_owner = :owner")
             .with(":seen", import.status.into())
             .with(":owner", text(owner))
@@ -206,6 +219,11 @@ impl Completion {
 
 /// What an import loses when nothing more happens.
 const OVER: &str = "REMOVE lease_owner, lease_until, due_shard, due_at";
+
+fn report_lost(failure: &Failure) -> FailureReason {
+    let detail = format!("the refused rows cannot be put together: {failure}");
+    FailureReason::new("report_lost", detail)
+}
 
 /// How an import ends whose chunks are settled.
 fn end(

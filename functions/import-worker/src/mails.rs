@@ -11,7 +11,9 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use muster_core::failure::Failure;
 use muster_core::ids::ProfileId;
+use muster_core::import::Call;
 use muster_core::mail::{FIRST, MailItem, MailStatus, REMINDER, mail_key};
+use muster_core::profile::{ProfileItem, ProfileStatus, profile_key};
 use muster_core::random::Random;
 use muster_core::table::{NotCommitted, Table, decode};
 use muster_core::time::Clock;
@@ -28,15 +30,6 @@ pub const IN_HAND_FOR: Duration = Duration::from_secs(60);
 
 /// Why a mail was called off.
 const CANCELLED: &str = "its import was cancelled";
-
-/// Whether mails go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Call {
-    /// They do not.
-    Off,
-    /// They do after all.
-    On,
-}
 
 /// Calls mails off, or on again.
 pub struct Mails {
@@ -68,18 +61,21 @@ impl Mails {
     }
 
     async fn call_one(&self, call: Call, id: ProfileId) -> Result<usize, Failure> {
-        let keys = [mail_key(id, FIRST), mail_key(id, REMINDER)];
         let mut cancelled = Vec::new();
         for _ in 0..TRIES {
-            let mut actions = Vec::new();
-            let mut in_hand = 0;
-            for item in self.table.get_many(&keys).await?.into_iter().flatten() {
-                let mail: MailItem = decode(item)?;
-                match call {
-                    Call::Off if self.is_in_hand(&mail) => in_hand += 1,
-                    _ => actions.extend(self.action(call, &mail)?),
-                }
-            }
+            let found = self.look(id).await?;
+            let in_hand = match call {
+                Call::Off => found
+                    .mails
+                    .iter()
+                    .filter(|mail| self.is_in_hand(mail))
+                    .count(),
+                _ => 0,
+            };
+            let actions = match call {
+                Call::Off => self.off(&found)?,
+                _ => self.on(&found)?,
+            };
             if actions.is_empty() {
                 return Ok(in_hand);
             }
@@ -92,18 +88,63 @@ impl Mails {
         Err(NotCommitted::Cancelled(cancelled).into())
     }
 
+    async fn look(&self, id: ProfileId) -> Result<Found, Failure> {
+        let keys = [profile_key(id), mail_key(id, FIRST), mail_key(id, REMINDER)];
+        let [profile, mails @ ..] = self.table.get_many(&keys).await?;
+        Ok(Found {
+            profile: profile.map(decode).transpose()?,
+            mails: mails
+                .into_iter()
+                .flatten()
+                .map(decode)
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
     fn is_in_hand(&self, mail: &MailItem) -> bool {
         let now = self.clock.now();
         mail.status == MailStatus::Sending && mail.lease_until.is_some_and(|until| until > now)
     }
 
-    fn action(&self, call: Call, mail: &MailItem) -> Result<Option<TransactWriteItem>, Failure> {
-        let was_called_off =
-            mail.status == MailStatus::Abandoned && mail.reason.as_deref() == Some(CANCELLED);
-        match call {
-            Call::Off if mail.status.is_open() => mail.call_off(&self.table, CANCELLED).map(Some),
-            Call::On if was_called_off => mail.call_on(&self.table, self.clock.now()).map(Some),
-            _ => Ok(None),
-        }
+    fn off(&self, found: &Found) -> Result<Vec<TransactWriteItem>, Failure> {
+        let waits = |mail: &&MailItem| mail.status.is_open() && !self.is_in_hand(mail);
+        let waiting = found.mails.iter().filter(waits);
+        waiting
+            .map(|mail| mail.call_off(&self.table, CANCELLED))
+            .collect()
     }
+
+    /// Only if somebody is still to be written to: who has confirmed meanwhile, has
+    /// another address, or cannot be reached, is not.
+    fn on(&self, found: &Found) -> Result<Vec<TransactWriteItem>, Failure> {
+        let now = self.clock.now();
+        let pending = |profile: &&ProfileItem| {
+            profile.is_present(now) && profile.status == ProfileStatus::Pending
+        };
+        let Some(profile) = found.profile.as_ref().filter(pending) else {
+            return Ok(Vec::new());
+        };
+        let was_called_off = |mail: &&MailItem| {
+            mail.status == MailStatus::Abandoned
+                && mail.reason.as_deref() == Some(CANCELLED)
+                && mail.email_key == profile.email_key
+        };
+        let mut actions = found
+            .mails
+            .iter()
+            .filter(was_called_off)
+            .map(|mail| mail.call_on(&self.table, now))
+            .collect::<Result<Vec<_>, _>>()?;
+        if !actions.is_empty() {
+            let key = profile_key(profile.id);
+            actions.push(self.table.check(&key, &profile.unchanged())?);
+        }
+        Ok(actions)
+    }
+}
+
+/// Whom the mails of a row are about, and the mails.
+struct Found {
+    profile: Option<ProfileItem>,
+    mails: Vec<MailItem>,
 }

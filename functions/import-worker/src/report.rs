@@ -5,9 +5,11 @@
 //! reasons are passed over then, and what was defused is restored.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use futures_util::stream::{self, StreamExt};
 use muster_core::failure::Failure;
 use muster_core::formula::defused;
 use muster_core::header::{Header, REPORT_COLUMNS};
@@ -16,6 +18,12 @@ use muster_core::import::{report_key, report_part};
 
 use crate::row::BadRow;
 
+/// Parts that are read at once; none is much longer than 1 MiB.
+const PARTS_AT_ONCE: usize = 8;
+/// Tries of a part again, each of which is three of the SDK's.
+const MAX_TRIES: u32 = 10;
+/// The wait before the second try; so much longer before each further one.
+const BACK_OFF: Duration = Duration::from_millis(200);
 /// The pieces of a multipart upload: S3 takes none under 5 MiB but the last.
 const PIECE_BYTES: usize = 8 * 1024 * 1024;
 
@@ -59,12 +67,31 @@ impl Reports {
     ) -> Result<String, Failure> {
         let key = report_key(import);
         let mut file = ReportFile::new(self, bucket, &key, header_line(header)?);
-        for (chunk, name) in parts {
-            let part = report_part(import, chunk, name);
-            file.append(self.get(bucket, &part).await?).await?;
+        let mut parts = stream::iter(parts)
+            .map(async |(chunk, name)| {
+                let part = report_part(import, chunk, name);
+                self.get_patiently(bucket, &part).await
+            })
+            .buffered(PARTS_AT_ONCE);
+        while let Some(bytes) = parts.next().await {
+            file.append(bytes?).await?;
         }
         file.close().await?;
         Ok(key)
+    }
+
+    /// One part in ten thousand that does not come is no reason to begin anew.
+    async fn get_patiently(&self, bucket: &str, key: &str) -> Result<Vec<u8>, Failure> {
+        let mut tries = 0;
+        loop {
+            match self.get(bucket, key).await {
+                Err(failure) if failure.is_transient() && tries < MAX_TRIES => {
+                    tries += 1;
+                    tokio::time::sleep(BACK_OFF * tries).await;
+                }
+                result => return result,
+            }
+        }
     }
 
     async fn get(&self, bucket: &str, key: &str) -> Result<Vec<u8>, Failure> {

@@ -154,6 +154,11 @@ impl<'a> Windows<'a> {
         }
     }
 
+    /// First byte that is in no window yet.
+    pub const fn position(&self) -> u64 {
+        self.records.position()
+    }
+
     /// The next window; none behind the last row.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use muster_core::aws::SdkConfig;
 use muster_core::batch::{Answer, NamelessRecord, Queues};
 use muster_core::failure::Failure;
-use muster_core::import::{Counts, FailureReason, ImportItem, Job};
+use muster_core::import::{Call, Counts, FailureReason, ImportItem, Job};
 use muster_core::lanes::Lanes;
 use muster_core::message::ChunkNudge;
 use muster_core::object::s3_client;
@@ -29,7 +29,7 @@ use muster_core::time::{Clock, Time};
 
 use crate::chunks::{Chunks, Claim, Claimed, Progress, nudge_of};
 use crate::completion::Completion;
-use crate::mails::{Call, IN_HAND_FOR, Mails};
+use crate::mails::{IN_HAND_FOR, Mails};
 use crate::report::{Place, Reports};
 use crate::row::RowReader;
 use crate::settings::Settings;
@@ -40,6 +40,9 @@ use crate::writer::{Task, Writer};
 /// A window is not started with less time than this: enough for the slowest
 /// that still keeps its lease.
 const TIME_FOR_A_WINDOW: Duration = Duration::from_secs(60);
+/// No report is begun with less time than this: enough to put thousands of parts
+/// together.
+const TIME_FOR_A_REPORT: Duration = Duration::from_secs(120);
 /// No transaction is begun so short before the end of a lease: one takes as long
 /// as this at the most.
 const TIME_FOR_A_TRANSACTION: Duration = muster_core::aws::OPERATION_TIMEOUT;
@@ -137,18 +140,21 @@ impl Worker {
                 Claim::Leased => return Err(Unanswered::Leased),
             }
         }
-        self.move_on(nudge).await
+        self.move_on(nudge, deadline).await
     }
 
     /// The chunk is settled: the next one of its lane, or the end.
-    async fn move_on(&self, nudge: ChunkNudge) -> Result<(), Unanswered> {
+    async fn move_on(&self, nudge: ChunkNudge, deadline: Time) -> Result<(), Unanswered> {
         let Some(import) = self.completion.unfinished(nudge.import_id).await? else {
             return Ok(());
         };
-        if !self.lanes.advance(&import, nudge.chunk).await? {
-            self.completion.complete(&import, &self.reports).await?;
+        if self.lanes.advance(&import, nudge.chunk).await? {
+            return Ok(());
         }
-        Ok(())
+        if self.clock.now().after(TIME_FOR_A_REPORT) > deadline {
+            return Err(Unanswered::OutOfTime);
+        }
+        Ok(self.completion.complete(&import, &self.reports).await?)
     }
 
     /// Settles a chunk that is ours, or gives it back.
@@ -312,7 +318,8 @@ impl Worker {
         Ok(self.chunks.checkpoint(claimed, progress).await?)
     }
 
-    /// Calls the mails of all rows that are answered off, or on again.
+    /// Calls the mails of all rows that may be written off, or on again: those that
+    /// are answered, and the window behind them.
     async fn call(
         &self,
         call: Call,
@@ -322,14 +329,16 @@ impl Worker {
     ) -> Result<(), Unanswered> {
         let chunk = &claimed.chunk;
         let reader = RowReader::of(import)?;
-        let answered = chunk.start..chunk.position;
+        let (whole, answered) = (chunk.start..chunk.end, chunk.position);
         let mut windows = self
-            .windows(import, &reader, answered, chunk.first_line)
+            .windows(import, &reader, whole, chunk.first_line)
             .await?;
         let mut in_hand = 0;
-        while let Some(window) = windows.next().await? {
+        while windows.position() <= answered
+            && let Some(window) = windows.next().await?
+        {
+            self.chunks.turn(claimed).await?;
             in_hand += self.mails.call(call, &window.rows).await?;
-            self.chunks.renew(claimed).await?;
             if self.clock.now().after(TIME_FOR_A_WINDOW) > deadline {
                 return Err(Unanswered::OutOfTime);
             }
