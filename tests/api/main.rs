@@ -19,4 +19,5 @@ mod profiles;
 mod reasons;
 mod remedies;
 mod reminders;
+mod rows;
 mod strangers;

@@ -6,7 +6,6 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use muster_core::random::Random;
-use muster_core::records::Limits;
 use muster_core::table::Item;
 
 use crate::endpoint::Shared;
@@ -124,6 +123,9 @@ pub const COMPLAINS: &str = "complains@example.com";
 /// Is made by an operator.
 pub const MADE: &str = "made@example.com";
 
+/// More than a field may have (`ImportMaxFieldBytes`).
+const LINE: usize = 64 * 1024;
+
 /// What became of the rows of a file, had nothing gone wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rows {
@@ -200,7 +202,7 @@ impl Story {
     pub fn of_a_broken_file(_: &Random) -> Self {
         let mut csv = FILE_CSV.clone();
         csv.extend_from_slice(b"\"never closed");
-        csv.resize(csv.len() + 2 * Limits::default().line, b'x');
+        csv.resize(csv.len() + 2 * LINE, b'x');
         let key = "uploads/broken.csv".to_owned();
         let options = BTreeMap::new();
         Self {

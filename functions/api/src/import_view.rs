@@ -352,6 +352,7 @@ fn rounded(number: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use muster_core::import::Call;
     use muster_core::import::{FileVersion, Planned};
 
     const STARTED: Time = Time::from_millis(1_000_000);
@@ -399,7 +400,8 @@ mod tests {
                 ..Counts::default()
             },
             parts: Vec::new(),
-            called_off: false,
+            begun: false,
+            mails: Call::On,
             lease_owner: None,
             lease_until: None,
             due_shard: None,

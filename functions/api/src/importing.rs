@@ -32,7 +32,7 @@ use muster_core::import::{
     due_shard, import_key,
 };
 use muster_core::options::Options;
-use muster_core::profile::expired;
+use muster_core::profile::{ROW_LIFETIME, expired};
 use muster_core::random::Random;
 use muster_core::request::{MadeImport, RequestItem};
 use muster_core::table::{
@@ -234,9 +234,12 @@ impl Importing {
 
     /// The form by which the file is uploaded, while it is waited for.
     pub fn upload_of(&self, import: &ImportItem) -> Option<Upload> {
+        let now = self.clock.now();
         let awaited = import.status == AwaitingUpload;
-        let until = import.upload_until.filter(|_| awaited)?;
-        Some(self.uploads.form(&import.key, self.clock.now(), until))
+        let until = import
+            .upload_until
+            .filter(|until| awaited && *until > now)?;
+        Some(self.uploads.form(&import.key, now, until))
     }
 
     /// Has an import start that waits for it, now or when its file is there.
@@ -390,6 +393,10 @@ fn cancelled(import: &ImportItem, now: Time) -> Decision {
 fn resumed(import: &ImportItem, now: Time, answered: Counts, again: bool) -> Decision {
     let gives_up_chunks = |reason: &FailureReason| reason.code == CHUNKS_FAILED;
     match import.status {
+        Cancelled | Failed if import.created_at.after(ROW_LIFETIME) < now => refused(
+            "it is older than thirty days, and nobody knows any more what became of its rows; \
+             import the file again",
+        ),
         Cancelled if import.file.is_none() => {
             refused("its file was never uploaded; make a new import")
         }

@@ -295,6 +295,12 @@ impl ImportItem {
         })
     }
 
+    /// Whether somebody made it, and was asked for its file; others begin with a
+    /// file that was dropped.
+    pub const fn was_made(&self) -> bool {
+        self.upload_until.is_some()
+    }
+
     /// Whether it writes mails.
     pub fn sends_mails(&self) -> bool {
         self.options.confirm == Confirm::Send && !self.options.dry_run
@@ -459,6 +465,9 @@ pub fn report_key(import: ImportId) -> String {
 pub fn report_part(import: ImportId, chunk: u32, name: &str) -> String {
     format!("reports/{import}/parts/{chunk:06}-{name}.csv")
 }
+
+/// What an import or a chunk loses that nobody works on, or need look after.
+pub const AT_REST: &str = "REMOVE lease_owner, lease_until, due_shard, due_at";
 
 /// Why an import failed whose file never came. If it comes after all, it is
 /// imported.

@@ -21,7 +21,7 @@ use crate::ids::ImportId;
 use crate::import::{
     CHUNK_PREFIX, ChunkItem, ImportItem, OVERDUE_AFTER, chunk_key, due_shard, import_key,
 };
-use crate::message::ChunkNudge;
+use crate::message::{ChunkNudge, send};
 use crate::table::{Condition, Table, Updated, text};
 use crate::time::Clock;
 
@@ -125,16 +125,8 @@ impl Lanes {
     /// # Errors
     /// When the queue does not take it.
     pub async fn nudge(&self, import_id: ImportId, chunk: u32) -> Result<(), Failure> {
-        let body = serde_json::to_string(&ChunkNudge { import_id, chunk })
-            .map_err(|error| Failure::unreadable("encode nudge", error))?;
-        self.sqs
-            .send_message()
-            .queue_url(&self.chunk_queue_url)
-            .message_body(body)
-            .send()
-            .await
-            .map_err(|error| Failure::of("SendMessage", error))?;
-        Ok(())
+        let nudge = ChunkNudge { import_id, chunk };
+        send(&self.sqs, &self.chunk_queue_url, &nudge).await
     }
 
     async fn chunk(&self, import: ImportId, number: u32) -> Result<Option<ChunkItem>, Failure> {

@@ -1,8 +1,10 @@
 //! What travels through the queues: keys. The table is the truth, a message
 //! is a nudge.
 
+use aws_sdk_sqs::Client;
 use serde::{Deserialize, Serialize};
 
+use crate::failure::Failure;
 use crate::ids::{ImportId, ProfileId};
 
 /// "There may be a mail to send."
@@ -31,6 +33,22 @@ pub struct ChunkNudge {
 pub struct PlanNudge {
     /// Which import.
     pub import_id: ImportId,
+}
+
+/// Puts a nudge into a queue.
+///
+/// # Errors
+/// When the queue does not take it.
+pub async fn send(sqs: &Client, queue_url: &str, nudge: &impl Serialize) -> Result<(), Failure> {
+    let body =
+        serde_json::to_string(nudge).map_err(|error| Failure::unreadable("encode nudge", error))?;
+    sqs.send_message()
+        .queue_url(queue_url)
+        .message_body(body)
+        .send()
+        .await
+        .map_err(|error| Failure::of("SendMessage", error))?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -124,7 +124,7 @@ fn unread(error: SdkError<GetObjectError>) -> Unread {
         )),
         Some(412) => Unread::Refused(FailureReason::new(
             "object_replaced",
-            "the file was overwritten before it was imported; the new one is an import of its own",
+            "the file was overwritten before it was imported",
         )),
         _ => match Failure::of("GetObject", error) {
             failure if failure.is_transient() => Unread::Failed(failure),

@@ -7,8 +7,6 @@
 
 use csv_core::{ReadRecordResult, Reader};
 
-use crate::person::MAX_ATTRIBUTES;
-
 /// What a record may be at most: a file with a longer one is no CSV of people,
 /// and is not to be held in memory to find that out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,19 +17,6 @@ pub struct Limits {
     pub field: usize,
     /// Fields.
     pub columns: usize,
-}
-
-/// Room for the longest profile that passes validation, four times over; for
-/// every attribute, address, name and language, and as many again to be
-/// reported as too many rather than as a broken file.
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            line: 64 * 1024,
-            field: 32 * 1024,
-            columns: 4 * (MAX_ATTRIBUTES + 3),
-        }
-    }
 }
 
 impl Limits {
@@ -339,6 +324,12 @@ mod tests {
     use super::*;
     use crate::random::Random;
 
+    const LIMITS: Limits = Limits {
+        line: 64 * 1024,
+        field: 32 * 1024,
+        columns: 212,
+    };
+
     type Fields = Vec<Vec<u8>>;
     type Numbered = (u64, Fields);
 
@@ -361,7 +352,7 @@ mod tests {
     /// Records by ours, the bytes arriving `piece` at a time, and every
     /// boundary with its line.
     fn read(bytes: &[u8], piece: usize) -> (Vec<Numbered>, Vec<(u64, u64)>) {
-        let mut records = Records::new(Limits::default());
+        let mut records = Records::new(LIMITS);
         let (mut found, mut boundaries) = (Vec::new(), Vec::new());
         for mut input in bytes.chunks(piece) {
             while let Some(record) = records.next(&mut input).unwrap() {
@@ -421,7 +412,7 @@ mod tests {
             let file = hostile_file(seed);
             let (whole, boundaries) = read(&file, 1000);
             for (index, (position, line)) in boundaries.iter().enumerate() {
-                let mut rest = Records::resume(*position, *line, Limits::default());
+                let mut rest = Records::resume(*position, *line, LIMITS);
                 let mut input = &file[usize::try_from(*position).unwrap()..];
                 let mut found = Vec::new();
                 while let Some(record) = rest.next(&mut input).unwrap() {
@@ -444,7 +435,7 @@ mod tests {
 
     /// The error of a file, and how much was held in memory to find it.
     fn refused(file: &[u8]) -> (RecordTooLong, usize) {
-        let mut records = Records::new(Limits::default());
+        let mut records = Records::new(LIMITS);
         for mut input in file.chunks(16 * 1024) {
             loop {
                 match records.next(&mut input) {
@@ -500,10 +491,7 @@ mod tests {
 
     #[test]
     fn empty_lines_do_not_go_on_for_ever() {
-        let limits = Limits {
-            line: 10,
-            ..Limits::default()
-        };
+        let limits = Limits { line: 10, ..LIMITS };
         let read = |file: &str| {
             let mut records = Records::new(limits);
             let mut input = file.as_bytes();

@@ -8,8 +8,9 @@ use muster_core::failure::Failure;
 use muster_core::header::Header;
 use muster_core::ids::ImportId;
 use muster_core::import::{
-    Call, ChunkItem, Counts, FailureReason, FileVersion, ImportItem, ImportStatus, OVERDUE_AFTER,
-    ObjectItem, Planned, Start, UPLOAD_EXPIRED, chunk_key, due_shard, import_key, object_key,
+    AT_REST, Call, ChunkItem, Counts, FailureReason, FileVersion, ImportItem, ImportStatus,
+    OVERDUE_AFTER, ObjectItem, Planned, Start, UPLOAD_EXPIRED, chunk_key, due_shard, import_key,
+    object_key,
 };
 use muster_core::options::Options;
 use muster_core::random::Random;
@@ -336,7 +337,7 @@ impl Imports {
             )
         } else {
             (
-                format!("{change} #counts = :counts, completed_at = :now {OVER}"),
+                format!("{change} #counts = :counts, completed_at = :now {AT_REST}"),
                 ours.with(":next", ImportStatus::Completed.into())
                     .with(":counts", encode_value(&Counts::default())?)
                     .with(":now", number(now.as_millis())),
@@ -355,7 +356,8 @@ impl Imports {
             .with(":failed", ImportStatus::Failed.into())
             .with(":reason", encode_value(reason)?)
             .with(":now", number(self.clock.now().as_millis()));
-        let change = format!("SET #status = :failed, reason = :reason, completed_at = :now {OVER}");
+        let change =
+            format!("SET #status = :failed, reason = :reason, completed_at = :now {AT_REST}");
         self.change(plan, &change, &ours).await
     }
 
@@ -379,7 +381,7 @@ impl Imports {
             .with(":counts", encode_value(&Counts::default())?)
             .with(":now", number(self.clock.now().as_millis()));
         let change =
-            format!("SET #status = :cancelled, #counts = :counts, completed_at = :now {OVER}");
+            format!("SET #status = :cancelled, #counts = :counts, completed_at = :now {AT_REST}");
         self.table
             .change_if(&import_key(id), &change, &cancelling)
             .await?;
@@ -418,9 +420,6 @@ const fn started(start: Start) -> ImportStatus {
         Start::Manual => ImportStatus::AwaitingStart,
     }
 }
-
-/// What an import loses when nothing more happens.
-const OVER: &str = "REMOVE lease_owner, lease_until, due_shard, due_at";
 
 /// The item of an import that an upload makes.
 fn new_import(upload: &Upload, now: Time) -> ImportItem {

@@ -25,7 +25,7 @@ use muster_core::header::Header;
 use muster_core::ids::ImportId;
 use muster_core::import::{FailureReason, ImportItem, ImportStatus};
 use muster_core::lanes::Lanes;
-use muster_core::message::PlanNudge;
+use muster_core::message::{PlanNudge, send};
 use muster_core::object::{Opened, Unread, s3_client};
 use muster_core::options::{Choice, Options, Presets};
 use muster_core::random::Random;
@@ -232,7 +232,9 @@ impl Planner {
             Err(Stopped::OutOfTime) => {
                 self.imports.release(plan).await;
                 tracing::info!(%import_id, "the time is up; another planner goes on");
-                self.hand_on(import_id).await.map_err(NotPlanned::from)
+                let nudge = PlanNudge { import_id };
+                let sent = send(&self.sqs, &self.import_queue_url, &nudge).await;
+                sent.map_err(NotPlanned::from)
             }
             Err(Stopped::NotPlanned(error)) => Err(error),
         };
@@ -316,7 +318,7 @@ impl Planner {
     /// What the import was made with; of a file that was dropped, what its
     /// metadata say, and then its folder.
     fn options(&self, import: &ImportItem, file: &Opened) -> Result<Options, FailureReason> {
-        if import.upload_until.is_some() {
+        if import.was_made() {
             return Ok(import.options);
         }
         let folder = self.presets.of_key(&import.key)?;
@@ -328,19 +330,6 @@ impl Planner {
     async fn add(&self, plan: &mut Plan, cut: &Cut) -> Result<(), Stopped> {
         self.imports.add_chunk(plan, cut).await?;
         self.lanes.open_new(&plan.import, cut.number).await?;
-        Ok(())
-    }
-
-    async fn hand_on(&self, import_id: ImportId) -> Result<(), Failure> {
-        let body = serde_json::to_string(&PlanNudge { import_id })
-            .map_err(|error| Failure::unreadable("encode nudge", error))?;
-        self.sqs
-            .send_message()
-            .queue_url(&self.import_queue_url)
-            .message_body(body)
-            .send()
-            .await
-            .map_err(|error| Failure::of("SendMessage", error))?;
         Ok(())
     }
 }

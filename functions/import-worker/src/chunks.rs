@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use muster_core::failure::Failure;
 use muster_core::import::{
-    Call, ChunkItem, Counts, FailureReason, ImportItem, chunk_key, due_shard, import_key,
+    AT_REST, Call, ChunkItem, Counts, FailureReason, ImportItem, chunk_key, due_shard, import_key,
 };
 use muster_core::message::ChunkNudge;
 use muster_core::random::Random;
@@ -175,7 +175,7 @@ impl Chunks {
     /// When the lease was lost, or the table cannot be reached.
     pub async fn finish(&self, claimed: &mut Claimed) -> Result<(), NotOurs> {
         let ours = self.ours(claimed).with(":yes", encode_value(&true)?);
-        let change = format!("SET done = :yes {SETTLED}, trouble");
+        let change = format!("SET done = :yes {AT_REST}, trouble");
         // Done is done, whoever's reply was lost.
         self.change(claimed, &change, &ours, |found| found.done)
             .await
@@ -187,7 +187,7 @@ impl Chunks {
     /// When the lease was lost, or the table cannot be reached.
     pub async fn fail(&self, claimed: &mut Claimed, reason: &FailureReason) -> Result<(), NotOurs> {
         let ours = self.ours(claimed).with(":reason", encode_value(reason)?);
-        let change = format!("SET failed = :reason {SETTLED}");
+        let change = format!("SET failed = :reason {AT_REST}");
         self.change(claimed, &change, &ours, |found| found.failed.is_some())
             .await
     }
@@ -201,7 +201,7 @@ impl Chunks {
             .ours(claimed)
             .with(":off", encode_value(&Call::Off)?)
             .with(":none", number(0));
-        let change = format!("SET mails = :off, attempts = :none {SETTLED}");
+        let change = format!("SET mails = :off, attempts = :none {AT_REST}");
         self.change(claimed, &change, &ours, |found| found.mails == Call::Off)
             .await
     }
@@ -224,8 +224,9 @@ impl Chunks {
     /// When the lease was lost, or the table cannot be reached.
     pub async fn stop(&self, claimed: &mut Claimed) -> Result<(), NotOurs> {
         let ours = self.ours(claimed).with(":none", number(0));
-        let change = format!("SET attempts = :none {SETTLED}");
-        self.change(claimed, &change, &ours, |_| false).await
+        let change = format!("SET attempts = :none {AT_REST}");
+        let rests = |found: &ChunkItem| found.lease_owner.is_none() && found.due_shard.is_none();
+        self.change(claimed, &change, &ours, rests).await
     }
 
     /// Gives the lease back, so that the next try need not wait for its end.
@@ -256,13 +257,7 @@ impl Chunks {
     pub async fn retire(&self, nudge: ChunkNudge) -> Result<(), Failure> {
         let due = Condition::new("attribute_exists(due_shard)");
         // Refused: it is not due, or was never there.
-        self.table
-            .change_if(
-                &key_of(nudge),
-                "REMOVE lease_owner, lease_until, due_shard, due_at",
-                &due,
-            )
-            .await?;
+        self.table.change_if(&key_of(nudge), AT_REST, &due).await?;
         Ok(())
     }
 
@@ -302,9 +297,6 @@ impl Chunks {
         Ok(())
     }
 }
-
-/// What a chunk loses that nobody need look after.
-const SETTLED: &str = "REMOVE lease_owner, lease_until, due_shard, due_at";
 
 fn key_of(nudge: ChunkNudge) -> muster_core::table::Key {
     chunk_key(nudge.import_id, nudge.chunk)

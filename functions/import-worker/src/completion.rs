@@ -17,8 +17,8 @@ use muster_core::failure::Failure;
 use muster_core::header::Header;
 use muster_core::ids::ImportId;
 use muster_core::import::{
-    CHUNK_PREFIX, CHUNKS_FAILED, ChunkItem, Counts, FailureReason, ImportItem, ImportStatus,
-    import_key,
+    AT_REST, CHUNK_PREFIX, CHUNKS_FAILED, ChunkItem, Counts, FailureReason, ImportItem,
+    ImportStatus, import_key,
 };
 use muster_core::random::Random;
 use muster_core::table::{Condition, Table, Updated, decode, encode_value, number, text};
@@ -110,7 +110,8 @@ impl Completion {
             .with(":failed", ImportStatus::Failed.into())
             .with(":reason", encode_value(reason)?)
             .with(":now", number(self.clock.now().as_millis()));
-        let change = format!("SET #status = :failed, reason = :reason, completed_at = :now {OVER}");
+        let change =
+            format!("SET #status = :failed, reason = :reason, completed_at = :now {AT_REST}");
         self.table
             .change_if(&import_key(id), &change, &unfinished)
             .await?;
@@ -166,12 +167,16 @@ impl Completion {
     /// Gives the lease back: there is more to do before the report.
     async fn go_on(&self, import: &ImportItem, owner: &str) -> Result<(), Failure> {
         let now = self.clock.now();
-        let ours = Condition::new("#status = :reporting AND lease_owner = :owner")
-            .with(":reporting", ImportStatus::Reporting.into())
-            .with(":running", ImportStatus::Running.into())
+        let before = match import.status {
+            ImportStatus::Reporting => ImportStatus::Running,
+            cancelling => cancelling,
+        };
+        let ours = Condition::new("#status = :seen AND lease_owner = :owner")
+            .with(":seen", import.status.into())
+            .with(":before", before.into())
             .with(":owner", text(owner))
             .with(":now", text(now.to_string()));
-        let change = "SET #status = :running, due_at = :now REMOVE lease_owner, lease_until";
+        let change = "SET #status = :before, due_at = :now REMOVE lease_owner, lease_until";
         self.table
             .change_if(&import_key(import.id), change, &ours)
             .await?;
@@ -208,7 +213,7 @@ impl Completion {
             change.push_str(", reason = :reason");
             ours = ours.with(":reason", encode_value(&reason)?);
         }
-        let change = format!("{change} {OVER}");
+        let change = format!("{change} {AT_REST}");
         let key = import_key(import.id);
         if let Updated::Done(_) = self.table.change_if(&key, &change, &ours).await? {
             tracing::info!(import_id = %import.id, status = status.as_str(), ?counts, "import over");
@@ -216,9 +221,6 @@ impl Completion {
         Ok(())
     }
 }
-
-/// What an import loses when nothing more happens.
-const OVER: &str = "REMOVE lease_owner, lease_until, due_shard, due_at";
 
 fn report_lost(failure: &Failure) -> FailureReason {
     let detail = format!("the refused rows cannot be put together: {failure}");

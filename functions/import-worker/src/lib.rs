@@ -9,7 +9,7 @@
 //!
 //! A worker may die anywhere. The next one starts at the last checkpoint and
 //! meets rows that are written but not counted; it knows them by their id and
-//! line, and counts them as created.
+//! line, and counts them as what they became.
 //!
 //! An import that is stopped, or resumed, has its chunks nudged as well: the mails
 //! of rows that were answered are called off, or on again.

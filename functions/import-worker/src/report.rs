@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use futures_util::stream::{self, StreamExt};
 use muster_core::failure::Failure;
@@ -24,6 +25,8 @@ const PARTS_AT_ONCE: usize = 8;
 const MAX_TRIES: u32 = 10;
 /// The wait before the second try; so much longer before each further one.
 const BACK_OFF: Duration = Duration::from_millis(200);
+/// S3 may take minutes to put a big upload together.
+const TIME_TO_COMPLETE: Duration = Duration::from_secs(100);
 /// The pieces of a multipart upload: S3 takes none under 5 MiB but the last.
 const PIECE_BYTES: usize = 8 * 1024 * 1024;
 
@@ -186,6 +189,10 @@ impl<'a> ReportFile<'a> {
         if !self.buffer.is_empty() {
             self.upload_piece().await?;
         }
+        let patient = TimeoutConfig::builder()
+            .operation_attempt_timeout(TIME_TO_COMPLETE)
+            .operation_timeout(TIME_TO_COMPLETE)
+            .build();
         let whole = CompletedMultipartUpload::builder()
             .set_parts(Some(self.pieces))
             .build();
@@ -196,6 +203,8 @@ impl<'a> ReportFile<'a> {
             .key(self.key)
             .set_upload_id(self.upload_id)
             .multipart_upload(whole)
+            .customize()
+            .config_override(aws_sdk_s3::config::Builder::new().timeout_config(patient))
             .send()
             .await
             .map_err(|error| Failure::of("CompleteMultipartUpload", error))?;

@@ -1,5 +1,7 @@
 //! One record to one profile, or to what is wrong with it.
 
+use std::fmt;
+
 use muster_core::email::Email;
 use muster_core::failure::Failure;
 use muster_core::formula::restored;
@@ -14,8 +16,13 @@ use muster_core::records::Record;
 use muster_core::time::Time;
 use muster_core::violation::Violation;
 
+/// The code of a row with too many or too few fields.
+const WRONG_FIELD_COUNT: &str = "wrong_field_count";
+/// Which of a report's columns has the code.
+const ERROR_CODE: usize = 2;
+
 /// A record that was refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct BadRow {
     /// The line it starts on.
     pub line: u64,
@@ -25,6 +32,17 @@ pub struct BadRow {
     pub violation: Violation,
     /// The record as it was.
     pub fields: Vec<Vec<u8>>,
+}
+
+/// Personal data: what is in the row does not reach a log.
+impl fmt::Debug for BadRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BadRow")
+            .field("line", &self.line)
+            .field("column", &self.column)
+            .field("code", &self.violation.code)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Reads records of one import.
@@ -83,24 +101,19 @@ impl RowReader {
 
     /// The fields as they were before anybody put a reason behind them.
     pub fn own_fields(&self, record: &Record<'_>) -> Vec<Vec<u8>> {
-        let is_of_report = |index: usize| {
-            let own = self.header.width();
-            (own..self.header.names().len()).contains(&index)
-        };
-        let fields = record.fields().enumerate();
+        let own = record.fields().take(self.header.width());
+        let fields = own.chain(record.fields().skip(self.header.names().len()));
         fields
-            .filter(|(index, _)| !is_of_report(*index))
-            .map(
-                |(_, field)| match (self.header.is_report(), std::str::from_utf8(field)) {
-                    (true, Ok(text)) => restored(text).as_bytes().to_vec(),
-                    _ => field.to_vec(),
-                },
-            )
+            .map(|field| match std::str::from_utf8(field) {
+                Ok(text) if self.header.is_report() => restored(text).as_bytes().to_vec(),
+                _ => field.to_vec(),
+            })
             .collect()
     }
 
     fn profile(&self, record: &Record<'_>, now: Time) -> Result<NewProfile, At> {
         let fields = self.texts(record)?;
+        self.check_corrected(&fields)?;
         let column = self.header.email();
         let email = Email::parse(fields[column]).map_err(at(column))?;
         let name = optional(&fields, self.header.name(), Name::parse)?;
@@ -119,11 +132,23 @@ impl RowReader {
         })
     }
 
+    /// A row whose fields were too many or too few is as long as the others in a
+    /// report, so it cannot be seen whether somebody put it right.
+    fn check_corrected(&self, fields: &[&str]) -> Result<(), At> {
+        if self.header.is_report() && fields[self.header.width() + ERROR_CODE] == WRONG_FIELD_COUNT
+        {
+            let detail =
+                "the row had too many or too few fields; put them right, and empty error_code";
+            return Err((None, Violation::new(WRONG_FIELD_COUNT, detail)));
+        }
+        Ok(())
+    }
+
     fn texts<'a>(&self, record: &Record<'a>) -> Result<Vec<&'a str>, At> {
         let (expected, found) = (self.header.names().len(), record.fields().len());
         if found != expected {
             let detail = format!("the row has {found} fields, the header has {expected}");
-            return Err((None, Violation::new("wrong_field_count", detail)));
+            return Err((None, Violation::new(WRONG_FIELD_COUNT, detail)));
         }
         record
             .fields()
@@ -187,6 +212,7 @@ fn at(column: usize) -> impl FnOnce(Violation) -> At {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use muster_core::header::REPORT_COLUMNS;
     use muster_core::records::{Limits, Records};
 
     fn read(row: &[u8]) -> Result<NewProfile, Box<BadRow>> {
@@ -208,6 +234,25 @@ mod tests {
         assert_eq!(profile.attributes.as_map().len(), 1);
         assert_eq!(profile.attributes.as_map()["team"], "engines, analytical");
         assert_eq!(profile.row.unwrap().1, 7);
+    }
+
+    #[test]
+    fn a_report_says_which_rows_were_not_put_right() {
+        let names = ["email", "name"].into_iter().chain(REPORT_COLUMNS);
+        let header = Header::parse(names.map(str::as_bytes)).unwrap();
+        let reader = RowReader::new(ImportId::of_event("b", "k", "1"), header, false);
+        let read = |row: &[u8]| {
+            let mut records = Records::resume(100, 7, Limits::NONE);
+            let mut input = row;
+            let record = records.next(&mut input).unwrap().unwrap();
+            reader.read(&record, Time::from_millis(0))
+        };
+        let profile = read(b"ada@example.com,'=1+1,3,email,invalid_email,bad\n").unwrap();
+        assert_eq!(profile.name.unwrap().as_str(), "=1+1");
+        let bad = read(b"ada@example.com,Ada,3,,wrong_field_count,too many: x\n").unwrap_err();
+        assert_eq!(bad.violation.code, "wrong_field_count");
+        assert_eq!(bad.fields, [&b"ada@example.com"[..], b"Ada"]);
+        assert!(read(b"ada@example.com,Ada,3,,,too many: x\n").is_ok());
     }
 
     #[test]

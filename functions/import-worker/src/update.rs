@@ -89,8 +89,8 @@ impl Updates {
             false => Outcome::Updated,
         };
         let profile = &row.profile;
-        let line = profile.row.unwrap_or((task.import.id, row.line()));
-        let left = ProfileItem::of_row(profile.id, line, outcome, profile.now);
+        let of = (task.import.id, row.line);
+        let left = ProfileItem::of_row(profile.id, of, outcome, profile.now);
         let table = &self.table;
         let mut actions = vec![table.put(&profile_key(profile.id), &left, &Condition::absent())?];
         if outcome == Outcome::Updated && !task.import.options.dry_run {

@@ -23,10 +23,11 @@ const MAX_BYTES: usize = 1024 * 1024;
 const TURN: u64 = 16;
 
 /// A row that asks for a profile.
-#[derive(Debug)]
 pub struct Row {
     /// The profile.
     pub profile: NewProfile,
+    /// The line it is on.
+    pub line: u64,
     /// The record as it was, if the row may still be refused.
     pub fields: Vec<Vec<u8>>,
 }
@@ -35,16 +36,11 @@ impl Row {
     /// Refuses it.
     pub fn refused(&self, column: Option<&str>, violation: Violation) -> BadRow {
         BadRow {
-            line: self.line(),
+            line: self.line,
             column: column.map(str::to_owned),
             violation,
             fields: self.fields.clone(),
         }
-    }
-
-    /// The line it is on.
-    pub fn line(&self) -> u64 {
-        self.profile.row.map_or(0, |(_, line)| line)
     }
 }
 
@@ -57,7 +53,6 @@ pub fn repeats(line: u64) -> Violation {
 }
 
 /// The rows since the last checkpoint.
-#[derive(Debug)]
 pub struct Window {
     /// Those that ask for a profile, each address once.
     pub rows: Vec<Row>,
@@ -103,7 +98,11 @@ impl Window {
             OnConflict::Skip => Vec::new(),
             OnConflict::Update | OnConflict::Fail => reader.own_fields(record),
         };
-        let row = Row { profile, fields };
+        let row = Row {
+            profile,
+            line: record.line,
+            fields,
+        };
         let key = row.profile.email.key();
         match (self.addresses.get(key), self.on_conflict) {
             (None, _) => {
@@ -235,7 +234,7 @@ mod tests {
         for on_conflict in [OnConflict::Skip, OnConflict::Update] {
             let window = window("ada@example.com\nADA@example.com\nbob\n", on_conflict);
             assert_eq!(window.rows.len(), 1);
-            assert_eq!(window.rows[0].line(), 2);
+            assert_eq!(window.rows[0].line, 2);
             assert_eq!((window.repeated, window.bad.len()), (1, 1));
         }
     }

@@ -100,11 +100,7 @@ impl Writer {
     /// When the table stays out of reach. Some of the rows may be written;
     /// writing them again finds them written.
     pub async fn write(&self, rows: &[Row], task: Task<'_>) -> Result<Written, Failure> {
-        let actions_a_row = match task.import.sends_mails() {
-            true => 3,
-            false => 2,
-        };
-        let mut written = stream::iter(rows.chunks(MAX_TRANSACTION_ACTIONS / actions_a_row))
+        let mut written = stream::iter(rows.chunks(MAX_TRANSACTION_ACTIONS / actions(task.import)))
             .map(|rows| self.write_together(rows.iter().collect(), task))
             .buffer_unordered(CONCURRENCY)
             .try_fold(Written::default(), async |sum, more| Ok(sum.and(more)))
@@ -130,7 +126,7 @@ impl Writer {
                 }
                 Err(NotCommitted::Cancelled(reasons)) => {
                     let before = rows.len();
-                    let verdicts = verdicts(&rows, &reasons)?;
+                    let verdicts = verdicts(&rows, &reasons, actions(task.import))?;
                     rows = self
                         .settle(rows.into_iter().zip(verdicts), task, &mut written)
                         .await?;
@@ -164,8 +160,9 @@ impl Writer {
     /// would. The first is of the row's own id, the second of its lock.
     fn actions(&self, row: &Row, import: &ImportItem) -> Result<Vec<TransactWriteItem>, Failure> {
         let profile = &row.profile;
-        if let (true, Some(line)) = (import.options.dry_run, profile.row) {
-            let would = ProfileItem::of_row(profile.id, line, Outcome::Created, profile.now);
+        if import.options.dry_run {
+            let of = (import.id, row.line);
+            let would = ProfileItem::of_row(profile.id, of, Outcome::Created, profile.now);
             let free = Condition::absent_or_expired(profile.now);
             return Ok(vec![
                 self.table
@@ -237,11 +234,22 @@ impl Written {
     }
 }
 
+/// How many actions make a row a profile.
+fn actions(import: &ImportItem) -> usize {
+    match import.sends_mails() {
+        true => 3,
+        false => 2,
+    }
+}
+
 /// Reads the reasons of a transaction, row by row.
-fn verdicts(rows: &[&Row], reasons: &[CancellationReason]) -> Result<Vec<Verdict>, Failure> {
-    let actions_a_row = reasons.len() / rows.len().max(1);
+fn verdicts(
+    rows: &[&Row],
+    reasons: &[CancellationReason],
+    actions_a_row: usize,
+) -> Result<Vec<Verdict>, Failure> {
     rows.iter()
-        .zip(reasons.chunks(actions_a_row.max(1)))
+        .zip(reasons.chunks(actions_a_row))
         .map(|(row, reasons)| judge(row, reasons))
         .collect()
 }
@@ -275,7 +283,7 @@ fn judge(row: &Row, reasons: &[CancellationReason]) -> Result<Verdict, Failure> 
 /// that was before it.
 pub fn known(row: &Row, there: &ProfileItem) -> Verdict {
     match there.line {
-        Some(line) if line != row.line() => Verdict::Repeated(line),
+        Some(line) if line != row.line => Verdict::Repeated(line),
         _ => Verdict::Known(there.outcome.unwrap_or(Outcome::Created)),
     }
 }
@@ -331,6 +339,7 @@ mod tests {
         };
         Row {
             profile,
+            line,
             fields: vec![address.as_bytes().to_vec()],
         }
     }
@@ -444,7 +453,7 @@ mod tests {
         let rows: Vec<_> = rows.iter().collect();
         let created = Verdict::Known(Outcome::Created);
         let expected = [Verdict::Again, created, Verdict::Again];
-        assert_eq!(verdicts(&rows, &reasons).unwrap(), expected);
+        assert_eq!(verdicts(&rows, &reasons, 2).unwrap(), expected);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+use futures_util::stream::{self, StreamExt};
 use muster_core::aws::SdkConfig;
 use muster_core::due::Kind;
 use muster_core::erasure;
@@ -81,7 +81,7 @@ impl Sweeper {
         let mut nudges = Nudges::default();
         for partition in Kind::Work.partitions() {
             let entries = due::find(&self.table, &partition, now, AT_ONCE).await?;
-            for due in self.take(entries, now).await? {
+            for due in self.take(entries, now).await {
                 self.sort(due, &mut nudges).await;
             }
         }
@@ -90,18 +90,23 @@ impl Sweeper {
         Ok((chunks, plans))
     }
 
-    /// Moves the entries forward and keeps those that were ours to move.
-    async fn take(&self, entries: Vec<Entry>, now: Time) -> Result<Vec<Due>, Failure> {
+    /// Moves the entries forward and keeps those that were ours to move. One that
+    /// cannot be moved is found by the next sweep, and holds up none of those that
+    /// were.
+    async fn take(&self, entries: Vec<Entry>, now: Time) -> Vec<Due> {
         stream::iter(entries)
-            .map(async |entry| {
-                Ok(due::take(&self.table, &entry, now)
-                    .await?
-                    .then(|| entry.due())
-                    .flatten())
-            })
+            .map(
+                async |entry| match due::take(&self.table, &entry, now).await {
+                    Ok(taken) => taken.then(|| entry.due()).flatten(),
+                    Err(error) => {
+                        tracing::warn!(%error, "what is due is found by the next sweep");
+                        None
+                    }
+                },
+            )
             .buffered(CONCURRENCY)
-            .try_filter_map(async |due| Ok(due))
-            .try_collect()
+            .filter_map(async |due| due)
+            .collect()
             .await
     }
 

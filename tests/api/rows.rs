@@ -1,0 +1,360 @@
+//! Rows of imports, each exactly once: whatever dies, and whatever is done to
+//! their profiles meanwhile.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lambda_events::sqs::SqsEvent;
+use muster_core::random::Random;
+use muster_core::settings::Variables;
+use muster_core::time::Clock;
+use muster_import_planner::cutter::ChunkSize;
+use muster_import_planner::planner::Planner;
+use muster_import_planner::settings::Settings;
+use muster_simulation::endpoint::{Caller, http_client};
+use muster_simulation::faults::{Fault, Schedule};
+use muster_simulation::invariants::text;
+use muster_simulation::process::{Function, Outcome};
+use muster_simulation::queues::{CHUNK, IMPORT};
+use muster_simulation::run::EPOCH;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use crate::place::Place;
+
+/// Longer than any lease on a chunk.
+const LEASES_PASS: Duration = Duration::from_secs(100);
+
+type Options<'a> = &'a [(&'static str, &'a str)];
+
+impl Place {
+    /// Puts a file into the bucket with metadata of its own; S3 says so.
+    fn drop_file(&self, key: &str, csv: &str, options: Options<'_>) {
+        let options: BTreeMap<_, _> = options
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()))
+            .collect();
+        let mut state = self.state.lock();
+        let now = state.now();
+        let event = state.s3.upload_with(key, csv.into(), &options, 1);
+        state.queues.send(IMPORT, &event, Duration::ZERO, now);
+    }
+
+    /// The import of a file.
+    async fn import_of(&self, key: &str) -> Value {
+        let imports = self.get("/imports").await;
+        let items = imports.body()["items"].as_array().unwrap().iter();
+        let mut of_key = items.filter(|import| import["object"]["key"] == key);
+        of_key.next().unwrap().clone()
+    }
+
+    async fn imported(&self, key: &str, csv: &str, options: Options<'_>) -> Value {
+        self.drop_file(key, csv, options);
+        self.work().await;
+        self.import_of(key).await
+    }
+
+    /// Has a worker take the next chunk, and kills it before or after one of its
+    /// calls; says whether it got that far.
+    async fn killed_at(&self, call: u64, fault: Fault) -> bool {
+        let message = {
+            let mut state = self.state.lock();
+            let call = state.log.calls.len() as u64 + call;
+            state.schedule = Schedule::Single { call, fault };
+            let now = state.now();
+            state.queues.receive(CHUNK, 1, now).pop().unwrap()
+        };
+        let event = json!({ "Records": [message.record(CHUNK)] });
+        let outcome = self.outcome(Function::Worker, event).await;
+        self.state.lock().schedule = Schedule::Clean;
+        matches!(outcome, Outcome::Killed)
+    }
+
+    /// The leases of the dead are over, and their messages come back.
+    async fn goes_on(&self) {
+        self.pass(LEASES_PASS).await;
+        self.pass(Duration::from_secs(30 * 60)).await;
+        self.work().await;
+    }
+}
+
+const FILE: &str = "email,name\nada@example.com,Row\nbob@example.com,Row\n";
+
+/// Kills a worker before and after each of its calls, does something to a profile
+/// then, and has another worker go on.
+async fn whatever_dies(options: Options<'_>, known: bool, then: impl AsyncFn(&Place, bool)) {
+    for fault in [Fault::KillBefore, Fault::KillAfter] {
+        for call in 0.. {
+            let place = Place::new();
+            if known {
+                place.sign_up("ada@example.com").await;
+            }
+            place.drop_file("uploads/people.csv", FILE, options);
+            place.plan_imports().await;
+            if !place.killed_at(call, fault).await {
+                assert!(call > 5, "a worker makes more calls than {call}");
+                break;
+            }
+            let rows = place.items();
+            let imported = rows
+                .iter()
+                .any(|item| text(item, "sk") == "PROFILE" && item.contains_key("line"));
+            then(&place, imported).await;
+        }
+    }
+}
+
+async fn change(place: &Place, method: &str, body: Value) {
+    if let Some(profile) = place.profile("ada@example.com").await {
+        let path = format!("/profiles/{}", profile["id"].as_str().unwrap());
+        let answer = place.ask_with(method, &path, ("if-match", "*"), body).await;
+        assert!(answer.status() < 300, "{answer:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_is_not_undone_by_a_row_that_comes_again() {
+    for (on_conflict, known) in [("skip", false), ("update", false), ("update", true)] {
+        let options = [("on_conflict", on_conflict)];
+        whatever_dies(&options, known, async |place, imported| {
+            change(place, "PATCH", json!({ "name": "Edited" })).await;
+            place.goes_on().await;
+            let import = place.import_of("uploads/people.csv").await;
+            assert_eq!(import["status"], "completed", "{import}");
+            let answered = if known { [1, 1] } else { [2, 0] };
+            let rows = ["created", "updated"].map(|kind| import["rows"][kind].as_u64().unwrap());
+            assert_eq!(rows, answered, "{import}");
+            if imported {
+                let profile = place.profile("ada@example.com").await.unwrap();
+                assert_eq!(profile["name"], "Edited");
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_erased_does_not_come_back_by_a_row_that_comes_again() {
+    for (on_conflict, known) in [("skip", false), ("update", true)] {
+        let options = [("on_conflict", on_conflict)];
+        whatever_dies(&options, known, async |place, imported| {
+            change(place, "DELETE", Value::Null).await;
+            place.goes_on().await;
+            let import = place.import_of("uploads/people.csv").await;
+            let rows = &import["rows"];
+            let answered = rows["created"].as_u64().unwrap() + rows["updated"].as_u64().unwrap();
+            assert_eq!(
+                (&import["status"], answered),
+                (&json!("completed"), 2),
+                "{import}"
+            );
+            if imported {
+                assert_eq!(place.profile("ada@example.com").await, None);
+                let traces = format!("{:?}", place.items());
+                assert!(!traces.contains("ada@example.com"), "{traces}");
+            }
+        })
+        .await;
+    }
+}
+
+/// Rows that are new, known, repeated within a chunk and across chunks, and bad.
+fn mixed() -> String {
+    let mut csv = "email,name\n".to_owned();
+    for row in 0..90 {
+        csv.push_str(&match row {
+            _ if row % 20 == 3 => format!("bad{row},Bad\n"),
+            _ if row % 10 == 9 => format!("row{}@example.com,Again\n", row - 1),
+            _ if row % 30 == 28 => "row0@example.com,Again\n".to_owned(),
+            _ if row % 30 == 15 => format!("known{}@example.com,Known\n", row / 30),
+            _ => format!("row{row}@example.com,Row\n"),
+        });
+    }
+    csv
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_says_what_an_import_does_and_does_nothing() {
+    for on_conflict in ["skip", "update", "fail"] {
+        let place = Place::new();
+        for known in 0..3 {
+            place.sign_up(&format!("known{known}@example.com")).await;
+        }
+        let people = |place: &Place| {
+            let items = place.items().into_iter();
+            let kinds = ["EMAIL#", "PROFILE#"];
+            let mut people: Vec<_> = items
+                .filter(|item| kinds.iter().any(|kind| text(item, "pk").starts_with(kind)))
+                .filter(|item| !item.contains_key("outcome"))
+                .map(|item| format!("{:?}", BTreeMap::from_iter(item)))
+                .collect();
+            people.sort();
+            people
+        };
+        let before = people(&place);
+        let dry = [
+            ("on_conflict", on_conflict),
+            ("confirm", "send"),
+            ("dry_run", "true"),
+        ];
+        let would = place.imported("uploads/dry.csv", &mixed(), &dry).await;
+        assert_eq!(people(&place), before);
+        let real = [("on_conflict", on_conflict), ("confirm", "send")];
+        let did = place.imported("uploads/real.csv", &mixed(), &real).await;
+        assert_eq!(would["rows"], did["rows"], "{on_conflict}");
+        assert!(would["rows"]["created"].as_u64().unwrap() > 50, "{would}");
+        assert_eq!(
+            place.report_of(&would),
+            place.report_of(&did),
+            "{on_conflict}"
+        );
+        assert_eq!(
+            people(&place).len(),
+            before.len() + 3 * did["rows"]["created"].as_u64().unwrap() as usize
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_small_import_does_not_wait_behind_a_big_one() {
+    let place = Place::new();
+    let rows: String = (0..400)
+        .map(|row| format!("row{row}@example.com\n"))
+        .collect();
+    place.drop_file("uploads/big.csv", &format!("email\n{rows}"), &[]);
+    place.plan_imports().await;
+    place.drop_file("uploads/small.csv", "email\nada@example.com\n", &[]);
+    place.plan_imports().await;
+    // Two lanes: two chunks of the ten are in the queue before the small one.
+    for _ in 0..3 {
+        place.import_next_chunk().await;
+    }
+    let small = place.import_of("uploads/small.csv").await;
+    assert_eq!(small["status"], "completed");
+    let big = place.import_of("uploads/big.csv").await;
+    assert_eq!(big["chunks"]["done"], 2, "{big}");
+    place.work().await;
+    assert_eq!(
+        place.import_of("uploads/big.csv").await["rows"]["created"],
+        400
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chunk_that_cannot_work_is_given_up_with_its_reason() {
+    let place = Place::new();
+    place.drop_file("uploads/people.csv", &mixed(), &[]);
+    place.plan_imports().await;
+    let import = place.import_of("uploads/people.csv").await;
+    let pk = format!("IMPORT#{}", import["id"].as_str().unwrap());
+    let columns = |names: Value| {
+        let state = place.state.lock();
+        state.dynamodb.set(&pk, "IMPORT", "header", &names);
+    };
+    columns(json!({ "L": [{ "S": "no such column" }] }));
+    for _ in 0..6 {
+        let message = {
+            let mut state = place.state.lock();
+            let now = state.now().after(Duration::from_secs(3600));
+            state.queues.receive(CHUNK, 10, now)
+        };
+        for message in message {
+            let event = json!({ "Records": [message.record(CHUNK)] });
+            let answer = place.outcome(Function::Worker, event).await;
+            if matches!(&answer, Outcome::Answered(answer) if answer["batchItemFailures"] == json!([]))
+            {
+                place.state.lock().queues.delete(CHUNK, message.receipt());
+            }
+        }
+        place.pass(LEASES_PASS).await;
+    }
+    let failed = place.import_of("uploads/people.csv").await;
+    assert_eq!(failed["status"], "failed", "{failed}");
+    assert_eq!(failed["reason"]["code"], "chunks_failed");
+    let reason = &failed["chunks"]["failed"][0]["reason"];
+    assert_eq!(reason["code"], "attempts_used_up");
+    assert!(
+        reason["detail"].as_str().unwrap().contains("email"),
+        "{reason}"
+    );
+    assert_eq!(failed["chunks"]["failed"].as_array().unwrap().len(), 3);
+
+    columns(json!({ "L": [{ "S": "email" }, { "S": "name" }] }));
+    let path = format!("/imports/{}/resume", import["id"].as_str().unwrap());
+    assert_eq!(
+        place
+            .ask("POST", &path, json!({ "chunks": [1] }))
+            .await
+            .status(),
+        202
+    );
+    place.work().await;
+    let one = place.import_of("uploads/people.csv").await;
+    assert_eq!(one["chunks"]["done"], 1, "only that one: {one}");
+    assert_eq!(one["status"], "failed");
+    assert_eq!(place.ask("POST", &path, json!({})).await.status(), 202);
+    place.work().await;
+    let over = place.import_of("uploads/people.csv").await;
+    assert_eq!(over["status"], "completed_with_errors", "{over}");
+    assert_eq!(over["reason"], Value::Null);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_planner_whose_time_is_up_hands_on() {
+    let place = Place::new();
+    let state = &place.state;
+    let caller = Caller {
+        id: 9,
+        function: "import-planner",
+        killed: Arc::new(Notify::new()),
+    };
+    let settings = Settings::read(Variables::from_fn(|name| state.setting(name))).unwrap();
+    let config = settings.aws.sdk_config_over(http_client(state, &caller));
+    let size = ChunkSize {
+        bytes: 100_000,
+        rows: 10,
+    };
+    let planner = Planner::new(
+        &settings,
+        &config,
+        size,
+        Clock::manual(EPOCH),
+        Random::seeded(9),
+    );
+    let rows: String = (0..35)
+        .map(|row| format!("row{row}@example.com\n"))
+        .collect();
+    place.drop_file("uploads/people.csv", &format!("email\n{rows}"), &[]);
+    let mut planners = 0;
+    loop {
+        let message = {
+            let mut state = state.lock();
+            let now = state.now();
+            state.queues.receive(IMPORT, 1, now).pop()
+        };
+        let Some(message) = message else { break };
+        planners += 1;
+        let event = json!({ "Records": [message.record(IMPORT)] });
+        let event: SqsEvent = serde_json::from_value(event).unwrap();
+        // Too little time for a second chunk.
+        let deadline = EPOCH.after(Duration::from_secs(59));
+        let answer = planner.answer(event, deadline).await.unwrap();
+        assert!(answer.batch_item_failures.is_empty());
+        state.lock().queues.delete(IMPORT, message.receipt());
+    }
+    let import = place.import_of("uploads/people.csv").await;
+    assert_eq!(
+        (&import["status"], &import["chunks"]["total"]),
+        (&json!("running"), &json!(4))
+    );
+    assert_eq!(
+        planners, 5,
+        "three chunks in the middle, one each, and the rest"
+    );
+    place.work().await;
+    assert_eq!(
+        place.import_of("uploads/people.csv").await["rows"]["created"],
+        35
+    );
+}
