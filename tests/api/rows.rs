@@ -23,8 +23,10 @@ use tokio::sync::Notify;
 
 use crate::place::Place;
 
-/// Longer than any lease on a chunk.
-const LEASES_PASS: Duration = Duration::from_secs(100);
+/// Longer than a queue takes to hand a message out.
+const DELIVERED: Duration = Duration::from_secs(60);
+/// Longer than the visibility timeout of a chunk, and than any lease on it.
+const COMES_BACK: Duration = Duration::from_secs(31 * 60);
 
 type Options<'a> = &'a [(&'static str, &'a str)];
 
@@ -62,8 +64,8 @@ impl Place {
             let mut state = self.state.lock();
             let call = state.log.calls.len() as u64 + call;
             state.schedule = Schedule::Single { call, fault };
-            let now = state.now();
-            state.queues.receive(CHUNK, 1, now).pop().unwrap()
+            let later = state.now().after(DELIVERED);
+            state.queues.receive(CHUNK, 1, later).pop().unwrap()
         };
         let event = json!({ "Records": [message.record(CHUNK)] });
         let outcome = self.outcome(Function::Worker, event).await;
@@ -73,8 +75,7 @@ impl Place {
 
     /// The leases of the dead are over, and their messages come back.
     async fn goes_on(&self) {
-        self.pass(LEASES_PASS).await;
-        self.pass(Duration::from_secs(30 * 60)).await;
+        self.pass(COMES_BACK).await;
         self.work().await;
     }
 }
@@ -253,13 +254,14 @@ async fn a_chunk_that_cannot_work_is_given_up_with_its_reason() {
         state.dynamodb.set(&pk, "IMPORT", "header", &names);
     };
     columns(json!({ "L": [{ "S": "no such column" }] }));
-    for _ in 0..6 {
-        let message = {
+    // Three attempts at two chunks, the third chunk, and its three.
+    for _ in 0..10 {
+        let messages = {
             let mut state = place.state.lock();
-            let now = state.now().after(Duration::from_secs(3600));
-            state.queues.receive(CHUNK, 10, now)
+            let later = state.now().after(DELIVERED);
+            state.queues.receive(CHUNK, 10, later)
         };
-        for message in message {
+        for message in messages {
             let event = json!({ "Records": [message.record(CHUNK)] });
             let answer = place.outcome(Function::Worker, event).await;
             if matches!(&answer, Outcome::Answered(answer) if answer["batchItemFailures"] == json!([]))
@@ -267,7 +269,7 @@ async fn a_chunk_that_cannot_work_is_given_up_with_its_reason() {
                 place.state.lock().queues.delete(CHUNK, message.receipt());
             }
         }
-        place.pass(LEASES_PASS).await;
+        place.pass(COMES_BACK).await;
     }
     let failed = place.import_of("uploads/people.csv").await;
     assert_eq!(failed["status"], "failed", "{failed}");
@@ -330,8 +332,8 @@ async fn a_planner_whose_time_is_up_hands_on() {
     loop {
         let message = {
             let mut state = state.lock();
-            let now = state.now();
-            state.queues.receive(IMPORT, 1, now).pop()
+            let later = state.now().after(DELIVERED);
+            state.queues.receive(IMPORT, 1, later).pop()
         };
         let Some(message) = message else { break };
         planners += 1;
