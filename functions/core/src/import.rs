@@ -1,5 +1,6 @@
 //! Imports and their chunks, as items.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -108,6 +109,14 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// No rows.
+    pub const NONE: Self = Self {
+        created: 0,
+        updated: 0,
+        skipped: 0,
+        failed: 0,
+    };
+
     /// All rows that were answered.
     pub const fn rows(&self) -> u64 {
         self.created + self.updated + self.skipped + self.failed
@@ -398,6 +407,40 @@ pub enum Job {
 }
 
 impl ChunkItem {
+    /// A chunk that nobody is told of yet: those bytes, the first of which is on
+    /// that line, and so many rows.
+    pub const fn new(
+        import_id: ImportId,
+        number: u32,
+        bytes: Range<u64>,
+        first_line: u64,
+        rows: u64,
+    ) -> Self {
+        Self {
+            import_id,
+            number,
+            start: bytes.start,
+            end: bytes.end,
+            first_line,
+            rows,
+            done: false,
+            failed: None,
+            attempts: 0,
+            trouble: None,
+            checkpoints: 0,
+            position: bytes.start,
+            line: first_line,
+            counts: Counts::NONE,
+            parts: Vec::new(),
+            begun: false,
+            mails: Call::On,
+            lease_owner: None,
+            lease_until: None,
+            due_shard: None,
+            due_at: None,
+        }
+    }
+
     /// What there is to do for it; nothing, if it is settled.
     pub fn job(&self, import: &ImportItem) -> Option<Job> {
         if import.status == ImportStatus::Cancelling {
@@ -483,3 +526,105 @@ pub fn due_shard(import: ImportId) -> String {
 /// How long the nudge for a chunk, or the end of an import that runs, is waited
 /// for before somebody looks. A chunk may stand in the queue behind others.
 pub const OVERDUE_AFTER: Duration = Duration::from_secs(15 * 60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn import(status: ImportStatus, confirm: Confirm) -> ImportItem {
+        let id = ImportId::of_event("b", "k", "1");
+        let now = Time::from_millis(0);
+        ImportItem {
+            status,
+            options: Options {
+                confirm,
+                ..Options::default()
+            },
+            ..ImportItem::new(id, "b".to_owned(), "k".to_owned(), now)
+        }
+    }
+
+    fn chunk() -> ChunkItem {
+        ChunkItem::new(ImportId::of_event("b", "k", "1"), 0, 10..90, 2, 5)
+    }
+
+    #[test]
+    fn what_there_is_to_do_follows_from_chunk_and_import() {
+        let running = import(ImportStatus::Running, Confirm::Send);
+        let stopped = import(ImportStatus::Cancelling, Confirm::Send);
+        let without_mails = import(ImportStatus::Cancelling, Confirm::Skip);
+        let leased = Some("somebody".to_owned());
+        let failed = Some(FailureReason::new(
+            "attempts_used_up",
+            "three came to nothing",
+        ));
+        for (chunk, goes_on, stops, stops_without_mails) in [
+            (chunk(), Some(Job::Import), None, None),
+            (
+                ChunkItem {
+                    begun: true,
+                    ..chunk()
+                },
+                Some(Job::Import),
+                Some(Job::CallOff),
+                None,
+            ),
+            (
+                ChunkItem {
+                    begun: true,
+                    lease_owner: leased,
+                    ..chunk()
+                },
+                Some(Job::Import),
+                Some(Job::CallOff),
+                Some(Job::Stop),
+            ),
+            (
+                ChunkItem {
+                    begun: true,
+                    done: true,
+                    ..chunk()
+                },
+                None,
+                Some(Job::CallOff),
+                None,
+            ),
+            (
+                ChunkItem {
+                    begun: true,
+                    failed,
+                    ..chunk()
+                },
+                None,
+                Some(Job::CallOff),
+                None,
+            ),
+            (
+                ChunkItem {
+                    begun: true,
+                    done: true,
+                    mails: Call::Off,
+                    ..chunk()
+                },
+                Some(Job::CallOn),
+                None,
+                None,
+            ),
+            (
+                ChunkItem {
+                    begun: true,
+                    mails: Call::Turning,
+                    ..chunk()
+                },
+                Some(Job::CallOn),
+                Some(Job::CallOff),
+                None,
+            ),
+        ] {
+            assert_eq!(chunk.job(&running), goes_on, "{chunk:?}");
+            assert_eq!(chunk.job(&stopped), stops, "{chunk:?}");
+            assert_eq!(chunk.job(&without_mails), stops_without_mails, "{chunk:?}");
+            assert_eq!(chunk.is_settled(&running), goes_on.is_none());
+        }
+    }
+}

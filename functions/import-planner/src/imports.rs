@@ -8,7 +8,7 @@ use muster_core::failure::Failure;
 use muster_core::header::Header;
 use muster_core::ids::ImportId;
 use muster_core::import::{
-    AT_REST, Call, ChunkItem, Counts, FailureReason, FileVersion, ImportItem, ImportStatus,
+    AT_REST, ChunkItem, Counts, FailureReason, FileVersion, ImportItem, ImportStatus,
     OVERDUE_AFTER, ObjectItem, Planned, Start, UPLOAD_EXPIRED, chunk_key, due_shard, import_key,
     object_key,
 };
@@ -303,7 +303,7 @@ impl Imports {
             self.table.change(&import_key(id), change, &ours)?,
             self.table.put(
                 &chunk_key(id, cut.number),
-                &chunk_item(id, cut),
+                &ChunkItem::new(id, cut.number, cut.start..cut.end, cut.first_line, cut.rows),
                 &Condition::absent(),
             )?,
         ];
@@ -429,32 +429,5 @@ fn new_import(upload: &Upload, now: Time) -> ImportItem {
         status: ImportStatus::Queued,
         due_at: Some(now.after(LEASE).to_string()),
         ..ImportItem::new(upload.import_id(), object.bucket, object.key, now)
-    }
-}
-
-/// A chunk that nobody is told of yet.
-fn chunk_item(import_id: ImportId, cut: &Cut) -> ChunkItem {
-    ChunkItem {
-        import_id,
-        number: cut.number,
-        start: cut.start,
-        end: cut.end,
-        first_line: cut.first_line,
-        rows: cut.rows,
-        done: false,
-        failed: None,
-        attempts: 0,
-        trouble: None,
-        checkpoints: 0,
-        position: cut.start,
-        line: cut.first_line,
-        counts: Counts::default(),
-        parts: Vec::new(),
-        begun: false,
-        mails: Call::On,
-        lease_owner: None,
-        lease_until: None,
-        due_shard: None,
-        due_at: None,
     }
 }
