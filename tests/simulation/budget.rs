@@ -64,6 +64,7 @@ async fn keep() -> String {
     account.keep_imports().await;
     account.invoke(Function::Sweeper, Value::Null).await;
     account.book("sweep, nothing due");
+    account.cancel_and_resume().await;
     account.table
 }
 
@@ -211,7 +212,6 @@ impl Account {
             self.ask_with(action, "POST", "/imports", &key, &json!({}))
                 .await;
         }
-        self.cancel_and_resume().await;
     }
 
     /// An import that writes mails: they are what a cancel is dear for.
