@@ -77,7 +77,10 @@ impl Completion {
             _ => self.report(&import, &chunks, reports).await.map(Some),
         };
         match report {
-            Err(failure) if failure.is_transient() => Err(failure),
+            Err(failure) if failure.is_transient() => {
+                self.go_on(&import, &owner).await?;
+                Err(failure)
+            }
             report => self.finish(&import, &owner, &chunks, counts, report).await,
         }
     }

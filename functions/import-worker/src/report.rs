@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::complete_multipart_upload::CompleteMultipartUploadError;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use futures_util::stream::{self, StreamExt};
 use muster_core::failure::Failure;
@@ -207,7 +209,7 @@ impl<'a> ReportFile<'a> {
             .config_override(aws_sdk_s3::config::Builder::new().timeout_config(patient))
             .send()
             .await
-            .map_err(|error| Failure::of("CompleteMultipartUpload", error))?;
+            .map_err(not_completed)?;
         Ok(())
     }
 
@@ -250,6 +252,19 @@ impl<'a> ReportFile<'a> {
             self.upload_id = output.upload_id;
         }
         Ok(self.upload_id.clone().unwrap_or_default())
+    }
+}
+
+/// The SDK repeats a call whose reply was lost. If it was done, there is no such
+/// upload any more: putting the report together anew does no harm.
+fn not_completed(error: SdkError<CompleteMultipartUploadError>) -> Failure {
+    let operation = "CompleteMultipartUpload";
+    match error.code() {
+        Some("NoSuchUpload") => Failure::Unavailable {
+            operation,
+            source: error.into(),
+        },
+        _ => Failure::of(operation, error),
     }
 }
 
