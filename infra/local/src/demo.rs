@@ -38,6 +38,7 @@ pub async fn run(place: &Place, console: &Console) -> Result<(), Trouble> {
     for command in [
         format!("set -a; . {}; set +a", env.strip_prefix(&place.repository).unwrap_or(&env).display()),
         "curl -s $MUSTER_API_URL/imports -H \"Authorization: Bearer $MUSTER_TOKEN\"".to_owned(),
+        "cargo run -q -p muster-cli -- import people.csv --dry-run".to_owned(),
         "curl -s $MUSTER_API_URL/signup --json '{\"email\": \"you@example.com\", \"name\": \"You\"}'".to_owned(),
         "make inbox".to_owned(),
         "make down".to_owned(),
