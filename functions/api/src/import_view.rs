@@ -352,7 +352,6 @@ fn rounded(number: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use muster_core::import::Call;
     use muster_core::import::{FileVersion, Planned};
 
     const STARTED: Time = Time::from_millis(1_000_000);
@@ -381,31 +380,13 @@ mod tests {
 
     fn chunk(start: u64, position: u64, rows: u64) -> ChunkItem {
         ChunkItem {
-            import_id: ImportId::of_event("b", "k", "1"),
-            number: 0,
-            start,
-            end: 300,
-            first_line: 2,
-            rows: 15,
-            done: false,
-            failed: None,
-            attempts: 0,
-            trouble: None,
-            checkpoints: 1,
             position,
-            line: 2,
             counts: Counts {
                 created: rows - 1,
                 failed: 1,
                 ..Counts::default()
             },
-            parts: Vec::new(),
-            begun: false,
-            mails: Call::On,
-            lease_owner: None,
-            lease_until: None,
-            due_shard: None,
-            due_at: None,
+            ..ChunkItem::new(ImportId::of_event("b", "k", "1"), 0, start..300, 2, 15)
         }
     }
 

@@ -3,14 +3,14 @@
 //! One that cannot be sent is a line in the log: what it is about is stored all
 //! the same, and found when it is due.
 
-use muster_core::failure::Failure;
+use std::time::Duration;
+
 use muster_core::ids::{ImportId, ProfileId};
-use muster_core::message::{MailNudge, PlanNudge};
-use serde::Serialize;
+use muster_core::message::{MailNudge, PlanNudge, send};
 
 /// A mail's nudge leaves at the same time as the transaction that writes the
 /// mail; a second gives the transaction the start it needs.
-const MAIL_DELAY_SECONDS: i32 = 1;
+const MAIL_DELAY: Duration = Duration::from_secs(1);
 
 /// The queues of what somebody waits for.
 #[derive(Clone)]
@@ -37,7 +37,7 @@ impl Nudges {
     /// Tells the mailer of a mail.
     pub async fn mail(&self, profile_id: ProfileId, mail: u32) {
         let nudge = MailNudge { profile_id, mail };
-        let sent = self.send(&self.mail_queue_url, &nudge, MAIL_DELAY_SECONDS);
+        let sent = send(&self.sqs, &self.mail_queue_url, &nudge, MAIL_DELAY);
         if let Err(error) = sent.await {
             tracing::warn!(%error, %profile_id, "the mail waits until it is due");
         }
@@ -46,27 +46,9 @@ impl Nudges {
     /// Tells the planner of an import.
     pub async fn plan(&self, import_id: ImportId) {
         let nudge = PlanNudge { import_id };
-        if let Err(error) = self.send(&self.import_queue_url, &nudge, 0).await {
+        let sent = send(&self.sqs, &self.import_queue_url, &nudge, Duration::ZERO);
+        if let Err(error) = sent.await {
             tracing::warn!(%error, %import_id, "the import waits for the sweeper");
         }
-    }
-
-    async fn send(
-        &self,
-        queue_url: &str,
-        nudge: &impl Serialize,
-        delay_seconds: i32,
-    ) -> Result<(), Failure> {
-        let body = serde_json::to_string(nudge)
-            .map_err(|error| Failure::unreadable("encode nudge", error))?;
-        self.sqs
-            .send_message()
-            .queue_url(queue_url)
-            .message_body(body)
-            .delay_seconds(delay_seconds)
-            .send()
-            .await
-            .map_err(|error| Failure::of("SendMessage", error))?;
-        Ok(())
     }
 }

@@ -14,6 +14,8 @@
 //! by then; if not, the planner finds the chunk before it settled. So neither
 //! needs a counter that a crash could leave wrong.
 
+use std::time::Duration;
+
 use aws_sdk_sqs::Client;
 
 use crate::failure::Failure;
@@ -126,7 +128,7 @@ impl Lanes {
     /// When the queue does not take it.
     pub async fn nudge(&self, import_id: ImportId, chunk: u32) -> Result<(), Failure> {
         let nudge = ChunkNudge { import_id, chunk };
-        send(&self.sqs, &self.chunk_queue_url, &nudge).await
+        send(&self.sqs, &self.chunk_queue_url, &nudge, Duration::ZERO).await
     }
 
     async fn chunk(&self, import: ImportId, number: u32) -> Result<Option<ChunkItem>, Failure> {

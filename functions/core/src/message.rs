@@ -1,6 +1,8 @@
 //! What travels through the queues: keys. The table is the truth, a message
 //! is a nudge.
 
+use std::time::Duration;
+
 use aws_sdk_sqs::Client;
 use serde::{Deserialize, Serialize};
 
@@ -35,16 +37,22 @@ pub struct PlanNudge {
     pub import_id: ImportId,
 }
 
-/// Puts a nudge into a queue.
+/// Puts a nudge into a queue, to be seen after a while.
 ///
 /// # Errors
 /// When the queue does not take it.
-pub async fn send(sqs: &Client, queue_url: &str, nudge: &impl Serialize) -> Result<(), Failure> {
+pub async fn send(
+    sqs: &Client,
+    queue_url: &str,
+    nudge: &impl Serialize,
+    delay: Duration,
+) -> Result<(), Failure> {
     let body =
         serde_json::to_string(nudge).map_err(|error| Failure::unreadable("encode nudge", error))?;
     sqs.send_message()
         .queue_url(queue_url)
         .message_body(body)
+        .set_delay_seconds((!delay.is_zero()).then_some(delay.as_secs() as i32))
         .send()
         .await
         .map_err(|error| Failure::of("SendMessage", error))?;

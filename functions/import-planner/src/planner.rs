@@ -233,7 +233,7 @@ impl Planner {
                 self.imports.release(plan).await;
                 tracing::info!(%import_id, "the time is up; another planner goes on");
                 let nudge = PlanNudge { import_id };
-                let sent = send(&self.sqs, &self.import_queue_url, &nudge).await;
+                let sent = send(&self.sqs, &self.import_queue_url, &nudge, Duration::ZERO).await;
                 sent.map_err(NotPlanned::from)
             }
             Err(Stopped::NotPlanned(error)) => Err(error),
