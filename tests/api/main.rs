@@ -20,4 +20,5 @@ mod reasons;
 mod remedies;
 mod reminders;
 mod rows;
+mod stops;
 mod strangers;
