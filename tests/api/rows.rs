@@ -12,6 +12,7 @@ use muster_core::time::Clock;
 use muster_import_planner::cutter::ChunkSize;
 use muster_import_planner::planner::Planner;
 use muster_import_planner::settings::Settings;
+use muster_import_worker::worker::Worker;
 use muster_simulation::endpoint::{Caller, http_client};
 use muster_simulation::faults::{Fault, Schedule};
 use muster_simulation::invariants::text;
@@ -330,33 +331,80 @@ async fn a_planner_whose_time_is_up_hands_on() {
     place.drop_file("uploads/people.csv", &format!("email\n{rows}"), &[]);
     let mut planners = 0;
     loop {
-        let message = {
-            let mut state = state.lock();
-            let later = state.now().after(DELIVERED);
-            state.queues.receive(IMPORT, 1, later).pop()
+        let Some(event) = next(&place, IMPORT) else {
+            break;
         };
-        let Some(message) = message else { break };
         planners += 1;
-        let event = json!({ "Records": [message.record(IMPORT)] });
-        let event: SqsEvent = serde_json::from_value(event).unwrap();
         // Too little time for a second chunk.
         let deadline = EPOCH.after(Duration::from_secs(59));
         let answer = planner.answer(event, deadline).await.unwrap();
         assert!(answer.batch_item_failures.is_empty());
-        state.lock().queues.delete(IMPORT, message.receipt());
     }
     let import = place.import_of("uploads/people.csv").await;
     assert_eq!(
         (&import["status"], &import["chunks"]["total"]),
         (&json!("running"), &json!(4))
     );
-    assert_eq!(
-        planners, 5,
-        "three chunks in the middle, one each, and the rest"
-    );
+    assert_eq!(planners, 4, "one for each chunk");
     place.work().await;
     assert_eq!(
         place.import_of("uploads/people.csv").await["rows"]["created"],
         35
     );
+}
+
+/// Not by its message: one that comes back too often is a dead letter.
+#[tokio::test(start_paused = true)]
+async fn a_worker_whose_time_is_up_hands_on() {
+    let place = Place::new();
+    let state = &place.state;
+    let rows: String = (0..2500)
+        .map(|row| format!("row{row}@example.com\n"))
+        .collect();
+    place.drop_file("uploads/people.csv", &format!("email\n{rows}"), &[]);
+    let variables = || Variables::from_fn(|name| state.setting(name));
+    let caller = |function| Caller {
+        id: 9,
+        function,
+        killed: Arc::new(Notify::new()),
+    };
+    let clock = Clock::manual(EPOCH);
+    let settings = Settings::read(variables()).unwrap();
+    let config = settings
+        .aws
+        .sdk_config_over(http_client(state, &caller("import-planner")));
+    let size = ChunkSize::default();
+    let planner = Planner::new(&settings, &config, size, clock.clone(), Random::seeded(9));
+    planner
+        .answer(next(&place, IMPORT).unwrap(), EPOCH.after(COMES_BACK))
+        .await
+        .unwrap();
+    let settings = muster_import_worker::settings::Settings::read(variables()).unwrap();
+    let config = settings
+        .aws
+        .sdk_config_over(http_client(state, &caller("import-worker")));
+    let worker = Worker::new(&settings, &config, clock, Random::seeded(10));
+    let mut workers = 0;
+    while let Some(event) = next(&place, CHUNK) {
+        workers += 1;
+        // Too little time for a second window, and for the report.
+        let time = if workers < 4 { 59 } else { 300 };
+        let deadline = EPOCH.after(Duration::from_secs(time));
+        let answer = worker.answer(event, deadline).await.unwrap();
+        assert!(answer.batch_item_failures.is_empty());
+    }
+    assert_eq!(workers, 4, "one for each window, and one for the end");
+    let import = place.import_of("uploads/people.csv").await;
+    assert_eq!(import["status"], "completed");
+    assert_eq!(import["rows"]["created"], 2500);
+}
+
+/// The next message of a queue, as Lambda hands it on; it does not come again.
+fn next(place: &Place, queue: &'static str) -> Option<SqsEvent> {
+    let mut state = place.state.lock();
+    let later = state.now().after(DELIVERED);
+    let message = state.queues.receive(queue, 1, later).pop()?;
+    state.queues.delete(queue, message.receipt());
+    let event = json!({ "Records": [message.record(queue)] });
+    Some(serde_json::from_value(event).unwrap())
 }

@@ -9,7 +9,8 @@
 //! | a chunk that somebody else works on | acknowledged: it is due when that lease is over |
 //! | a chunk that was tried in vain too often | given up with the reason, acknowledged |
 //! | the file gone or another one | the import fails with the reason, acknowledged |
-//! | AWS not available, little time left | lease given back, back after a while |
+//! | AWS not available | lease given back, back after a while |
+//! | little time left | lease given back, handed on by another nudge |
 //! | message not readable, no such chunk, a panic | left to SQS: retried, dead-lettered in the end |
 
 use std::ops::Range;
@@ -125,6 +126,17 @@ impl Worker {
 
     async fn nudge(&self, body: &str, deadline: Time) -> Result<(), Unanswered> {
         let nudge: ChunkNudge = serde_json::from_str(body)?;
+        match self.chunk(nudge, deadline).await {
+            // A message that came back so often would be a dead letter one day,
+            // though all goes well.
+            Err(Unanswered::OutOfTime) => {
+                Ok(self.lanes.nudge(nudge.import_id, nudge.chunk).await?)
+            }
+            result => result,
+        }
+    }
+
+    async fn chunk(&self, nudge: ChunkNudge, deadline: Time) -> Result<(), Unanswered> {
         let (import, chunk) = self.chunks.look(nudge).await?;
         let Some(import) = import.filter(|import| !import.status.is_final()) else {
             return Ok(self.chunks.retire(nudge).await?);
