@@ -330,10 +330,7 @@ async fn a_planner_whose_time_is_up_hands_on() {
         .collect();
     place.drop_file("uploads/people.csv", &format!("email\n{rows}"), &[]);
     let mut planners = 0;
-    loop {
-        let Some(event) = next(&place, IMPORT) else {
-            break;
-        };
+    while let Some(event) = next(&place, IMPORT) {
         planners += 1;
         // Too little time for a second chunk.
         let deadline = EPOCH.after(Duration::from_secs(59));
