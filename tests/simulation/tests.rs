@@ -3,6 +3,8 @@
 // In a test a panic is an answer, in its helpers too.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod cuts;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
