@@ -31,14 +31,17 @@ SIMULATE := cargo run --quiet --package muster-tests --bin simulate --
 simulate: ## seeded schedules of faults: FROM=<seed> COUNT=<n> [STORY=people|import|plain-import] [TIMELINE=1 | BUDGET=1]
 	@$(SIMULATE) --story $(STORY) --from $(FROM) --count $(COUNT) $(if $(TIMELINE),--timeline) $(if $(BUDGET),--budget)
 
-test-long: ## the long proofs: 10,000 schedules, 100,000 mails due at once
+test-long: build ## the long proofs: 10,000 schedules, 100,000 mails due at once, 1,000,000 rows, 100 kills
 	@$(SIMULATE) --count 10000
 	@$(SIMULATE) --flood 100000 --rate 50
+	@$(SIMULATE) --rows 1000000 --per-mille 300
+	@$(SIMULATE) --kills 100
 
 PAIRS ?= 500
 
-bench: build ## what the time of an answer tells a stranger: [PAIRS=<n>]
+bench: build ## what the time of an answer tells a stranger, what a row costs the worker: [PAIRS=<n>]
 	@cargo bench --quiet --profile dev --package muster-tests --bench timing -- --count $(PAIRS)
+	@cargo bench --quiet --package muster-tests --bench lag
 
 audit: ## licences, bans and sources of every dependency
 	@test -x .venv/cargo/bin/cargo-deny || cargo install --quiet --locked --root .venv/cargo cargo-deny@0.20.2

@@ -1,7 +1,7 @@
 //! What a caller is told when AWS does not do its part.
 
 use muster_core::random::Random;
-use muster_simulation::faults::Schedule;
+use muster_simulation::faults::{FAULTS, Schedule};
 use serde_json::{Value, json};
 
 use crate::place::Place;
@@ -12,6 +12,7 @@ fn broken() -> Place {
     place.state.lock().schedule = Schedule::Rate {
         per_mille: 1000,
         left: u64::MAX,
+        kinds: &FAULTS,
         random: Random::seeded(1),
     };
     place

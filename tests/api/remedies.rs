@@ -126,6 +126,7 @@ async fn a_redrive_under_many_faults_says_what_it_did() {
         place.state.lock().schedule = Schedule::Rate {
             per_mille: 300,
             left: u64::MAX,
+            kinds: &FAULTS,
             random: Random::seeded(seed),
         };
         let body = json!({ "method": "POST", "path": "/queues/chunk/dead-letters/redrive", "body": { "all": true } });

@@ -1,6 +1,8 @@
 //! What a service answers, also when it does not do what it was asked.
 
-use std::convert::Infallible;
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::body::SdkBody;
@@ -11,6 +13,7 @@ use http_body_util::StreamBody;
 use serde_json::json;
 
 use crate::asked::{Asked, Service};
+use crate::crowd::Crowd;
 use crate::faults::Fault;
 
 /// An answer.
@@ -24,7 +27,14 @@ pub struct Answer {
     pub headers: Vec<(String, String)>,
     /// Its body.
     pub body: Bytes,
+    /// Instead of a body: part of a file that is made as it is read.
+    pub file: Option<(Arc<Crowd>, Range<u64>)>,
+    /// Whether the connection breaks before all of it is there.
+    pub breaks: bool,
 }
+
+/// A piece of a body, or the end of the connection.
+type Piece = Result<Bytes, io::Error>;
 
 impl Answer {
     /// An answer in JSON.
@@ -34,35 +44,58 @@ impl Answer {
             units: 0.0,
             headers: Vec::new(),
             body: body.into(),
+            file: None,
+            breaks: false,
         }
     }
 
     /// The answer as the SDK takes it. A long body arrives piece by piece, as
     /// it would by a wire.
-    pub fn response(self) -> HttpResponse {
+    pub fn response(mut self) -> HttpResponse {
         let status = self.status.try_into().expect("a status");
-        let body = if self.body.len() > PIECE {
-            pieces(self.body)
-        } else {
+        let headers = std::mem::take(&mut self.headers);
+        let body = if self.is_whole() {
             SdkBody::from(self.body)
+        } else {
+            let frames = self.pieces().map(|piece| piece.map(Frame::data));
+            SdkBody::from_body_1_x(StreamBody::new(stream::iter(frames)))
         };
         let mut response = HttpResponse::new(status, body);
-        for (name, value) in self.headers {
+        for (name, value) in headers {
             response.headers_mut().insert(name, value);
         }
         response
+    }
+
+    /// Whether it arrives at once.
+    pub fn is_whole(&self) -> bool {
+        self.file.is_none() && !self.breaks && self.body.len() <= PIECE
+    }
+
+    /// What arrives, piece by piece; of a connection that breaks, half of it.
+    pub fn pieces(self) -> impl Iterator<Item = Piece> {
+        let Self {
+            body, file, breaks, ..
+        } = self;
+        let size = file
+            .as_ref()
+            .map_or(body.len() as u64, |(_, range)| range.end - range.start);
+        let mut left = if breaks { size / 2 } else { size };
+        let starts = (0..body.len()).step_by(PIECE);
+        let of_body = starts.map(move |start| body.slice(start..body.len().min(start + PIECE)));
+        let of_file = file.into_iter().flat_map(|(file, range)| file.bytes(range));
+        let arrive = of_body.chain(of_file).map_while(move |piece| {
+            let piece = piece.slice(..piece.len().min(left as usize));
+            left -= piece.len() as u64;
+            (!piece.is_empty()).then_some(Ok(piece))
+        });
+        let broken = breaks.then(|| Err(io::Error::other("the connection broke")));
+        arrive.chain(broken)
     }
 }
 
 /// What arrives at once: about what one TLS record holds.
 const PIECE: usize = 16 * 1024;
-
-fn pieces(body: Bytes) -> SdkBody {
-    let starts = (0..body.len()).step_by(PIECE);
-    let pieces = starts.map(move |start| body.slice(start..body.len().min(start + PIECE)));
-    let frames = pieces.map(|piece| Ok::<_, Infallible>(Frame::data(piece)));
-    SdkBody::from_body_1_x(StreamBody::new(stream::iter(frames)))
-}
 
 /// What a service says that does not do what it was asked.
 pub fn refusal(asked: &Asked, fault: Fault) -> Answer {

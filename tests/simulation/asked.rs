@@ -113,10 +113,14 @@ impl Asked {
 }
 
 fn s3_operation(method: &http::Method, uri: &str) -> &'static str {
-    match (method, uri.contains("list-type=2")) {
-        (&http::Method::GET, true) => "ListObjectsV2",
-        (&http::Method::GET, false) => "GetObject",
-        (&http::Method::PUT, _) => "PutObject",
+    let asks = |name: &str| uri.contains(name);
+    match *method {
+        http::Method::GET if asks("list-type=2") => "ListObjectsV2",
+        http::Method::GET => "GetObject",
+        http::Method::PUT if asks("uploadId=") => "UploadPart",
+        http::Method::PUT => "PutObject",
+        http::Method::POST if asks("uploadId=") => "CompleteMultipartUpload",
+        http::Method::POST if asks("?uploads") => "CreateMultipartUpload",
         _ => "Other",
     }
 }

@@ -134,9 +134,13 @@ fn reference(file: &[u8]) -> Vec<Row> {
         let breaks = file[start..]
             .iter()
             .take_while(|byte| b"\r\n".contains(byte));
-        let before = &file[..start + breaks.count()];
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count() as u64;
-        (line, record.iter().map(<[u8]>::to_vec).collect())
+        let before = String::from_utf8_lossy(&file[..start + breaks.count()]);
+        let line = 1 + before
+            .replace("\r\n", "\n")
+            .replace('\r', "\n")
+            .matches('\n')
+            .count();
+        (line as u64, record.iter().map(<[u8]>::to_vec).collect())
     });
     rows.collect()
 }

@@ -2,6 +2,7 @@
 
 use dynoxide::Database;
 use dynoxide::errors::DynoxideError;
+use muster_core::profile::lock_key;
 use muster_core::table::{Key, encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -48,25 +49,35 @@ impl DynamoDb {
 
     /// Every item, for the invariants to look at.
     pub fn items(&self) -> Vec<muster_core::table::Item> {
-        self.scan(&json!({ "TableName": TABLE }))
+        self.scan(json!({ "TableName": TABLE })).collect()
+    }
+
+    /// The same, when they are too many to be held at once.
+    pub fn each_item(&self) -> impl Iterator<Item = muster_core::table::Item> {
+        self.scan(json!({ "TableName": TABLE }))
     }
 
     /// The index entries of whatever is due some day.
     pub fn due(&self) -> Vec<muster_core::table::Item> {
-        self.scan(&json!({ "TableName": TABLE, "IndexName": "due" }))
+        self.scan(json!({ "TableName": TABLE, "IndexName": "due" }))
+            .collect()
     }
 
     /// The profile that has an address.
     pub fn owner(&self, address: &str) -> Option<String> {
-        let key = json!({ "pk": { "S": format!("EMAIL#{address}") }, "sk": { "S": "EMAIL" } });
+        let lock = self.item(&lock_key(address))?;
+        lock["profile_id"].as_s().ok().cloned()
+    }
+
+    /// One item.
+    pub fn item(&self, key: &Key) -> Option<muster_core::table::Item> {
+        let key = json!({ "pk": { "S": key.pk }, "sk": { "S": key.sk } });
         let (_, answer) = self.call(
             "GetItem",
             &json!({ "TableName": TABLE, "Key": key }).to_string(),
         );
         let answer: Value = serde_json::from_str(&answer).expect("JSON");
-        answer["Item"]["profile_id"]["S"]
-            .as_str()
-            .map(str::to_owned)
+        answer["Item"].is_object().then(|| item(&answer["Item"]))
     }
 
     /// Sets one attribute of an item, past every condition.
@@ -102,16 +113,23 @@ impl DynamoDb {
         assert_eq!(status, 200, "DeleteItem: {answer}");
     }
 
-    fn scan(&self, request: &Value) -> Vec<muster_core::table::Item> {
-        let (status, answer) = self.call("Scan", &request.to_string());
-        assert_eq!(status, 200, "Scan: {answer}");
-        let answer: Value = serde_json::from_str(&answer).expect("JSON");
-        answer["Items"]
-            .as_array()
-            .expect("items")
-            .iter()
-            .map(item)
-            .collect()
+    /// All of it, page by page.
+    fn scan(&self, request: Value) -> impl Iterator<Item = muster_core::table::Item> {
+        let mut next = Some(request);
+        let pages = std::iter::from_fn(move || {
+            let mut request = next.take()?;
+            let (status, answer) = self.call("Scan", &request.to_string());
+            assert_eq!(status, 200, "Scan: {answer}");
+            let mut answer: Value = serde_json::from_str(&answer).expect("JSON");
+            let last = answer["LastEvaluatedKey"].take();
+            if !last.is_null() {
+                request["ExclusiveStartKey"] = last;
+                next = Some(request);
+            }
+            let items = answer["Items"].as_array().expect("items");
+            Some(items.iter().map(item).collect::<Vec<_>>())
+        });
+        pages.flatten()
     }
 }
 

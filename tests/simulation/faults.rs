@@ -89,6 +89,8 @@ pub enum Schedule {
         per_mille: u64,
         /// How many at the most.
         left: u64,
+        /// Which kinds, each as often as it stands here.
+        kinds: &'static [Fault],
         /// Which and how.
         random: Random,
     },
@@ -128,12 +130,13 @@ impl Schedule {
             Self::Rate {
                 per_mille,
                 left,
+                kinds,
                 random,
             } => {
                 let draw = u64::from_le_bytes(random.bytes());
                 let hit = draw % 1000 < *per_mille && *left > 0;
                 *left -= u64::from(hit);
-                hit.then(|| FAULTS[usize::from(random.bytes::<1>()[0]) % FAULTS.len()])
+                hit.then(|| kinds[usize::from(u16::from_le_bytes(random.bytes())) % kinds.len()])
             }
         }
     }

@@ -14,16 +14,20 @@
 //! | [`endpoint`] | the connector: every call of every function comes by here |
 //! | [`asked`], [`answer`] | a call, read off its request; what is said to it, also when it goes wrong |
 //! | [`dynamodb`], [`s3`], [`ses`], [`queues`], [`sqs`] | who answers it |
+//! | [`crowd`] | a file of any size that is nowhere |
 //! | [`faults`] | what goes wrong, at which call |
 //! | [`log`] | the calls, in order |
 //! | [`process`] | the functions, each in processes that can be killed |
 //! | [`socket`] | the same for the real binaries, killed with `SIGKILL` |
+//! | [`machine`] | a world of real processes |
 //! | [`world`] | who runs when: deliveries, the schedule, what people do |
 //! | [`story`], [`import_story`] | what people do in a run, and what must hold then |
 //! | [`invariants`] | what must hold after any of them |
 //! | [`run`] | one run, from its seed |
 //! | [`budget`] | calls and capacity units of each action |
 //! | [`flood`] | more mails due than can go |
+//! | [`kills`] | real processes killed at random |
+//! | [`volume`] | more rows than memory may hold, and AWS at its worst |
 //! | [`bug`] | bugs planted on purpose: the instrument must find them |
 
 // An instrument that cannot go on must say so at once; nobody can recover here.
@@ -33,13 +37,16 @@ pub mod answer;
 pub mod asked;
 pub mod budget;
 pub mod bug;
+pub mod crowd;
 pub mod dynamodb;
 pub mod endpoint;
 pub mod faults;
 pub mod flood;
 pub mod import_story;
 pub mod invariants;
+pub mod kills;
 pub mod log;
+pub mod machine;
 pub mod process;
 pub mod queues;
 pub mod run;
@@ -48,4 +55,5 @@ pub mod ses;
 pub mod socket;
 pub mod sqs;
 pub mod story;
+pub mod volume;
 pub mod world;

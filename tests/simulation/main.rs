@@ -6,8 +6,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use muster_simulation::crowd::Shape;
 use muster_simulation::flood::Flood;
+use muster_simulation::kills::Kills;
 use muster_simulation::run::{IMPORTS, PEOPLE, PLAIN_IMPORTS, Tale};
+use muster_simulation::volume::Volume;
 
 /// Runs the simulation.
 #[derive(Parser)]
@@ -33,6 +36,16 @@ struct Arguments {
     /// How long the flood is looked at.
     #[arg(long, default_value_t = 10)]
     minutes: u64,
+    /// Has the built functions import a file of a tenth of so many rows, and one of
+    /// all, and runs nothing else.
+    #[arg(long)]
+    rows: Option<u64>,
+    /// Calls of a thousand that go wrong meanwhile.
+    #[arg(long, default_value_t = 300)]
+    per_mille: u64,
+    /// Kills so many processes while they import files, and runs nothing else.
+    #[arg(long)]
+    kills: Option<u64>,
     /// Shows what each action costs, and runs nothing else.
     #[arg(long)]
     budget: bool,
@@ -77,6 +90,15 @@ fn main() -> ExitCode {
     if let Some(due) = arguments.flood {
         return flood(due, &arguments, &mut out);
     }
+    if let Some(rows) = arguments.rows {
+        return volume(rows, &arguments, &mut out);
+    }
+    if let Some(count) = arguments.kills {
+        let seed = arguments.from;
+        let seen = Kills { count, seed }.run();
+        let _ = writeln!(out, "{seen}");
+        return exit_code(seen.broken.is_empty());
+    }
     let (mut calls, mut doubled, mut failed) = (0, 0, 0);
     let mut faults = BTreeMap::new();
     arguments.story.tale().run_all(
@@ -115,11 +137,43 @@ fn main() -> ExitCode {
         out,
         "mails doubled in the window {doubled}, schedules that broke something {failed}"
     );
-    if failed == 0 {
+    exit_code(failed == 0)
+}
+
+fn exit_code(good: bool) -> ExitCode {
+    if good {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// A tenth of the rows first: memory is not to grow with the rest.
+fn volume(rows: u64, arguments: &Arguments, out: &mut impl Write) -> ExitCode {
+    let imports = [rows / 10, rows].map(|rows| {
+        let seen = Volume {
+            shape: Shape {
+                rows,
+                apart: 30_000,
+                // So that already the first report is put together in pieces.
+                note: 16_000,
+                padding: 0,
+                name: "Row",
+            },
+            per_mille: arguments.per_mille,
+            seed: arguments.from,
+        }
+        .run();
+        let _ = writeln!(out, "{seen}");
+        seen
+    });
+    let [first, second] = &imports;
+    let grown = second.grown_since(first);
+    for finding in &grown {
+        let _ = writeln!(out, "{finding}");
+    }
+    let whole = imports.iter().all(|seen| seen.broken.is_empty());
+    exit_code(whole && grown.is_empty())
 }
 
 fn flood(due: usize, arguments: &Arguments, out: &mut impl Write) -> ExitCode {

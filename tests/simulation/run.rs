@@ -102,6 +102,7 @@ impl Tale {
             kind => Schedule::Rate {
                 per_mille: if kind == 1 { 30 } else { 150 },
                 left: if kind == 1 { 8 } else { 25 },
+                kinds: &FAULTS,
                 random,
             },
         }

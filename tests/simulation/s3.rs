@@ -1,9 +1,13 @@
 //! S3: s3s on a folder that goes with the run.
 //!
 //! It works on a thread of its own and is waited for, so that a call takes no
-//! simulated time and the order of calls does not depend on the disk.
+//! simulated time and the order of calls does not depend on the disk. A file that
+//! would be too big for the folder is made as it is read.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
@@ -15,6 +19,10 @@ use s3s_fs::FileSystem;
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::answer::Answer;
+use crate::asked::Asked;
+use crate::crowd::Crowd;
+
 /// The bucket's name in every run.
 pub const BUCKET: &str = "uploads-bucket";
 
@@ -23,7 +31,8 @@ type Job = (Request<Bytes>, Sender<Response<Bytes>>);
 /// One bucket on disk.
 pub struct S3 {
     jobs: Sender<Job>,
-    _folder: TempDir,
+    folder: TempDir,
+    made: BTreeMap<String, Arc<Crowd>>,
 }
 
 impl S3 {
@@ -37,7 +46,8 @@ impl S3 {
         thread::spawn(move || work(&service, &queue));
         Self {
             jobs,
-            _folder: folder,
+            folder,
+            made: BTreeMap::new(),
         }
     }
 
@@ -76,10 +86,49 @@ impl S3 {
             .to_str()
             .expect("an ETag")
             .trim_matches('"');
-        let sequencer = format!("{sequence:016X}");
-        let object = json!({ "key": key, "size": size, "eTag": etag, "sequencer": sequencer });
-        let s3 = json!({ "bucket": { "name": BUCKET }, "object": object });
-        json!({ "Records": [{ "eventName": "ObjectCreated:Put", "s3": s3 }] }).to_string()
+        event(key, size as u64, etag, sequence)
+    }
+
+    /// The same with a file that is nowhere.
+    pub fn make(&mut self, key: &str, file: &Arc<Crowd>, sequence: u64) -> String {
+        self.made.insert(key.to_owned(), Arc::clone(file));
+        event(key, file.size(), ETAG, sequence)
+    }
+
+    /// An object as it is on the disk.
+    pub fn path(&self, key: &str) -> PathBuf {
+        self.folder.path().join(BUCKET).join(key)
+    }
+
+    /// Answers a call that reads a file which is nowhere; nothing, if it does not.
+    pub fn made(&self, asked: &Asked) -> Option<Answer> {
+        let (path, _) = asked.path.split_once('?').unwrap_or((&asked.path, ""));
+        let key = path
+            .strip_prefix('/')?
+            .strip_prefix(BUCKET)?
+            .strip_prefix('/')?;
+        let file = self
+            .made
+            .get(key)
+            .filter(|_| asked.method == http::Method::GET)?;
+        let asks = |name: &str| asked.headers.get(name)?.to_str().ok();
+        if asks("if-match").is_some_and(|expected| expected.trim_matches('"') != ETAG) {
+            return Some(Answer::json(StatusCode::PRECONDITION_FAILED.as_u16(), ""));
+        }
+        let range = asks("range").map(|range| bytes_of(range).expect("a range as the SDK says it"));
+        let status = range
+            .as_ref()
+            .map_or(StatusCode::OK, |_| StatusCode::PARTIAL_CONTENT);
+        let range = range.unwrap_or(0..file.size());
+        let size = (range.end - range.start).to_string();
+        Some(Answer {
+            headers: vec![
+                ("etag".to_owned(), format!("\"{ETAG}\"")),
+                ("content-length".to_owned(), size),
+            ],
+            file: Some((Arc::clone(file), range)),
+            ..Answer::json(status.as_u16(), "")
+        })
     }
 
     /// Answers one call.
@@ -96,7 +145,16 @@ impl S3 {
                 return refused;
             }
         }
-        self.pass_on(request)
+        let is_upload = request
+            .uri()
+            .query()
+            .is_some_and(|query| query.contains("uploadId="));
+        let answer = self.pass_on(request);
+        if is_upload && answer.status() == StatusCode::FORBIDDEN {
+            // What s3s-fs says of an upload that it does not know any more.
+            return no_such_upload();
+        }
+        answer
     }
 
     fn pass_on(&self, request: Request<Bytes>) -> Response<Bytes> {
@@ -110,6 +168,30 @@ impl Default for S3 {
     fn default() -> Self {
         Self::new()
     }
+}
+
+fn no_such_upload() -> Response<Bytes> {
+    let error = "<Error><Code>NoSuchUpload</Code><Message>it is complete</Message></Error>";
+    let mut answer = Response::new(Bytes::from(error));
+    *answer.status_mut() = StatusCode::NOT_FOUND;
+    answer
+}
+
+/// The version of a file that is nowhere: there is but one.
+const ETAG: &str = "made";
+
+/// S3's event of an upload.
+fn event(key: &str, size: u64, etag: &str, sequence: u64) -> String {
+    let sequencer = format!("{sequence:016X}");
+    let object = json!({ "key": key, "size": size, "eTag": etag, "sequencer": sequencer });
+    let s3 = json!({ "bucket": { "name": BUCKET }, "object": object });
+    json!({ "Records": [{ "eventName": "ObjectCreated:Put", "s3": s3 }] }).to_string()
+}
+
+/// `bytes=0-99` is the first hundred.
+fn bytes_of(range: &str) -> Option<Range<u64>> {
+    let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
+    Some(first.parse().ok()?..last.parse::<u64>().ok()? + 1)
 }
 
 fn work(service: &S3Service, queue: &Receiver<Job>) {

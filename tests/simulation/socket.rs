@@ -14,25 +14,29 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::State as Shared;
+use axum::http::request::Parts;
 use axum::http::{Request, Response, StatusCode};
 use bytes::Bytes;
+use futures_util::stream;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::time::Instant;
 
+use crate::answer::Answer;
 use crate::asked::Asked;
 use crate::endpoint::{Caller, State, serve};
 use crate::process::{Function, Outcome};
 
-/// A process that takes longer than this has hung.
-const LIMIT: Duration = Duration::from_secs(30);
+/// Linux has counted so many for as long as it has had a `/proc`.
+const TICKS_A_SECOND: u64 = 100;
 const RUNTIME_API: &str = "/2018-06-01/runtime/";
 
 /// A real process of a function.
 pub struct RealProcess {
     child: Child,
+    function: Function,
     caller: Caller,
     events: mpsc::Sender<Value>,
     answers: mpsc::Receiver<Answered>,
@@ -48,6 +52,7 @@ struct Answered {
 struct Gate {
     state: State,
     caller: Caller,
+    function: Function,
     events: Mutex<mpsc::Receiver<Value>>,
     answers: mpsc::Sender<Answered>,
     /// When the last event was handed over.
@@ -71,6 +76,7 @@ impl RealProcess {
         let gate = Arc::new(Gate {
             state: state.clone(),
             caller: caller.clone(),
+            function,
             events: Mutex::new(queue),
             answers: give,
             handed: Mutex::new(Instant::now()),
@@ -79,6 +85,7 @@ impl RealProcess {
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self {
             child: spawn(function, &address, state),
+            function,
             caller,
             events,
             answers,
@@ -92,6 +99,35 @@ impl RealProcess {
         self.took
     }
 
+    /// The most memory that it had at once so far, in bytes.
+    pub fn peak(&self) -> u64 {
+        let status = self.read("status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        kilobytes
+            .expect("a high water mark")
+            .parse::<u64>()
+            .expect("a number")
+            * 1024
+    }
+
+    /// Processor time that it took so far.
+    pub fn busy(&self) -> Duration {
+        let stat = self.read("stat");
+        // Behind the name, which may hold anything: fields 14 and 15 of proc(5).
+        let (_, fields) = stat.rsplit_once(')').expect("a name");
+        let ticks = fields.split_whitespace().skip(11).take(2);
+        let ticks: u64 = ticks
+            .map(|ticks| ticks.parse::<u64>().expect("a number"))
+            .sum();
+        Duration::from_millis(ticks * 1000 / TICKS_A_SECOND)
+    }
+
+    fn read(&self, name: &str) -> String {
+        let id = self.child.id().expect("a process that is alive");
+        std::fs::read_to_string(format!("/proc/{id}/{name}")).expect("what Linux says of it")
+    }
+
     /// Has the process handle one event; one that was killed does not come
     /// back.
     pub async fn invoke(mut self, event: Value) -> (Option<Self>, Outcome) {
@@ -100,7 +136,7 @@ impl RealProcess {
             .await
             .expect("a process that takes events");
         let killed = self.caller.killed.clone();
-        let answer = tokio::time::timeout(LIMIT, self.answers.recv());
+        let answer = tokio::time::timeout(self.function.timeout(), self.answers.recv());
         tokio::select! {
             biased;
             () = killed.notified() => {
@@ -137,6 +173,15 @@ pub fn request(path: &str, body: &Value) -> Value {
         "body": body.to_string(),
         "isBase64Encoded": false,
     })
+}
+
+/// The same of an operator whose token the gateway has accepted, and without a body.
+pub fn request_of_operator(path: &str) -> Value {
+    let mut event = request(path, &Value::Null);
+    event["body"] = Value::Null;
+    event["requestContext"]["authorizer"] =
+        json!({ "jwt": { "claims": { "client_id": "operator" }, "scopes": [] } });
+    event
 }
 
 fn bootstrap(function: Function) -> PathBuf {
@@ -209,7 +254,7 @@ async fn answer(Shared(gate): Shared<Arc<Gate>>, request: Request<Body>) -> Resp
     let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
     match parts.uri.path().strip_prefix(RUNTIME_API) {
         Some(call) => gate.runtime(call, &body).await,
-        None => gate.aws(parts, body).await,
+        None => answer_call(&gate.state, &gate.caller, parts, body).await,
     }
 }
 
@@ -220,7 +265,7 @@ impl Gate {
         if call == "invocation/next" {
             return match self.events.lock().await.recv().await {
                 Some(event) => {
-                    let response = invocation(&event);
+                    let response = invocation(&event, self.function.timeout());
                     *self.handed.lock().await = Instant::now();
                     response
                 }
@@ -236,40 +281,55 @@ impl Gate {
         let _ = self.answers.send(Answered { answer, took }).await;
         respond(StatusCode::ACCEPTED, Bytes::new())
     }
+}
 
-    async fn aws(&self, parts: axum::http::request::Parts, body: Bytes) -> Response<Body> {
-        let asked = Asked {
-            method: parts.method,
-            path: parts
-                .uri
-                .path_and_query()
-                .map_or("/", |path| path.as_str())
-                .to_owned(),
-            headers: parts.headers,
-            body,
-        };
-        match serve(self.state.clone(), self.caller.clone(), asked).await {
-            Ok(answer) => {
-                let status = StatusCode::from_u16(answer.status).expect("a status");
-                let mut response = respond(status, answer.body);
-                for (name, value) in answer.headers {
-                    let name: axum::http::HeaderName = name.parse().expect("a header");
-                    response
-                        .headers_mut()
-                        .insert(name, value.parse().expect("a value"));
-                }
-                response
-            }
-            // The nearest thing to a broken connection that HTTP can say.
-            Err(_) => respond(StatusCode::BAD_GATEWAY, Bytes::new()),
-        }
+/// Answers a call of a process to AWS.
+pub async fn answer_call(
+    state: &State,
+    caller: &Caller,
+    parts: Parts,
+    body: Bytes,
+) -> Response<Body> {
+    let asked = Asked {
+        method: parts.method,
+        path: parts
+            .uri
+            .path_and_query()
+            .map_or("/", |path| path.as_str())
+            .to_owned(),
+        headers: parts.headers,
+        body,
+    };
+    let answer = serve(state.clone(), caller.clone(), asked).await;
+    let mut answer = answer.unwrap_or_else(|_| broken());
+    let status = StatusCode::from_u16(answer.status).expect("a status");
+    let mut headers = std::mem::take(&mut answer.headers);
+    // Time is real: who is refused need not wait before the next try.
+    headers.push(("x-amz-retry-after".to_owned(), "0".to_owned()));
+    let mut response = match answer.is_whole() {
+        true => respond(status, answer.body),
+        false => respond(status, Body::from_stream(stream::iter(answer.pieces()))),
+    };
+    for (name, value) in headers {
+        let name: axum::http::HeaderName = name.parse().expect("a header");
+        let value = value.parse().expect("a value");
+        response.headers_mut().insert(name, value);
+    }
+    response
+}
+
+/// No answer: the connection breaks.
+fn broken() -> Answer {
+    Answer {
+        breaks: true,
+        ..Answer::json(200, "")
     }
 }
 
-fn invocation(event: &Value) -> Response<Body> {
-    let mut response = respond(StatusCode::OK, event.to_string().into());
+fn invocation(event: &Value, timeout: Duration) -> Response<Body> {
+    let mut response = respond(StatusCode::OK, event.to_string());
     let now = muster_core::time::Clock::system().now();
-    let deadline = now.after(Duration::from_secs(300)).as_millis().to_string();
+    let deadline = now.after(timeout).as_millis().to_string();
     for (name, value) in [
         (
             "lambda-runtime-aws-request-id",
@@ -288,8 +348,8 @@ fn invocation(event: &Value) -> Response<Body> {
     response
 }
 
-fn respond(status: StatusCode, body: Bytes) -> Response<Body> {
-    let mut response = Response::new(Body::from(body));
+fn respond(status: StatusCode, body: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(body.into());
     *response.status_mut() = status;
     response
 }

@@ -172,6 +172,7 @@ fn storm(seed: u64, bug: Option<Bug>) -> Run {
     let schedule = Schedule::Rate {
         per_mille: 500,
         left: 60,
+        kinds: &FAULTS,
         random: Random::seeded(seed),
     };
     PEOPLE.run_with(seed, schedule, bug)
