@@ -350,58 +350,63 @@ async fn a_planner_whose_time_is_up_hands_on() {
     );
 }
 
-/// Not by its message: one that comes back too often is a dead letter.
-#[tokio::test(start_paused = true)]
-async fn a_worker_whose_time_is_up_hands_on() {
-    let place = Place::new();
+/// Planner and worker as they are on AWS: with chunks of 20,000 rows.
+pub fn functions(place: &Place) -> (Planner, Worker) {
     let state = &place.state;
-    let rows: String = (0..2500)
-        .map(|row| format!("row{row}@example.com\n"))
-        .collect();
-    place.drop_file("uploads/people.csv", &format!("email\n{rows}"), &[]);
     let variables = || Variables::from_fn(|name| state.setting(name));
     let caller = |function| Caller {
         id: 9,
         function,
         killed: Arc::new(Notify::new()),
     };
-    let clock = Clock::manual(EPOCH);
+    let clock = || Clock::manual(place.now());
     let settings = Settings::read(variables()).unwrap();
-    let config = settings
-        .aws
-        .sdk_config_over(http_client(state, &caller("import-planner")));
+    let http = http_client(state, &caller("import-planner"));
+    let config = settings.aws.sdk_config_over(http);
     let size = ChunkSize::default();
-    let planner = Planner::new(&settings, &config, size, clock.clone(), Random::seeded(9));
-    planner
-        .answer(next(&place, IMPORT).unwrap(), EPOCH.after(COMES_BACK))
-        .await
-        .unwrap();
+    let planner = Planner::new(&settings, &config, size, clock(), Random::seeded(9));
     let settings = muster_import_worker::settings::Settings::read(variables()).unwrap();
-    let config = settings
-        .aws
-        .sdk_config_over(http_client(state, &caller("import-worker")));
-    let worker = Worker::new(&settings, &config, clock, Random::seeded(10));
-    let mut workers = 0;
-    while let Some(event) = next(&place, CHUNK) {
-        workers += 1;
-        // Too little time for a second window, and for the report.
-        let time = if workers < 4 { 59 } else { 300 };
-        let deadline = EPOCH.after(Duration::from_secs(time));
-        let answer = worker.answer(event, deadline).await.unwrap();
-        assert!(answer.batch_item_failures.is_empty());
-    }
-    assert_eq!(workers, 4, "one for each window, and one for the end");
-    let import = place.import_of("uploads/people.csv").await;
-    assert_eq!(import["status"], "completed");
-    assert_eq!(import["rows"]["created"], 2500);
+    let http = http_client(state, &caller("import-worker"));
+    let config = settings.aws.sdk_config_over(http);
+    let worker = Worker::new(&settings, &config, clock(), Random::seeded(10));
+    (planner, worker)
 }
 
 /// The next message of a queue, as Lambda hands it on; it does not come again.
-fn next(place: &Place, queue: &'static str) -> Option<SqsEvent> {
+pub fn next(place: &Place, queue: &'static str) -> Option<SqsEvent> {
     let mut state = place.state.lock();
     let later = state.now().after(DELIVERED);
     let message = state.queues.receive(queue, 1, later).pop()?;
     state.queues.delete(queue, message.receipt());
     let event = json!({ "Records": [message.record(queue)] });
     Some(serde_json::from_value(event).unwrap())
+}
+
+/// So many rows that a chunk has three windows.
+pub fn many() -> String {
+    let rows = (0..2500).map(|row| format!("row{row}@example.com\n"));
+    format!("email\n{}", rows.collect::<String>())
+}
+
+/// Not by its message: one that comes back too often is a dead letter.
+#[tokio::test(start_paused = true)]
+async fn a_worker_whose_time_is_up_hands_on() {
+    let place = Place::new();
+    place.drop_file("uploads/people.csv", &many(), &[]);
+    let (planner, worker) = functions(&place);
+    let (little, enough) = (Duration::from_secs(59), Duration::from_secs(300));
+    let event = next(&place, IMPORT).unwrap();
+    planner.answer(event, EPOCH.after(enough)).await.unwrap();
+    let mut workers = 0;
+    while let Some(event) = next(&place, CHUNK) {
+        workers += 1;
+        // Too little time for a second window, and for the report.
+        let time = if workers < 4 { little } else { enough };
+        let answer = worker.answer(event, EPOCH.after(time)).await.unwrap();
+        assert!(answer.batch_item_failures.is_empty());
+    }
+    assert_eq!(workers, 4, "one for each window, and one for the end");
+    let import = place.import_of("uploads/people.csv").await;
+    assert_eq!(import["status"], "completed");
+    assert_eq!(import["rows"]["created"], 2500);
 }

@@ -13,10 +13,11 @@ use muster_import_worker::completion::Completion;
 use muster_import_worker::report::Reports;
 use muster_simulation::faults::{Fault, Schedule};
 use muster_simulation::process::{Function, Outcome, setting};
-use muster_simulation::queues::{BULK_MAIL, CHUNK};
+use muster_simulation::queues::{BULK_MAIL, CHUNK, IMPORT};
 use serde_json::{Value, json};
 
 use crate::place::Place;
+use crate::rows::{functions, many, next};
 
 impl Place {
     /// Has an operator make an import that sends mails, and uploads and plans it;
@@ -129,6 +130,47 @@ async fn mails_of_rows_that_are_not_counted_are_called_off() {
         place.mails_go().await;
         assert_eq!(place.mails().len(), 0, "killed after call {call}");
     }
+}
+
+/// However many mails there are, and however little time.
+#[tokio::test(start_paused = true)]
+async fn who_calls_mails_off_goes_on_where_another_stopped() {
+    let place = Place::new();
+    let (planner, worker) = functions(&place);
+    let answer = place
+        .ask("POST", "/imports", json!({ "confirm": "send" }))
+        .await;
+    let id = answer.body()["id"].as_str().unwrap().to_owned();
+    let key = answer.body()["object"]["key"].as_str().unwrap();
+    let (little, enough) = (Duration::from_secs(59), Duration::from_secs(300));
+    let deadline = |time| place.now().after(time);
+    {
+        let mut state = place.state.lock();
+        let now = state.now();
+        let event = state.s3.upload(key, many().into(), 1);
+        state.queues.send(IMPORT, &event, Duration::ZERO, now);
+    }
+    let event = next(&place, IMPORT).unwrap();
+    planner.answer(event, deadline(enough)).await.unwrap();
+    while let Some(event) = next(&place, CHUNK) {
+        worker.answer(event, deadline(enough)).await.unwrap();
+    }
+    place.moved(&id, "cancel").await;
+    let event = next(&place, IMPORT).unwrap();
+    planner.answer(event, deadline(enough)).await.unwrap();
+    let mut workers = 0;
+    while let Some(event) = next(&place, CHUNK) {
+        workers += 1;
+        let time = if workers < 4 { little } else { enough };
+        worker.answer(event, deadline(time)).await.unwrap();
+    }
+    assert_eq!(place.stored(&id).await.status, ImportStatus::Cancelled);
+    assert!(
+        workers <= 5,
+        "{workers}: one for each window, and for the end"
+    );
+    place.mails_go().await;
+    assert_eq!(place.mails().len(), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -366,6 +366,9 @@ pub struct ChunkItem {
     /// Whether the mails of its rows go.
     #[serde(default)]
     pub mails: Call,
+    /// How far they are called off, or on again, while that goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calling: Option<Calling>,
     /// Who is working on it, and until when nobody else may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_owner: Option<String>,
@@ -391,6 +394,19 @@ pub enum Call {
     Off,
     /// Some do and some do not: somebody has begun to call them off, or on again.
     Turning,
+}
+
+/// How far somebody has come who calls mails off, or on again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Calling {
+    /// Which of the two.
+    pub call: Call,
+    /// First byte of the rows whose mails were not called yet.
+    pub position: u64,
+    /// The line that byte is on.
+    pub line: u64,
+    /// Mails before it that somebody had in hand: they are to be looked at again.
+    pub in_hand: u64,
 }
 
 /// What there is to do for a chunk.
@@ -434,6 +450,7 @@ impl ChunkItem {
             parts: Vec::new(),
             begun: false,
             mails: Call::On,
+            calling: None,
             lease_owner: None,
             lease_until: None,
             due_shard: None,
@@ -455,6 +472,18 @@ impl ChunkItem {
             return Some(Job::CallOn);
         }
         (!self.done && self.failed.is_none()).then_some(Job::Import)
+    }
+
+    /// Where to go on with calling mails: where somebody stopped who called them the
+    /// same way, or at the first row.
+    pub fn calling(&self, call: Call) -> Calling {
+        let goes_on = self.calling.filter(|calling| calling.call == call);
+        goes_on.unwrap_or(Calling {
+            call,
+            position: self.start,
+            line: self.first_line,
+            in_hand: 0,
+        })
     }
 
     /// Whether nothing is to be done for it.

@@ -5,7 +5,7 @@
 
 use muster_core::header::Header;
 use muster_core::import::{FailureReason, Planned};
-use muster_core::records::{self, RecordTooLong, Records};
+use muster_core::records::{self, Most, RecordTooLong, Records};
 
 /// How big a chunk is.
 #[derive(Debug, Clone, Copy)]
@@ -195,10 +195,13 @@ impl Cutter {
 }
 
 fn too_long(error: RecordTooLong) -> FailureReason {
-    FailureReason::new(
-        "record_too_long",
-        format!("{error}; a quote that was opened and not closed is the usual cause"),
-    )
+    let detail = match error.most {
+        Most::Line(_) | Most::Field(_) => {
+            format!("{error}; a quote that was opened and not closed is the usual cause")
+        }
+        Most::Columns(_) | Most::Blank(_) => error.to_string(),
+    };
+    FailureReason::new("record_too_long", detail)
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use muster_core::failure::Failure;
 use muster_core::import::{
-    AT_REST, Call, ChunkItem, Counts, FailureReason, ImportItem, chunk_key, due_shard, import_key,
+    AT_REST, Call, Calling, ChunkItem, Counts, FailureReason, ImportItem, chunk_key, due_shard,
+    import_key,
 };
 use muster_core::message::ChunkNudge;
 use muster_core::random::Random;
@@ -157,16 +158,21 @@ impl Chunks {
         .await
     }
 
-    /// Keeps the lease for another while, in which mails are called off, or on.
+    /// Mails are being called off, or on again, and so far it has come.
     ///
     /// # Errors
     /// When the lease was lost, or the table cannot be reached.
-    pub async fn turn(&self, claimed: &mut Claimed) -> Result<(), NotOurs> {
+    pub async fn turn(&self, claimed: &mut Claimed, calling: Calling) -> Result<(), NotOurs> {
         let ours = self
             .leasing(self.ours(claimed))
-            .with(":turning", encode_value(&Call::Turning)?);
-        let change = "SET mails = :turning, lease_until = :until, due_at = :due";
-        self.change(claimed, change, &ours, |_| false).await
+            .with(":turning", encode_value(&Call::Turning)?)
+            .with(":calling", encode_value(&calling)?);
+        let change = "SET mails = :turning, #calling = :calling, \
+             lease_until = :until, due_at = :due";
+        self.change(claimed, change, &ours, |found| {
+            found.calling == Some(calling)
+        })
+        .await
     }
 
     /// All rows are answered.
@@ -201,7 +207,7 @@ impl Chunks {
             .ours(claimed)
             .with(":off", encode_value(&Call::Off)?)
             .with(":none", number(0));
-        let change = format!("SET mails = :off, attempts = :none {AT_REST}");
+        let change = format!("SET mails = :off, attempts = :none {AT_REST}, #calling");
         self.change(claimed, &change, &ours, |found| found.mails == Call::Off)
             .await
     }
@@ -214,7 +220,7 @@ impl Chunks {
         let ours = self
             .leasing(self.ours(claimed))
             .with(":on", encode_value(&Call::On)?);
-        let change = "SET mails = :on, lease_until = :until, due_at = :due";
+        let change = "SET mails = :on, lease_until = :until, due_at = :due REMOVE #calling";
         self.change(claimed, change, &ours, |_| false).await
     }
 

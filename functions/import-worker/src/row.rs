@@ -18,6 +18,8 @@ use muster_core::violation::Violation;
 
 /// The code of a row with too many or too few fields.
 const WRONG_FIELD_COUNT: &str = "wrong_field_count";
+/// The code of a row with a field that is not text.
+const NOT_UTF8: &str = "not_utf8";
 /// Which of a report's columns has the code.
 const ERROR_CODE: usize = 2;
 
@@ -132,16 +134,23 @@ impl RowReader {
         })
     }
 
-    /// A row whose fields were too many or too few is as long as the others in a
-    /// report, so it cannot be seen whether somebody put it right.
+    /// What a report cannot show as it was, it cannot show to be put right either:
+    /// there a row has as many fields as the others, and is text.
     fn check_corrected(&self, fields: &[&str]) -> Result<(), At> {
-        if self.header.is_report() && fields[self.header.width() + ERROR_CODE] == WRONG_FIELD_COUNT
-        {
-            let detail =
-                "the row had too many or too few fields; put them right, and empty error_code";
-            return Err((None, Violation::new(WRONG_FIELD_COUNT, detail)));
+        if !self.header.is_report() {
+            return Ok(());
         }
-        Ok(())
+        let given = fields[self.header.width() + ERROR_CODE];
+        let (code, detail) = match given {
+            WRONG_FIELD_COUNT => (WRONG_FIELD_COUNT, "the row had too many or too few fields"),
+            NOT_UTF8 => (
+                NOT_UTF8,
+                "the row had characters that are not shown as they were",
+            ),
+            _ => return Ok(()),
+        };
+        let detail = format!("{detail}; put them right, and empty error_code");
+        Err((None, Violation::new(code, detail)))
     }
 
     fn texts<'a>(&self, record: &Record<'a>) -> Result<Vec<&'a str>, At> {
@@ -155,7 +164,7 @@ impl RowReader {
             .enumerate()
             .map(|(column, field)| {
                 let text = std::str::from_utf8(field).map_err(|_| {
-                    at(column)(Violation::new("not_utf8", "the field is not text in UTF-8"))
+                    at(column)(Violation::new(NOT_UTF8, "the field is not text in UTF-8"))
                 })?;
                 Ok(match self.header.is_report() {
                     true => restored(text),
@@ -253,6 +262,8 @@ mod tests {
         assert_eq!(bad.violation.code, "wrong_field_count");
         assert_eq!(bad.fields, [&b"ada@example.com"[..], b"Ada"]);
         assert!(read(b"ada@example.com,Ada,3,,,too many: x\n").is_ok());
+        let bad = read("ada@example.com,J\u{FFFD}rg,3,name,not_utf8,bad\n".as_bytes()).unwrap_err();
+        assert_eq!(bad.violation.code, "not_utf8");
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub enum Unanswered {
     OutOfTime,
     /// They can be called off when it is known whether they went.
     #[error("{0} mails are being sent; they are looked at again")]
-    InHand(usize),
+    InHand(u64),
     /// The object is pinned to its version: this is a bug.
     #[error("the chunk does not read as it was planned: {0}")]
     Misread(#[from] RecordTooLong),

@@ -20,7 +20,7 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use muster_core::aws::SdkConfig;
 use muster_core::batch::{Answer, NamelessRecord, Queues};
 use muster_core::failure::Failure;
-use muster_core::import::{Call, Counts, FailureReason, ImportItem, Job};
+use muster_core::import::{Call, Calling, Counts, FailureReason, ImportItem, Job};
 use muster_core::lanes::Lanes;
 use muster_core::message::ChunkNudge;
 use muster_core::object::s3_client;
@@ -331,7 +331,7 @@ impl Worker {
     }
 
     /// Calls the mails of all rows that may be written off, or on again: those that
-    /// are answered, and the window behind them.
+    /// are answered, and the window behind them. Goes on where somebody stopped.
     async fn call(
         &self,
         call: Call,
@@ -341,24 +341,31 @@ impl Worker {
     ) -> Result<(), Unanswered> {
         let chunk = &claimed.chunk;
         let reader = RowReader::of(import)?;
-        let (whole, answered) = (chunk.start..chunk.end, chunk.position);
-        let mut windows = self
-            .windows(import, &reader, whole, chunk.first_line)
-            .await?;
-        let mut in_hand = 0;
+        let mut calling = chunk.calling(call);
+        let (rest, answered) = (calling.position..chunk.end, chunk.position);
+        let mut windows = self.windows(import, &reader, rest, calling.line).await?;
+        self.chunks.turn(claimed, calling).await?;
         while windows.position() <= answered
             && let Some(window) = windows.next().await?
         {
-            self.chunks.turn(claimed).await?;
-            in_hand += self.mails.call(call, &window.rows).await?;
+            calling.in_hand += self.mails.call(call, &window.rows).await? as u64;
+            (calling.position, calling.line) = (window.position, window.line);
+            self.chunks.turn(claimed, calling).await?;
             if self.clock.now().after(TIME_FOR_A_WINDOW) > deadline {
                 return Err(Unanswered::OutOfTime);
             }
         }
-        match in_hand {
-            0 => Ok(()),
-            _ => Err(Unanswered::InHand(in_hand)),
+        if calling.in_hand == 0 {
+            return Ok(());
         }
+        let again = Calling {
+            position: claimed.chunk.start,
+            line: claimed.chunk.first_line,
+            in_hand: 0,
+            ..calling
+        };
+        self.chunks.turn(claimed, again).await?;
+        Err(Unanswered::InHand(calling.in_hand))
     }
 }
 
