@@ -113,8 +113,10 @@ impl DynamoDb {
         assert_eq!(status, 200, "DeleteItem: {answer}");
     }
 
-    /// All of it, page by page.
-    fn scan(&self, request: Value) -> impl Iterator<Item = muster_core::table::Item> {
+    /// All of it, page by page. With no limit to a page, dynoxide reads all that is
+    /// left for each.
+    fn scan(&self, mut request: Value) -> impl Iterator<Item = muster_core::table::Item> {
+        request["Limit"] = json!(1000);
         let mut next = Some(request);
         let pages = std::iter::from_fn(move || {
             let mut request = next.take()?;

@@ -36,8 +36,8 @@ const fn kinds() -> [Fault; 1000] {
             1 => Fault::TimeoutAfter,
             2..12 => Fault::DroppedReply,
             12..120 => Fault::MalformedReply,
-            120..420 => Fault::ServerError,
-            420..720 => Fault::Conflict,
+            120..240 => Fault::Conflict,
+            240..600 => Fault::ServerError,
             _ => Fault::Throttle,
         };
         index += 1;
