@@ -61,10 +61,12 @@ pub fn ending(import: &Value) -> Result<Ending, Trouble> {
         )),
         _ => Err(Trouble::new(
             format!("the import failed: {}", reason(&import["reason"])),
-            format!(
-                "Mend the file, and import it again. If it is not the file's fault: \
-                 muster imports resume {id}"
-            ),
+            match import["reason"]["code"].as_str() {
+                Some("chunks_failed") => format!(
+                    "Mend what the chunks say, and have them run again: muster imports resume {id}"
+                ),
+                _ => "Mend that, and import the file again.".to_owned(),
+            },
         )),
     }
 }

@@ -302,7 +302,7 @@ async fn an_import_that_ends_badly_is_trouble() {
     for (last, expected) in [
         (
             failed,
-            "the import failed: no_email_column: no column is called email\nMend the file",
+            "the import failed: no_email_column: no column is called email\nMend that",
         ),
         (
             import("cancelled", 100, 0),
