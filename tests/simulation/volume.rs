@@ -22,9 +22,10 @@ use crate::s3::BUCKET;
 
 const KEY: &str = "uploads/crowd.csv";
 
-/// What goes wrong. Who hears nothing waits in real time, for three seconds if the
-/// connection stands, for half a second before the next try if it breaks; so most
-/// of it is what is answered.
+/// What goes wrong. Time is real: who hears nothing waits for three seconds, whose
+/// connection breaks for half a second until the next try, and who is in conflict
+/// for a tenth of one; who is refused in another way is told to come back at once.
+/// So most are.
 const KINDS: [Fault; 1000] = kinds();
 
 const fn kinds() -> [Fault; 1000] {
