@@ -3,7 +3,7 @@
 use muster_core::failure::Failure;
 use muster_core::ids::ImportId;
 use muster_core::import::{
-    CHUNK_PREFIX, ChunkItem, Counts, FailureReason, ImportItem, ImportStatus, Start, import_key,
+    ChunkItem, Counts, FailureReason, ImportItem, ImportStatus, Start, chunks_of,
 };
 use muster_core::options::{Confirm, OnConflict, Options};
 use muster_core::table::Table;
@@ -233,7 +233,7 @@ struct Progress {
 /// # Errors
 /// When the table cannot be read.
 pub async fn view(table: &Table, item: ImportItem, now: Time) -> Result<ImportView, Failure> {
-    let chunks = chunks_of(table, &item).await?;
+    let chunks = telling_chunks(table, &item).await?;
     let (counts, done) = match item.counts.zip(item.chunks) {
         Some((counts, all)) if is_complete(&item) => (counts, all as usize),
         _ => (
@@ -270,11 +270,11 @@ pub async fn view(table: &Table, item: ImportItem, now: Time) -> Result<ImportVi
 }
 
 /// The chunks that tell what the import does not.
-async fn chunks_of(table: &Table, item: &ImportItem) -> Result<Vec<ChunkItem>, Failure> {
+async fn telling_chunks(table: &Table, item: &ImportItem) -> Result<Vec<ChunkItem>, Failure> {
     if is_complete(item) || item.planned.is_none() {
         return Ok(Vec::new());
     }
-    table.list(&import_key(item.id).pk, CHUNK_PREFIX).await
+    chunks_of(table, item.id).await
 }
 
 /// Whether all chunks are done, and the import says what came of them.

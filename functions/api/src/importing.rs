@@ -28,7 +28,7 @@ use muster_core::import::ImportStatus::{
     Planning, Queued, Reporting, Running,
 };
 use muster_core::import::{
-    CHUNK_PREFIX, CHUNKS_FAILED, ChunkItem, Counts, FailureReason, ImportItem, Start, chunk_key,
+    CHUNKS_FAILED, ChunkItem, Counts, FailureReason, ImportItem, Start, chunk_key, chunks_of,
     due_shard, import_key,
 };
 use muster_core::options::Options;
@@ -271,7 +271,7 @@ impl Importing {
         named: Option<&[u32]>,
     ) -> Result<ImportItem, NotMoved> {
         let import = self.find(id).await?;
-        let chunks: Vec<ChunkItem> = self.table.list(&import_key(id).pk, CHUNK_PREFIX).await?;
+        let chunks = chunks_of(&self.table, id).await?;
         let answered = chunks.iter().map(|chunk| chunk.counts).sum();
         // Not a chunk is touched of an import that is not to go on.
         resumed(&import, self.clock.now(), answered, false)?;

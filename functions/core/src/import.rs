@@ -7,10 +7,12 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 
 use crate::due::Kind;
+use crate::failure::Failure;
+use crate::header::Header;
 use crate::ids::ImportId;
 use crate::object::Object;
 use crate::options::{Confirm, Options};
-use crate::table::{Key, text};
+use crate::table::{Key, Table, text};
 use crate::time::Time;
 
 /// The partition of the `listing` index that all imports are in. One is
@@ -304,6 +306,15 @@ impl ImportItem {
         })
     }
 
+    /// Its columns, as the planner kept them.
+    ///
+    /// # Errors
+    /// When they cannot be understood.
+    pub fn columns(&self) -> Result<Header, Failure> {
+        Header::of_names(self.header.clone())
+            .map_err(|reason| Failure::unreadable("read header", reason.detail))
+    }
+
     /// Whether somebody made it, and was asked for its file; others begin with a
     /// file that was dropped.
     pub const fn was_made(&self) -> bool {
@@ -511,6 +522,14 @@ pub fn import_key(id: ImportId) -> Key {
 
 /// What the sort keys of an import's chunks start with.
 pub const CHUNK_PREFIX: &str = "CHUNK#";
+
+/// The chunks of an import that are cut so far, by number, as they are now.
+///
+/// # Errors
+/// When the table cannot be read, or an item cannot be understood.
+pub async fn chunks_of(table: &Table, import: ImportId) -> Result<Vec<ChunkItem>, Failure> {
+    table.list(&import_key(import).pk, CHUNK_PREFIX).await
+}
 
 /// The key of an import's chunk. Six digits, so that chunks sort by number.
 pub fn chunk_key(import: ImportId, number: u32) -> Key {

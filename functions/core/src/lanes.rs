@@ -20,9 +20,7 @@ use aws_sdk_sqs::Client;
 
 use crate::failure::Failure;
 use crate::ids::ImportId;
-use crate::import::{
-    CHUNK_PREFIX, ChunkItem, ImportItem, OVERDUE_AFTER, chunk_key, due_shard, import_key,
-};
+use crate::import::{ChunkItem, ImportItem, OVERDUE_AFTER, chunk_key, chunks_of, due_shard};
 use crate::message::{ChunkNudge, send};
 use crate::table::{Condition, Table, Updated, text};
 use crate::time::Clock;
@@ -104,10 +102,7 @@ impl Lanes {
     /// # Errors
     /// When AWS does not do its part.
     pub async fn open_all(&self, import: &ImportItem) -> Result<bool, Failure> {
-        let chunks: Vec<ChunkItem> = self
-            .table
-            .list(&import_key(import.id).pk, CHUNK_PREFIX)
-            .await?;
+        let chunks = chunks_of(&self.table, import.id).await?;
         let lanes = import.lanes.max(1);
         let mut any = false;
         for lane in 0..lanes {

@@ -14,11 +14,10 @@
 use std::time::Duration;
 
 use muster_core::failure::Failure;
-use muster_core::header::Header;
 use muster_core::ids::ImportId;
 use muster_core::import::{
-    AT_REST, CHUNK_PREFIX, CHUNKS_FAILED, ChunkItem, Counts, FailureReason, ImportItem,
-    ImportStatus, import_key,
+    AT_REST, CHUNKS_FAILED, ChunkItem, Counts, FailureReason, ImportItem, ImportStatus, chunks_of,
+    import_key,
 };
 use muster_core::random::Random;
 use muster_core::table::{Condition, Table, Updated, decode, encode_value, number, text};
@@ -91,8 +90,7 @@ impl Completion {
         chunks: &[ChunkItem],
         reports: &Reports,
     ) -> Result<String, Failure> {
-        let header = Header::of_names(import.header.clone())
-            .map_err(|reason| Failure::unreadable("read header", reason.detail))?;
+        let header = import.columns()?;
         let parts = chunks.iter().flat_map(|chunk| {
             let parts = chunk.parts.iter();
             parts.map(|part| (chunk.number, part.as_str()))
@@ -129,10 +127,7 @@ impl Completion {
             (_, Some(chunks)) => chunks as usize,
             (_, None) => return Ok(None),
         };
-        let chunks: Vec<ChunkItem> = self
-            .table
-            .list(&import_key(import.id).pk, CHUNK_PREFIX)
-            .await?;
+        let chunks = chunks_of(&self.table, import.id).await?;
         let all = chunks.len() >= expected && chunks.iter().all(|chunk| chunk.is_settled(import));
         Ok(all.then_some(chunks))
     }

@@ -61,10 +61,8 @@ impl RowReader {
     /// # Errors
     /// When the header cannot be understood.
     pub fn of(import: &ImportItem) -> Result<Self, Failure> {
-        let header = Header::of_names(import.header.clone())
-            .map_err(|reason| Failure::unreadable("read header", reason.detail))?;
         let confirmed = import.options.confirm == Confirm::MarkConfirmed;
-        Ok(Self::new(import.id, header, confirmed))
+        Ok(Self::new(import.id, import.columns()?, confirmed))
     }
 
     /// A reader of the rows of a file with that header.
