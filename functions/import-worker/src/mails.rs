@@ -64,17 +64,9 @@ impl Mails {
         let mut cancelled = Vec::new();
         for _ in 0..TRIES {
             let found = self.look(id).await?;
-            let in_hand = match call {
-                Call::Off => found
-                    .mails
-                    .iter()
-                    .filter(|mail| self.is_in_hand(mail))
-                    .count(),
-                _ => 0,
-            };
-            let actions = match call {
+            let (actions, in_hand) = match call {
                 Call::Off => self.off(&found)?,
-                _ => self.on(&found)?,
+                _ => (self.on(&found)?, 0),
             };
             if actions.is_empty() {
                 return Ok(in_hand);
@@ -106,12 +98,15 @@ impl Mails {
         mail.status == MailStatus::Sending && mail.lease_until.is_some_and(|until| until > now)
     }
 
-    fn off(&self, found: &Found) -> Result<Vec<TransactWriteItem>, Failure> {
-        let waits = |mail: &&MailItem| mail.status.is_open() && !self.is_in_hand(mail);
-        let waiting = found.mails.iter().filter(waits);
-        waiting
+    /// Those that are still to go, and how many are in somebody's hand.
+    fn off(&self, found: &Found) -> Result<(Vec<TransactWriteItem>, usize), Failure> {
+        let open = found.mails.iter().filter(|mail| mail.status.is_open());
+        let (in_hand, waiting): (Vec<_>, Vec<_>) = open.partition(|mail| self.is_in_hand(mail));
+        let actions = waiting
+            .into_iter()
             .map(|mail| mail.call_off(&self.table, CANCELLED))
-            .collect()
+            .collect::<Result<_, _>>()?;
+        Ok((actions, in_hand.len()))
     }
 
     /// Only if somebody is still to be written to: who has confirmed meanwhile, has

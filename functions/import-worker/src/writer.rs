@@ -51,7 +51,7 @@ pub struct Writer {
 pub struct Written {
     /// How many of which.
     pub counts: Counts,
-    /// Those that were refused; counted by whoever reports them.
+    /// Those that were refused, in any order; counted by whoever reports them.
     pub bad: Vec<BadRow>,
 }
 
@@ -100,13 +100,11 @@ impl Writer {
     /// When the table stays out of reach. Some of the rows may be written;
     /// writing them again finds them written.
     pub async fn write(&self, rows: &[Row], task: Task<'_>) -> Result<Written, Failure> {
-        let mut written = stream::iter(rows.chunks(MAX_TRANSACTION_ACTIONS / actions(task.import)))
+        stream::iter(rows.chunks(MAX_TRANSACTION_ACTIONS / actions(task.import)))
             .map(|rows| self.write_together(rows.iter().collect(), task))
             .buffer_unordered(CONCURRENCY)
             .try_fold(Written::default(), async |sum, more| Ok(sum.and(more)))
-            .await?;
-        written.bad.sort_by_key(|bad| bad.line);
-        Ok(written)
+            .await
     }
 
     async fn write_together(
