@@ -8,6 +8,9 @@ use crate::http;
 use crate::machine::Machine;
 use crate::trouble::{OrTrouble, Trouble};
 
+/// The most that the API lists at once.
+const PAGE: usize = 100;
+
 /// The API of one deployment.
 pub struct Api {
     http: reqwest::Client,
@@ -72,6 +75,35 @@ impl Api {
     pub async fn get(&mut self, path: &[&str], query: &[(&str, &str)]) -> Result<Value, Trouble> {
         let request = self.http.get(self.url(path, query));
         self.ask(path, request).await
+    }
+
+    /// Reads a list page by page, so many items at the most if that is said; answers
+    /// with them, and with the cursor of what is left.
+    ///
+    /// # Errors
+    /// What the API says, or why it says nothing.
+    pub async fn list(
+        &mut self,
+        path: &[&str],
+        most: Option<usize>,
+    ) -> Result<(Vec<Value>, Value), Trouble> {
+        let (mut items, mut cursor) = (Vec::new(), Value::Null);
+        loop {
+            let wanted = most.map(|most| (most - items.len()).min(PAGE).to_string());
+            let mut query: Vec<_> = wanted
+                .iter()
+                .map(|limit| ("limit", limit.as_str()))
+                .collect();
+            query.extend(cursor.as_str().map(|cursor| ("cursor", cursor)));
+            let mut page = self.get(path, &query).await?;
+            if let Value::Array(more) = page["items"].take() {
+                items.extend(more);
+            }
+            cursor = page["next_cursor"].take();
+            if cursor.is_null() || most.is_some_and(|most| items.len() >= most) {
+                return Ok((items, cursor));
+            }
+        }
     }
 
     /// Has something done.

@@ -16,9 +16,6 @@ use crate::table::{Column, fields, text};
 use crate::trouble::Trouble;
 use crate::verbs::show_list;
 
-/// The most that the API lists at once.
-const PAGE: usize = 100;
-
 /// Does something about imports.
 ///
 /// # Errors
@@ -80,21 +77,7 @@ async fn list(
         Column("SINCE", "/created_at", text),
         Column("FILE", "/object/key", text),
     ];
-    let mut items = Vec::new();
-    let mut cursor = Value::Null;
-    loop {
-        let wanted = (limit - items.len()).min(PAGE).to_string();
-        let mut query = vec![("limit", wanted.as_str())];
-        query.extend(cursor.as_str().map(|cursor| ("cursor", cursor)));
-        let mut page = api.get(&["imports"], &query).await?;
-        if let Value::Array(more) = page["items"].take() {
-            items.extend(more);
-        }
-        cursor = page["next_cursor"].take();
-        if cursor.is_null() || items.len() >= limit {
-            break;
-        }
-    }
+    let (items, cursor) = api.list(&["imports"], Some(limit)).await?;
     let more = !cursor.is_null();
     let list = json!({ "items": items, "next_cursor": cursor });
     show_list(&list, &columns, "There are no imports.", output, console)?;

@@ -98,22 +98,7 @@ async fn mails(
         true => owner(profile, api).await?,
         false => profile.to_owned(),
     };
-    let mut items = Vec::new();
-    let mut cursor = None::<String>;
-    loop {
-        let query: Vec<_> = cursor
-            .iter()
-            .map(|next| ("cursor", next.as_str()))
-            .collect();
-        let mut page = api.get(&["profiles", &id, "mails"], &query).await?;
-        if let Value::Array(more) = page["items"].take() {
-            items.extend(more);
-        }
-        cursor = page["next_cursor"].as_str().map(str::to_owned);
-        if cursor.is_none() {
-            break;
-        }
-    }
+    let (items, _) = api.list(&["profiles", &id, "mails"], None).await?;
     let list = json!({ "items": items });
     show_list(
         &list,
