@@ -60,7 +60,7 @@ impl Place {
 
     /// Has a worker take the next chunk, and kills it before or after one of its
     /// calls; says whether it got that far.
-    async fn killed_at(&self, call: u64, fault: Fault) -> bool {
+    pub async fn killed_at(&self, call: u64, fault: Fault) -> bool {
         let message = {
             let mut state = self.state.lock();
             let call = state.log.calls.len() as u64 + call;

@@ -11,8 +11,8 @@ use muster_core::settings::Variables;
 use muster_core::time::Clock;
 use muster_import_worker::completion::Completion;
 use muster_import_worker::report::Reports;
-use muster_simulation::faults::{Fault, Schedule};
-use muster_simulation::process::{Function, Outcome, setting};
+use muster_simulation::faults::Fault;
+use muster_simulation::process::setting;
 use muster_simulation::queues::{BULK_MAIL, CHUNK, IMPORT};
 use serde_json::{Value, json};
 
@@ -42,27 +42,6 @@ impl Place {
         let path = format!("/imports/{id}/{verb}");
         let answer = self.ask("POST", &path, "".into()).await;
         assert_eq!(answer.status(), 202, "{verb}: {answer:?}");
-    }
-
-    /// Has a worker handle the next chunk, and be killed after one of its calls;
-    /// says whether it was.
-    async fn killed_after(&self, call: u64) -> bool {
-        let message = {
-            let mut state = self.state.lock();
-            let later = state.now().after(Duration::from_secs(60));
-            let message = state.queues.receive(CHUNK, 1, later).pop().unwrap();
-            state.queues.forget(CHUNK, &message.id);
-            let call = state.log.calls.len() as u64 + call;
-            state.schedule = Schedule::Single {
-                call,
-                fault: Fault::KillAfter,
-            };
-            message
-        };
-        let event = json!({ "Records": [message.record(CHUNK)] });
-        let outcome = self.outcome(Function::Worker, event).await;
-        self.state.lock().schedule = Schedule::Clean;
-        matches!(outcome, Outcome::Killed)
     }
 
     /// Leases pass, and what is due is nudged and done; no mail goes.
@@ -120,7 +99,7 @@ async fn mails_of_rows_that_are_not_counted_are_called_off() {
     for call in 0.. {
         let place = Place::new();
         let id = place.planned(&forty()).await;
-        if !place.killed_after(call).await {
+        if !place.killed_at(call, Fault::KillAfter).await {
             assert!(call > 6, "a worker makes more calls than {call}");
             break;
         }
@@ -186,7 +165,7 @@ async fn mails_that_are_half_called_on_are_called_off_again() {
         place.work().await;
         place.moved(&id, "resume").await;
         place.plan_imports().await;
-        assert!(place.killed_after(call).await);
+        assert!(place.killed_at(call, Fault::KillAfter).await);
         place.moved(&id, "cancel").await;
         place.comes_to_rest().await;
         assert_eq!(place.stored(&id).await.status, ImportStatus::Cancelled);
