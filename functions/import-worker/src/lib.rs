@@ -21,6 +21,7 @@
 //! | [`window`] | rows read and checked, addresses met once |
 //! | [`row`] | one record to one profile, or to what is wrong with it |
 //! | [`writer`], [`update`] | profiles in transactions of many rows, and of one that changes one that is there |
+//! | [`turns`] | much work piece by piece, so that nothing waits for all of it |
 //! | [`patience`] | how often a transaction is tried again |
 //! | [`mails`] | mails called off, and on again |
 //! | [`report`] | the refused rows, part by part and as one file |
@@ -33,6 +34,7 @@ pub mod patience;
 pub mod report;
 pub mod row;
 pub mod settings;
+pub mod turns;
 pub mod unanswered;
 pub mod update;
 pub mod window;

@@ -11,7 +11,9 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::complete_multipart_upload::CompleteMultipartUploadError;
+use aws_sdk_s3::primitives::AggregatedBytes;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::stream::{self, StreamExt};
 use muster_core::failure::Failure;
 use muster_core::formula::defused;
@@ -21,8 +23,10 @@ use muster_core::import::{report_key, report_part};
 
 use crate::row::BadRow;
 
-/// Parts that are read at once; none is much longer than 1 MiB.
-const PARTS_AT_ONCE: usize = 8;
+/// Parts that are read at once; none is much longer than [`PART_BYTES`].
+const PARTS_AT_ONCE: usize = 4;
+/// What a checkpoint that is all refused makes.
+const PART_BYTES: usize = 1024 * 1024;
 /// Tries of a part again, each of which is three of the SDK's.
 const MAX_TRIES: u32 = 10;
 /// The wait before the second try; so much longer before each further one.
@@ -30,7 +34,7 @@ const BACK_OFF: Duration = Duration::from_millis(200);
 /// S3 may take minutes to put a big upload together.
 const TIME_TO_COMPLETE: Duration = Duration::from_secs(100);
 /// The pieces of a multipart upload: S3 takes none under 5 MiB but the last.
-const PIECE_BYTES: usize = 8 * 1024 * 1024;
+const PIECE_BYTES: usize = 5 * 1024 * 1024;
 
 /// Writes reports to S3.
 pub struct Reports {
@@ -55,7 +59,8 @@ impl Reports {
     ) -> Result<String, Failure> {
         let name = part_name(place.checkpoint, place.owner);
         let key = report_part(place.import, place.chunk, &name);
-        self.put(place.bucket, &key, part(header, rows)?).await?;
+        let bytes = part(header, rows)?.into();
+        self.put(place.bucket, &key, bytes).await?;
         Ok(name)
     }
 
@@ -71,7 +76,8 @@ impl Reports {
         parts: impl Iterator<Item = (u32, &'p str)>,
     ) -> Result<String, Failure> {
         let key = report_key(import);
-        let mut file = ReportFile::new(self, bucket, &key, header_line(header)?);
+        let mut file = ReportFile::new(self, bucket, &key);
+        file.buffer.extend(header_line(header)?);
         let mut parts = stream::iter(parts)
             .map(async |(chunk, name)| {
                 let part = report_part(import, chunk, name);
@@ -86,7 +92,7 @@ impl Reports {
     }
 
     /// One part in ten thousand that does not come is no reason to begin anew.
-    async fn get_patiently(&self, bucket: &str, key: &str) -> Result<Vec<u8>, Failure> {
+    async fn get_patiently(&self, bucket: &str, key: &str) -> Result<AggregatedBytes, Failure> {
         let mut tries = 0;
         loop {
             match self.get(bucket, key).await {
@@ -99,7 +105,7 @@ impl Reports {
         }
     }
 
-    async fn get(&self, bucket: &str, key: &str) -> Result<Vec<u8>, Failure> {
+    async fn get(&self, bucket: &str, key: &str) -> Result<AggregatedBytes, Failure> {
         let output = self
             .s3
             .get_object()
@@ -108,18 +114,14 @@ impl Reports {
             .send()
             .await
             .map_err(|error| Failure::of("GetObject", error))?;
-        let bytes = output
-            .body
-            .collect()
-            .await
-            .map_err(|error| Failure::Unavailable {
-                operation: "GetObject",
-                source: Box::new(error),
-            })?;
-        Ok(bytes.to_vec())
+        let body = output.body.collect().await;
+        body.map_err(|error| Failure::Unavailable {
+            operation: "GetObject",
+            source: Box::new(error),
+        })
     }
 
-    async fn put(&self, bucket: &str, key: &str, bytes: Vec<u8>) -> Result<(), Failure> {
+    async fn put(&self, bucket: &str, key: &str, bytes: Bytes) -> Result<(), Failure> {
         self.s3
             .put_object()
             .bucket(bucket)
@@ -159,25 +161,26 @@ struct ReportFile<'a> {
     reports: &'a Reports,
     bucket: &'a str,
     key: &'a str,
-    buffer: Vec<u8>,
+    buffer: BytesMut,
     upload_id: Option<String>,
     pieces: Vec<CompletedPart>,
 }
 
 impl<'a> ReportFile<'a> {
-    const fn new(reports: &'a Reports, bucket: &'a str, key: &'a str, buffer: Vec<u8>) -> Self {
+    fn new(reports: &'a Reports, bucket: &'a str, key: &'a str) -> Self {
         Self {
             reports,
             bucket,
             key,
-            buffer,
+            // What is not written to is no memory; what is, serves all pieces.
+            buffer: BytesMut::with_capacity(PIECE_BYTES + PART_BYTES),
             upload_id: None,
             pieces: Vec::new(),
         }
     }
 
-    async fn append(&mut self, bytes: Vec<u8>) -> Result<(), Failure> {
-        self.buffer.extend(bytes);
+    async fn append(&mut self, part: AggregatedBytes) -> Result<(), Failure> {
+        self.buffer.put(part);
         if self.buffer.len() >= PIECE_BYTES {
             self.upload_piece().await?;
         }
@@ -186,7 +189,10 @@ impl<'a> ReportFile<'a> {
 
     async fn close(mut self) -> Result<(), Failure> {
         if self.upload_id.is_none() {
-            return self.reports.put(self.bucket, self.key, self.buffer).await;
+            return self
+                .reports
+                .put(self.bucket, self.key, self.buffer.freeze())
+                .await;
         }
         if !self.buffer.is_empty() {
             self.upload_piece().await?;
@@ -224,7 +230,7 @@ impl<'a> ReportFile<'a> {
             .key(self.key)
             .upload_id(upload_id)
             .part_number(number)
-            .body(std::mem::take(&mut self.buffer).into())
+            .body(self.buffer.split().freeze().into())
             .send()
             .await
             .map_err(|error| Failure::of("UploadPart", error))?;

@@ -31,6 +31,7 @@ use muster_core::violation::Violation;
 
 use crate::patience::Patience;
 use crate::row::BadRow;
+use crate::turns::Turns;
 use crate::update::Updates;
 use crate::window::{Row, repeats};
 
@@ -42,6 +43,7 @@ const CONCURRENCY: usize = 8;
 pub struct Writer {
     table: Table,
     updates: Updates,
+    turns: Turns,
     clock: Clock,
     random: Random,
 }
@@ -87,6 +89,7 @@ impl Writer {
     pub fn new(table: Table, clock: Clock, random: Random) -> Self {
         Self {
             updates: Updates::new(table.clone(), clock.clone(), random.clone()),
+            turns: Turns::default(),
             table,
             clock,
             random,
@@ -147,10 +150,13 @@ impl Writer {
         import: &ImportItem,
         token: &str,
     ) -> Result<(), NotCommitted> {
+        self.turns.next().await;
         let mut actions = Vec::with_capacity(MAX_TRANSACTION_ACTIONS);
         for row in rows {
             actions.extend(self.actions(row, import)?);
         }
+        // To write it out and sign it takes as long again.
+        self.turns.next().await;
         self.table.transact(actions, token).await
     }
 
