@@ -3,7 +3,7 @@
 export PATH := $(CURDIR)/.venv/sam/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-FUNCTIONS := api mailer import-planner import-worker sweeper feedback operations
+FUNCTIONS := api mailer import-planner import-worker sweeper feedback operations details
 LOCAL := cargo run --quiet --package muster-local --
 
 .PHONY: up demo inbox down test test-long simulate bench audit build tools
@@ -41,9 +41,11 @@ test-long: build ## the long proofs: 10,000 schedules, 1,000 of imports, 100,000
 
 PAIRS ?= 500
 
-bench: build ## what the time of an answer tells a stranger, what a row costs the worker: [PAIRS=<n>]
+bench: build ## what the time of an answer tells a stranger, what a row costs the worker, how long many sources take: [PAIRS=<n>]
 	@cargo bench --quiet --profile dev --package muster-tests --bench timing -- --count $(PAIRS)
 	@cargo bench --quiet --package muster-tests --bench lag
+	@infra/local/tools/install.sh aiohttp
+	@cargo bench --quiet --package muster-tests --bench details
 
 audit: ## licences, bans and sources of every dependency
 	@test -x .venv/cargo/bin/cargo-deny || cargo install --quiet --locked --root .venv/cargo cargo-deny@0.20.2

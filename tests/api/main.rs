@@ -4,21 +4,27 @@
 // In a test a panic is an answer, in its helpers too.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod cached;
 mod captcha;
+mod details;
 mod expiry;
 mod failures;
 mod feedback;
 mod hostile;
 mod imports;
+mod kept;
 mod letters;
 mod limits;
 mod mails;
 mod operations;
+mod outside;
 mod place;
 mod profiles;
 mod reasons;
 mod remedies;
 mod reminders;
+mod resolver;
 mod rows;
+mod sources;
 mod stops;
 mod strangers;

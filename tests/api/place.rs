@@ -11,12 +11,13 @@ use muster_core::random::Random;
 use muster_core::settings::Variables;
 use muster_core::table::{Item, Key, Table, encode};
 use muster_core::time::{Clock, Time};
+use muster_details::transport::Transport;
 use muster_simulation::dynamodb::TABLE;
 use muster_simulation::endpoint::{Caller, State, http_client};
 use muster_simulation::faults::Schedule;
 use muster_simulation::invariants::text;
 use muster_simulation::log::Call;
-use muster_simulation::process::{Function, Outcome, Process, ask, setting};
+use muster_simulation::process::{Function, Outcome, Process, SOURCES, ask, setting};
 use muster_simulation::queues::{BULK_MAIL, CHUNK, IMPORT, MAIL};
 use muster_simulation::run::{EPOCH, empty_world};
 use muster_simulation::ses::Accepted;
@@ -30,6 +31,7 @@ pub struct Place {
     random: Random,
     api: Router,
     operations: Router,
+    details: Option<Router>,
 }
 
 /// An answer of the API.
@@ -71,11 +73,6 @@ impl Place {
         let state = empty_world(Schedule::Clean, None, &clock, &random);
         let own = own.iter().map(|(name, value)| (*name, (*value).to_owned()));
         state.lock().settings.extend(own);
-        let caller = |function| Caller {
-            id: 0,
-            function,
-            killed: Arc::new(Notify::new()),
-        };
         let variables = || Variables::from_fn(|name| state.setting(name));
         let settings = Settings::read(variables()).unwrap();
         let http = http_client(&state, &caller("api"));
@@ -92,7 +89,31 @@ impl Place {
             random,
             api: router(services),
             operations: muster_operations::router::router(operations),
+            details: None,
         }
+    }
+
+    /// One that has sources, and a way to them.
+    pub async fn with_sources(document: &Value, transport: Transport) -> Self {
+        let mut place = Self::new();
+        place.declare(document);
+        let state = &place.state;
+        let variables = Variables::from_fn(|name| state.setting(name));
+        let settings = muster_details::settings::Settings::read(variables).unwrap();
+        let config = settings
+            .aws
+            .sdk_config_over(http_client(state, &caller("details")));
+        let (clock, random) = (place.clock.clone(), place.random.clone());
+        let services =
+            muster_details::router::Services::new(&settings, &config, transport, clock, random);
+        place.details = Some(muster_details::router::router(services.await.unwrap()));
+        place
+    }
+
+    /// Writes the document of the sources.
+    pub fn declare(&self, document: &Value) {
+        let parameters = &mut self.state.lock().parameters;
+        parameters.insert(SOURCES.to_owned(), document.to_string());
     }
 
     /// Deploys another setting.
@@ -106,6 +127,8 @@ impl Place {
         let path = request["path"].as_str().unwrap();
         let function = if path.starts_with("/queues") {
             &self.operations
+        } else if path.split('?').next().unwrap().ends_with("/details") {
+            self.details.as_ref().expect("sources")
         } else {
             &self.api
         };
@@ -242,14 +265,9 @@ impl Place {
 
     /// The table, past the API.
     pub fn table(&self) -> Table {
-        let caller = Caller {
-            id: 2,
-            function: "test",
-            killed: Arc::new(Notify::new()),
-        };
         let variables = &mut Variables::from_fn(setting);
         let settings = AwsSettings::read(variables);
-        let config = settings.sdk_config_over(http_client(&self.state, &caller));
+        let config = settings.sdk_config_over(http_client(&self.state, &caller("test")));
         Table::new(aws_sdk_dynamodb::Client::new(&config), TABLE.to_owned())
     }
 
@@ -334,5 +352,13 @@ impl Place {
     /// The calls since the last time this was asked.
     pub fn calls(&self) -> Vec<Call> {
         std::mem::take(&mut self.state.lock().log.calls)
+    }
+}
+
+fn caller(function: &'static str) -> Caller {
+    Caller {
+        id: 0,
+        function,
+        killed: Arc::new(Notify::new()),
     }
 }

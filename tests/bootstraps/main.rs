@@ -12,7 +12,7 @@ use object::Endianness;
 use object::elf::FileHeader64;
 use object::read::elf::FileHeader;
 
-const FUNCTIONS: [&str; 7] = [
+const FUNCTIONS: [&str; 8] = [
     "api",
     "mailer",
     "import-planner",
@@ -20,6 +20,7 @@ const FUNCTIONS: [&str; 7] = [
     "sweeper",
     "feedback",
     "operations",
+    "details",
 ];
 /// The glibc of `provided.al2023`.
 const GLIBC: (u32, u32) = (2, 34);

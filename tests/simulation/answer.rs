@@ -125,12 +125,17 @@ pub fn refusal(asked: &Asked, fault: Fault) -> Answer {
         (Service::Sqs, _) => error(400, "com.amazonaws.sqs#RequestThrottled"),
         (Service::Ses, Fault::ServerError) => ses_error(500, "InternalServiceErrorException"),
         (Service::Ses, _) => ses_error(429, "TooManyRequestsException"),
+        (Service::Ssm | Service::SecretsManager, Fault::ServerError) => {
+            error(500, "InternalServerError")
+        }
+        (Service::Ssm | Service::SecretsManager, _) => error(400, "ThrottlingException"),
         (Service::S3, Fault::ServerError) => s3_error(500, "InternalError"),
         (Service::S3, _) => s3_error(503, "SlowDown"),
     }
 }
 
-fn error(status: u16, kind: &str) -> Answer {
+/// What JSON services say that refuse something.
+pub fn error(status: u16, kind: &str) -> Answer {
     Answer::json(
         status,
         json!({ "__type": kind, "message": "on purpose" }).to_string(),

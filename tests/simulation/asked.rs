@@ -28,6 +28,10 @@ pub enum Service {
     Ses,
     /// The bucket.
     S3,
+    /// The parameters.
+    Ssm,
+    /// The secrets.
+    SecretsManager,
 }
 
 impl Asked {
@@ -62,6 +66,8 @@ impl Asked {
     pub fn service(&self) -> Service {
         match self.target() {
             Some((prefix, _)) if prefix.starts_with("DynamoDB") => Service::DynamoDb,
+            Some(("AmazonSSM", _)) => Service::Ssm,
+            Some(("secretsmanager", _)) => Service::SecretsManager,
             Some(_) => Service::Sqs,
             None if self.path.starts_with("/v2/email/") => Service::Ses,
             None => Service::S3,
@@ -99,6 +105,8 @@ impl Asked {
                 .unwrap_or_default()
                 .to_owned(),
             Service::S3 => self.path.split('?').next().unwrap_or_default().to_owned(),
+            Service::Ssm => json["Name"].as_str().unwrap_or_default().to_owned(),
+            Service::SecretsManager => json["SecretId"].as_str().unwrap_or_default().to_owned(),
         }
     }
 

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::answer::{Answer, refusal};
+use crate::answer::{Answer, error, refusal};
 use crate::asked::{Asked, Service};
 use crate::bug::Bug;
 use crate::dynamodb::DynamoDb;
@@ -74,6 +74,8 @@ pub struct Shared {
     /// What the processes are told by their environment besides what they are
     /// told anyway.
     pub settings: BTreeMap<&'static str, String>,
+    /// What parameters and secrets say, by their names.
+    pub parameters: BTreeMap<String, String>,
     /// What people did to rows of imports.
     pub deeds: Vec<Deed>,
     /// Answers whose work took longer than [`Latency::Constant`] allows.
@@ -104,6 +106,7 @@ impl Shared {
             bug,
             latency: Latency::Drawn,
             settings: BTreeMap::new(),
+            parameters: BTreeMap::new(),
             deeds: Vec::new(),
             late: 0,
             epoch: clock.now(),
@@ -359,6 +362,19 @@ impl Shared {
                 Answer::json(200, answer)
             }
             Service::S3 => self.work_on_bucket(asked),
+            Service::Ssm | Service::SecretsManager => self.look_up(asked),
+        }
+    }
+
+    fn look_up(&self, asked: &Asked) -> Answer {
+        match (self.parameters.get(&asked.subject()), asked.service()) {
+            (Some(value), Service::Ssm) => {
+                let parameter = json!({ "Value": value });
+                Answer::json(200, json!({ "Parameter": parameter }).to_string())
+            }
+            (Some(value), _) => Answer::json(200, json!({ "SecretString": value }).to_string()),
+            (None, Service::Ssm) => error(400, "ParameterNotFound"),
+            (None, _) => error(400, "ResourceNotFoundException"),
         }
     }
 

@@ -18,6 +18,7 @@
 //! | [`faults`] | what goes wrong, at which call |
 //! | [`log`] | the calls, in order |
 //! | [`process`] | the functions, each in processes that can be killed |
+//! | [`sources`] | sources of details that do well or badly, on a network in memory |
 //! | [`socket`] | the same for the real binaries, killed with `SIGKILL` |
 //! | [`machine`] | a world of real processes |
 //! | [`world`] | who runs when: deliveries, the schedule, what people do |
@@ -53,6 +54,7 @@ pub mod run;
 pub mod s3;
 pub mod ses;
 pub mod socket;
+pub mod sources;
 pub mod sqs;
 pub mod story;
 pub mod volume;

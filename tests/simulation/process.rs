@@ -103,10 +103,16 @@ pub enum Outcome {
     Killed,
 }
 
+/// The parameter in which the document of the sources is.
+pub const SOURCES: &str = "/muster/sources";
+
 /// What every process of the simulation is told by its environment.
 pub fn setting(name: &str) -> Option<String> {
     let value = match name {
-        "AWS_SESSION_TOKEN" | "MUSTER_CAPTCHA_URL" => return None,
+        "AWS_SESSION_TOKEN"
+        | "MUSTER_CAPTCHA_URL"
+        | "MUSTER_SOURCES_FILE"
+        | "MUSTER_SOURCES_LOCAL" => return None,
         "AWS_ENDPOINT_URL" => "http://aws.local".to_owned(),
         "MUSTER_TABLE" => TABLE.to_owned(),
         "MUSTER_MAIL_QUEUE_URL" => url(MAIL),
@@ -134,6 +140,7 @@ pub fn setting(name: &str) -> Option<String> {
         "MUSTER_IMPORT_MAX_LINE_BYTES" => "65536".to_owned(),
         "MUSTER_IMPORT_MAX_FIELD_BYTES" => "32768".to_owned(),
         "MUSTER_IMPORT_MAX_COLUMNS" => "212".to_owned(),
+        "MUSTER_SOURCES_PARAMETER" => SOURCES.to_owned(),
         "MUSTER_SENDER" => "muster@example.com".to_owned(),
         _ => "local".to_owned(),
     };

@@ -83,11 +83,12 @@ fn public_routes_are_open(template: &Template) -> Vec<String> {
 }
 
 /// The function that answers a route: of the queues the operations, of the rest
-/// the API.
+/// the API, but for details.
 fn function_of(route_key: &str) -> &'static str {
-    match route_key.split_once(" /queues") {
-        Some(_) => "Operations",
-        None => "Api",
+    match route_key.split_once(' ') {
+        Some((_, path)) if path.starts_with("/queues") => "Operations",
+        Some((_, "/profiles/{id}/details")) => "Details",
+        _ => "Api",
     }
 }
 
@@ -102,7 +103,7 @@ fn routes_lead_to_their_functions(template: &Template) -> Vec<String> {
             findings.push(format!("{key} leads nowhere"));
         }
     }
-    for function in ["Api", "Operations"] {
+    for function in ["Api", "Operations", "Details"] {
         let name = format!("{function}Integration");
         let integration = template.find("AWS::ApiGatewayV2::Integration", &name);
         let uri = format!("${{{function}Function.Arn}}");
@@ -111,7 +112,11 @@ fn routes_lead_to_their_functions(template: &Template) -> Vec<String> {
         }
     }
     // $default leads to the API, which would take a wrong method for a wrong path.
-    for key in ["ANY /queues", "ANY /queues/{proxy+}"] {
+    for key in [
+        "ANY /queues",
+        "ANY /queues/{proxy+}",
+        "ANY /profiles/{id}/details",
+    ] {
         if !routes(template).any(|route| route.text("RouteKey") == key) {
             findings.push(format!("there is no route {key}"));
         }
@@ -290,6 +295,15 @@ fn every_route_leads_to_its_function() {
                 "!GetAtt ApiFunction.Arn",
             ),
             ("Resources/BelowQueuesRoute", ""),
+            (
+                "Resources/ReadDetailsRoute/Properties/Target",
+                "!Sub 'integrations/${ApiIntegration}'",
+            ),
+            (
+                "Resources/DetailsIntegration/Properties/IntegrationUri",
+                "!GetAtt ApiFunction.Arn",
+            ),
+            ("Resources/OtherDetailsRoute", ""),
             ("Resources/HealthRoute/Properties/Target", ""),
             (
                 "Resources/ApiIntegration/Properties/IntegrationUri",

@@ -3,7 +3,7 @@
 use crate::template::Template;
 use crate::{assert_kept, assert_noticed};
 
-const OUTPUTS: [&str; 25] = [
+const OUTPUTS: [&str; 26] = [
     "ApiUrl",
     "TableName",
     "UploadsBucketName",
@@ -25,6 +25,7 @@ const OUTPUTS: [&str; 25] = [
     "ImportPlannerFunctionName",
     "ImportWorkerFunctionName",
     "OperationsFunctionName",
+    "DetailsFunctionName",
     "FeedbackFunctionName",
     "FeedbackQueueUrl",
     "FeedbackDeadLetterQueueUrl",

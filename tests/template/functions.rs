@@ -115,7 +115,20 @@ const FUNCTIONS: &[Function] = &[
         ],
         settings: include_str!("../../functions/operations/src/settings.rs"),
     },
+    Function {
+        name: "DetailsFunction",
+        binary: "details",
+        environment: &[
+            "MUSTER_TABLE",
+            "MUSTER_SOURCES_PARAMETER",
+            "MUSTER_SOURCES_LOCAL",
+        ],
+        settings: include_str!("../../functions/details/src/settings.rs"),
+    },
 ];
+
+/// What a function reads and no deployment tells it: of use by hand, and in tests.
+const BY_HAND: [&str; 1] = ["MUSTER_SOURCES_FILE"];
 
 fn functions(template: &Template) -> impl Iterator<Item = Resource<'_>> {
     template.of_type("AWS::Serverless::Function")
@@ -200,12 +213,13 @@ fn logs_are_kept_apart(template: &Template) -> Vec<String> {
     findings
 }
 
-/// The names that a `settings.rs` asks for, by its text: the crate itself
-/// would have to be built for this test.
+/// The names that a `settings.rs` asks a deployment for, by its text: the crate
+/// itself would have to be built for this test.
 fn required_by(settings: &str) -> BTreeSet<&str> {
     settings
         .split('"')
         .filter(|name| name.starts_with("MUSTER_") && !name.contains(' '))
+        .filter(|name| !BY_HAND.contains(name))
         .collect()
 }
 
@@ -237,6 +251,10 @@ fn each_function_is_told_exactly_what_it_reads() {
             (
                 &format!("Resources/ApiFunction/Properties/{variables}/MUSTER_EXTRA"),
                 "x",
+            ),
+            (
+                &format!("Resources/DetailsFunction/Properties/{variables}/MUSTER_SOURCES_FILE"),
+                "/tmp/sources.json",
             ),
             ("Resources/ImportWorkerFunction", ""),
             (

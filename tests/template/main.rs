@@ -13,6 +13,7 @@ mod contract;
 mod functions;
 mod queues;
 mod roles;
+mod sources;
 mod state;
 mod template;
 

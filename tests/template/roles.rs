@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_yaml_ng::Value;
 
 use crate::queues::{dead_letter_queues, triggers};
-use crate::template::{Resource, Template, items, referenced, texts, written};
+use crate::template::{Resource, Template, branches, items, referenced, texts, written};
 use crate::{assert_kept, assert_noticed};
 
 /// The one function that reads queues without being triggered by them.
@@ -14,6 +14,7 @@ const OPERATIONS: &str = "OperationsFunction";
 fn statements(role: Resource<'_>) -> impl Iterator<Item = &Value> {
     items(role.property("Policies"))
         .iter()
+        .flat_map(branches)
         .flat_map(|policy| items(&policy["PolicyDocument"]["Statement"]))
 }
 
@@ -54,6 +55,10 @@ fn functions_have_their_own_roles(template: &Template) -> Vec<String> {
 /// What AWS lets nobody allow on anything narrower than the account.
 const OF_THE_ACCOUNT: [&str; 1] = ["ses:GetAccount"];
 
+/// What is made outside the template, under a name that says whose it is.
+const BY_NAME: [&str; 1] =
+    ["arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:muster/*"];
+
 /// Every action is named, and so is what it is done to.
 fn permissions_name_what_they_are_for(template: &Template) -> Vec<String> {
     let mut findings = Vec::new();
@@ -75,6 +80,7 @@ fn permissions_name_what_they_are_for(template: &Template) -> Vec<String> {
                     .iter()
                     .all(|action| OF_THE_ACCOUNT.contains(&&**action));
                 let allowed = (of_account && resource == "*")
+                    || BY_NAME.contains(&&*resource)
                     || is_narrow(&resource, !statement["Condition"].is_null());
                 if !allowed {
                     findings.push(format!("{}: {actions:?} on {resource}", role.name));
@@ -237,6 +243,7 @@ fn each_function_has_a_role_of_its_own() {
 fn permissions_name_their_actions_and_resources() {
     assert_kept(permissions_name_what_they_are_for);
     let api = "Resources/ApiRole/Properties/Policies/0/PolicyDocument/Statement/1";
+    let sources = "Resources/DetailsRole/Properties/Policies/1/1/PolicyDocument/Statement";
     assert_noticed(
         permissions_name_what_they_are_for,
         &[
@@ -256,6 +263,16 @@ fn permissions_name_their_actions_and_resources() {
             (&format!("{api}/Action"), "dynamodb:*"),
             (&format!("{api}/Action"), ""),
             ("Resources/ApiRole/Properties/Policies", ""),
+            // Permissions under a condition of the template are no exception.
+            (
+                &format!("{sources}/0/Resource"),
+                "!Sub 'arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter/*'",
+            ),
+            (
+                &format!("{sources}/1/Resource"),
+                "!Sub 'arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:*'",
+            ),
+            (&format!("{sources}/1/Action"), "secretsmanager:*"),
             // What may stand on the whole account, stands there alone.
             (
                 "Resources/SweeperRole/Properties/Policies/0/PolicyDocument/Statement/5/Action",

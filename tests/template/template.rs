@@ -54,13 +54,8 @@ impl Template {
         let (parent, key) = path
             .rsplit_once('/')
             .unwrap_or_else(|| panic!("{path} has no parent"));
-        let parent = parent
-            .split('/')
-            .try_fold(&mut self.root, |value, key| match value {
-                Value::Sequence(items) => items.get_mut(index(key)),
-                mapping => mapping.get_mut(key),
-            });
-        match parent {
+        let parent = parent.split('/').try_fold(&mut self.root, child);
+        match parent.map(untagged) {
             Some(Value::Mapping(mapping)) if value.is_empty() => {
                 assert!(mapping.remove(key).is_some(), "nothing to remove at {path}");
             }
@@ -100,6 +95,21 @@ fn index(key: &str) -> usize {
         .unwrap_or_else(|_| panic!("{key} is no index of a list"))
 }
 
+fn child<'a>(value: &'a mut Value, key: &str) -> Option<&'a mut Value> {
+    match untagged(value) {
+        Value::Sequence(items) => items.get_mut(index(key)),
+        mapping => mapping.get_mut(key),
+    }
+}
+
+/// What a tag is on: the arguments of `!If`, of `!And`.
+fn untagged(value: &mut Value) -> &mut Value {
+    match value {
+        Value::Tagged(tagged) => &mut tagged.value,
+        value => value,
+    }
+}
+
 fn walk<'a>(start: &'a Value, path: &str) -> &'a Value {
     path.split('/')
         .try_fold(start, |value, key| match value {
@@ -123,6 +133,14 @@ pub(crate) fn items(value: &Value) -> &[Value] {
     match value {
         Value::Null => &[],
         Value::Sequence(items) => items,
+        one => std::slice::from_ref(one),
+    }
+}
+
+/// What a value may come to: both branches of an `!If`, or the value itself.
+pub(crate) fn branches(value: &Value) -> &[Value] {
+    match value {
+        Value::Tagged(choice) if choice.tag == "If" => &items(&choice.value)[1..],
         one => std::slice::from_ref(one),
     }
 }

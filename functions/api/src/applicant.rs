@@ -7,10 +7,9 @@ use muster_core::locale::Locale;
 use muster_core::person::{Attributes, Name};
 use muster_core::request::digest;
 use muster_http::body::Fields;
+use muster_http::openapi::people;
 use muster_http::problem::Problem;
 use utoipa::ToSchema;
-
-use crate::openapi::values;
 
 /// A person.
 //
@@ -25,16 +24,16 @@ use crate::openapi::values;
 #[serde(deny_unknown_fields)]
 pub struct Applicant {
     /// The address.
-    #[schema(value_type = values::EmailAddress)]
+    #[schema(value_type = people::EmailAddress)]
     pub email: Email,
     /// The name.
-    #[schema(value_type = values::Name)]
+    #[schema(value_type = people::Name)]
     pub name: Name,
     /// The language of the mails, if it is known.
-    #[schema(value_type = values::Locale, required = false)]
+    #[schema(value_type = people::Locale, required = false)]
     pub locale: Option<Locale>,
     /// Whatever else is known.
-    #[schema(value_type = Option<values::Attributes>)]
+    #[schema(value_type = Option<people::Attributes>)]
     pub attributes: Attributes,
 }
 

@@ -7,7 +7,6 @@
 //! is, is a parameter of the deployment; without one, no token is asked for.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -19,7 +18,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use muster_core::violation::Violation;
 use muster_http::problem::{FieldError, Kind, Problem};
-use rustls::{ClientConfig, RootCertStore};
+use muster_http::tls;
 use serde::Deserialize;
 
 use crate::form::FORM;
@@ -85,15 +84,8 @@ impl Captcha {
     /// # Errors
     /// None that the settings can cause.
     pub fn new(settings: CaptchaSettings) -> Result<Self, rustls::Error> {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned());
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
+            .with_tls_config(tls::client_config()?)
             .https_or_http()
             .enable_http1()
             .build();

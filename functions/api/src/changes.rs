@@ -24,6 +24,7 @@ use muster_core::random::Random;
 use muster_core::table::{Condition, NotCommitted, Table, condition_failed, number, text};
 use muster_core::time::Clock;
 use muster_http::body::{Fields, JSON, MERGE_PATCH, Members, attribute_error};
+use muster_http::openapi::people;
 use muster_http::problem::Problem;
 use utoipa::ToSchema;
 
@@ -44,13 +45,13 @@ const MOST_MAILS: usize = 90;
 #[serde(deny_unknown_fields)]
 pub struct Patch {
     /// The new address. It is to be confirmed, and both addresses are written to.
-    #[schema(value_type = values::EmailAddress, required = false)]
+    #[schema(value_type = people::EmailAddress, required = false)]
     email: Option<Email>,
     /// `null` takes the name away.
-    #[schema(value_type = Option<values::Name>)]
+    #[schema(value_type = Option<people::Name>)]
     name: Option<Option<Name>>,
     /// The language of mails from now on; `null` takes it away.
-    #[schema(value_type = Option<values::Locale>)]
+    #[schema(value_type = Option<people::Locale>)]
     locale: Option<Option<Locale>>,
     /// `null` takes all of them away; a value that is `null`, that one.
     #[schema(value_type = values::AttributeChanges, required = false)]

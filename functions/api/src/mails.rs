@@ -9,6 +9,7 @@ use muster_core::ids::ProfileId;
 use muster_core::mail::{MailItem, MailKind, MailStatus};
 use muster_core::profile::Dossier;
 use muster_http::caller::Caller;
+use muster_http::openapi::people;
 use muster_http::openapi::refusals::{Always, WithoutToken};
 use muster_http::path::Id;
 use muster_http::problem::{Kind, Problem};
@@ -34,7 +35,7 @@ struct MailView {
     #[schema(value_type = values::MailStatus)]
     status: MailStatus,
     /// Where it goes: the profile's address when the mail was written.
-    #[schema(value_type = values::EmailAddress)]
+    #[schema(value_type = people::EmailAddress)]
     to: String,
     /// How often it was handed to SES; what SES turned away for the moment does
     /// not count.

@@ -4,7 +4,7 @@
 //!
 //! | module | what it describes |
 //! | --- | --- |
-//! | [`values`] | addresses, names, times, …: the core's, which knows no OpenAPI |
+//! | [`values`] | captchas, and states of mails and imports: the core's, which knows no OpenAPI |
 //! | [`bodies`] | bodies without a type of their own |
 //! | [`parameters`] | paths, queries, headers |
 //! | [`refusals`] | what comes instead of what was asked for |
@@ -19,7 +19,7 @@ pub mod values;
 use axum::http::header;
 use axum::response::IntoResponse;
 use muster_http::body::JSON;
-use muster_http::openapi::refusals as always;
+use muster_http::openapi::{people, refusals as always};
 use muster_http::problem::Wire;
 use serde_json::json;
 use utoipa::openapi::Required;
@@ -77,7 +77,7 @@ const FOR_FIVE_MINUTES: &str = "public, max-age=300";
     ),
     components(
         schemas(
-            Wire, always::GatewayMessage, values::Id, values::EmailAddress, values::ProfileStatus,
+            Wire, always::GatewayMessage, values::Id, people::EmailAddress, people::ProfileStatus,
         ),
         responses(
             always::BadRequest, no::BadHeader, always::Unauthorized, always::Forbidden,
@@ -191,6 +191,7 @@ mod tests {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.json");
         let mut whole = document();
         whole.merge(muster_operations::openapi::Document::openapi());
+        whole.merge(muster_details::openapi::Document::openapi());
         let generated = whole.to_pretty_json().unwrap() + "\n";
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
             std::fs::write(&path, &generated).unwrap();

@@ -1,7 +1,5 @@
 //! `/profiles`: for operators.
 
-use std::collections::BTreeMap;
-
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
@@ -9,10 +7,9 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use muster_core::email::Email;
 use muster_core::erasure::{self, Begun};
-use muster_core::ids::{ImportId, ProfileId};
-use muster_core::locale::Locale;
+use muster_core::ids::ProfileId;
 use muster_core::profile::{
-    Dossier, LockItem, ProfileItem, ProfileStatus, Source, lists, lock_key, profile_key,
+    Dossier, LockItem, ProfileItem, ProfileStatus, lists, lock_key, profile_key,
 };
 use muster_core::violation::Violation;
 use muster_http::caller::Caller;
@@ -21,9 +18,9 @@ use muster_http::openapi::refusals::{
 };
 use muster_http::path::Id;
 use muster_http::problem::{Kind, Problem};
+use muster_http::profile::{LISTED, ProfileView};
 use muster_http::query::Parameters;
 use serde::Serialize;
-use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::applicant::Applicant;
@@ -36,95 +33,13 @@ use crate::openapi::parameters::{
 use crate::openapi::refusals::{
     BadHeader, Conflict, InvalidOrReused, NotFound, PreconditionFailed, PreconditionRequired,
 };
-use crate::openapi::values;
 use crate::precondition::{IfMatch, changed, etag};
 use crate::registry::NotStored;
 use crate::router::{Services, Shared};
 
-/// A profile.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Profile, examples(example))]
-struct ProfileView {
-    #[schema(value_type = values::Id)]
-    id: ProfileId,
-    #[schema(value_type = values::EmailAddress)]
-    email: String,
-    /// `null` if an import did not know it, or somebody took it away.
-    #[schema(value_type = Option<values::Name>, required)]
-    name: Option<String>,
-    /// `null` if nobody said.
-    #[schema(value_type = Option<values::Locale>, required)]
-    locale: Option<Locale>,
-    #[schema(value_type = values::Attributes)]
-    attributes: BTreeMap<String, String>,
-    #[schema(value_type = values::ProfileStatus)]
-    status: ProfileStatus,
-    #[schema(value_type = values::ProfileSource)]
-    source: Source,
-    /// The row that it was, if it was one.
-    #[schema(required)]
-    import: Option<Row>,
-    #[schema(value_type = values::Time)]
-    created_at: String,
-    #[schema(value_type = values::Time)]
-    updated_at: String,
-    /// Who changed it last: the client or subject of a token; `signup`,
-    /// `import` or `owner`.
-    updated_by: String,
-}
-
-/// The row of a CSV file that a profile was.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = ImportRow)]
-struct Row {
-    /// The import.
-    #[schema(value_type = values::Id)]
-    id: ImportId,
-    /// The line of its file.
-    #[schema(minimum = 1)]
-    line: u64,
-}
-
-impl From<ProfileItem> for ProfileView {
-    fn from(item: ProfileItem) -> Self {
-        Self {
-            id: item.id,
-            email: item.email,
-            name: item.name,
-            locale: item.locale,
-            attributes: item.attributes,
-            status: item.status,
-            source: item.source,
-            import: item
-                .import
-                .zip(item.line)
-                .map(|(id, line)| Row { id, line }),
-            created_at: item.created_at.to_string(),
-            updated_at: item.updated_at.to_string(),
-            updated_by: item.updated_by,
-        }
-    }
-}
-
-fn example() -> Value {
-    json!({
-        "id": "019aafb0-0000-7000-8000-000000000000",
-        "email": "ada@example.com",
-        "name": "Ada Lovelace",
-        "locale": "en-GB",
-        "attributes": { "city": "London" },
-        "status": "pending",
-        "source": "operator",
-        "import": null,
-        "created_at": "2026-11-24T08:00:00.000Z",
-        "updated_at": "2026-11-24T08:00:00.000Z",
-        "updated_by": "5a1b2c3d4e5f",
-    })
-}
-
 /// A page of profiles, newest first.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(examples(json!({ "items": [example()], "next_cursor": null })))]
+#[schema(examples(json!({ "items": [ProfileView::example()], "next_cursor": null })))]
 pub struct ProfileList {
     items: Vec<ProfileView>,
     /// `cursor` of the next page; `null` if this is the last one.
@@ -391,13 +306,6 @@ pub async fn find(
         next_cursor: found.next_cursor,
     }))
 }
-
-/// The statuses that are shown.
-pub const LISTED: [ProfileStatus; 3] = [
-    ProfileStatus::Pending,
-    ProfileStatus::Confirmed,
-    ProfileStatus::Undeliverable,
-];
 
 fn status(text: &str) -> Result<ProfileStatus, Violation> {
     LISTED

@@ -119,10 +119,9 @@ impl Registry {
                 request: None,
             });
         };
-        let [lock, request] = self
-            .table
-            .get_many(&[lock.clone(), request.record.clone()])
-            .await?;
+        let keys = [lock.clone(), request.record.clone()];
+        let mut found = self.table.get_many(&keys).await?.into_iter();
+        let [lock, request] = keys.map(|_| found.next().flatten());
         Ok(Seen {
             lock: lock.map(decode).transpose()?,
             request: request.map(decode).transpose()?,

@@ -35,8 +35,7 @@ use muster_core::failure::Failure;
 use muster_core::ids::ProfileId;
 use muster_core::mail::{MailItem, MailKind, Recipient};
 use muster_core::profile::{
-    IS_PRESENT, LockItem, NewProfile, ProfileStatus, Source, expired, leftovers, lock_key,
-    profile_key,
+    LockItem, NewProfile, ProfileStatus, Source, expired, leftovers, lock_key, present, profile_key,
 };
 use muster_core::random::Random;
 use muster_core::table::{Condition, Item, Key, NotCommitted, Table, decode, number, text};
@@ -165,7 +164,8 @@ impl Signups {
     }
 
     async fn look(&self, keys: &Keys) -> Result<Seen, Failure> {
-        let [lock, rate, hour] = self.table.get_many(&keys.0).await?;
+        let mut found = self.table.get_many(&keys.0).await?.into_iter();
+        let [lock, rate, hour] = keys.0.each_ref().map(|_| found.next().flatten());
         Ok(Seen {
             lock: lock.map(decode).transpose()?,
             rate: rate.map(decode).transpose()?,
@@ -251,10 +251,7 @@ impl Signups {
             expires_at: lock.expires_at,
         };
         let mail = MailItem::new(kind, last, recipient, now);
-        let present = Condition::new(IS_PRESENT)
-            .with(":erasing", ProfileStatus::Erasing.into())
-            .with(":seconds", number(now.as_seconds()))
-            .with(":now", number(now.as_millis()));
+        let present = present(now).with(":now", number(now.as_millis()));
         let unchanged = Condition::new(
             "profile_id = :id AND mails = :before AND attribute_not_exists(undeliverable)",
         )

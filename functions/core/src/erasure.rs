@@ -1,13 +1,15 @@
 //! Erasing a profile and everything that belongs to it.
 //!
 //! ```text
-//!  marked `erasing`, due ──▶ mails, lock, request record, profile removed
+//!  marked `erasing`, due ──▶ what sources ──▶ mails, lock, request
+//!                            said removed     record, profile removed
 //! ```
 //!
 //! The mark comes first and alone. From then on the profile counts as absent,
-//! no mail is written for it, and if whoever marked it dies, the sweeper finds
-//! it due and does the rest. The rest is one transaction, unless there are more
-//! mails than one takes.
+//! no mail is written for it, nothing that a source says of it is kept, and if
+//! whoever marked it dies, the sweeper finds it due and does the rest. What
+//! sources said goes item by item; what is left is one transaction, unless there
+//! are more mails than one takes.
 //!
 //! What stays: files that were uploaded and reports about them, until their
 //! lifecycle removes them; of a row of an import, for thirty days, that there was
@@ -18,6 +20,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 
+use crate::cached::CACHED_PREFIX;
 use crate::due::Kind;
 use crate::failure::Failure;
 use crate::ids::ProfileId;
@@ -127,11 +130,12 @@ struct Removal {
 /// The next transaction of an erasure; none if there is nothing left to do.
 async fn removal(table: &Table, id: ProfileId, now: Time) -> Result<Option<Removal>, Failure> {
     let own = profile_key(id);
-    let mut others = Vec::new();
+    let (mut cached, mut others) = (Vec::new(), Vec::new());
     let mut profile: Option<ProfileItem> = None;
     for item in table.partition(&own.pk).await? {
         match Key::of(&item) {
             Some(key) if key == own => profile = Some(decode(item)?),
+            Some(key) if key.sk.starts_with(CACHED_PREFIX) => cached.push(key),
             Some(key) => others.push((key, item.get("status").cloned())),
             None => {}
         }
@@ -139,6 +143,7 @@ async fn removal(table: &Table, id: ProfileId, now: Time) -> Result<Option<Remov
     let Some(profile) = profile.filter(is_being_erased) else {
         return Ok(None);
     };
+    forget(table, &cached).await?;
     let mut actions = others
         .iter()
         .take(MOST_OTHERS)
@@ -173,6 +178,22 @@ async fn removal(table: &Table, id: ProfileId, now: Time) -> Result<Option<Remov
         actions,
         is_last: true,
     }))
+}
+
+/// Removes what sources said, one by one: a transaction takes 4 MB, which may be
+/// less than they said, and once the profile is marked nobody keeps more of it.
+async fn forget(table: &Table, cached: &[Key]) -> Result<(), Failure> {
+    for key in cached {
+        table
+            .client()
+            .delete_item()
+            .table_name(table.name())
+            .set_key(Some(key.to_item()))
+            .send()
+            .await
+            .map_err(|error| Failure::of("DeleteItem", error))?;
+    }
+    Ok(())
 }
 
 fn is_being_erased(profile: &ProfileItem) -> bool {

@@ -9,6 +9,7 @@
 //! | [`time`], [`random`], [`ids`] | the only sources of time, chance and identity |
 //! | [`email`], [`person`], [`locale`], [`violation`] | what people type, parsed once; what is wrong with it |
 //! | [`profile`], [`mail`], [`import`] | the items of the table and their states |
+//! | [`cached`] | what sources said of a person |
 //! | [`options`], [`lanes`] | what an import does with people; which of its chunks are in the queue |
 //! | [`due`] | what waits for the sweeper |
 //! | [`pace`] | how fast mails go |
@@ -24,6 +25,7 @@
 
 pub mod aws;
 pub mod batch;
+pub mod cached;
 pub mod due;
 pub mod email;
 pub mod erasure;

@@ -144,6 +144,13 @@ pub const ROW_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 pub const IS_PRESENT: &str = "attribute_exists(pk) AND #status <> :erasing \
      AND (attribute_not_exists(expires_at) OR expires_at > :seconds)";
 
+/// The condition that a profile is there.
+pub fn present(now: Time) -> Condition {
+    Condition::new(IS_PRESENT)
+        .with(":erasing", ProfileStatus::Erasing.into())
+        .with(":seconds", number(now.as_seconds()))
+}
+
 impl ProfileItem {
     /// Whether it counts as there: neither expired nor being removed.
     pub fn is_present(&self, now: Time) -> bool {
@@ -357,7 +364,8 @@ impl NewProfile {
 }
 
 /// The actions that remove what an expired sign-up left beside its lock.
-/// Time-to-live would do it, some day; who takes the lock over does it now.
+/// Time-to-live would do it, some day; who takes the lock over does it now. (What
+/// sources said is left to it: the lock does not know which were asked.)
 ///
 /// # Errors
 /// None that a caller of ours can cause.
@@ -377,7 +385,8 @@ pub fn leftovers(
 /// The most mails that one transaction removes beside what it is for.
 const MAX_LEFTOVERS: u32 = 90;
 
-/// A profile with its mails: all there is in its partition, read together.
+/// A profile with its mails, read together. What sources said of the person comes
+/// before them in the partition, and may be much: it is not read.
 #[derive(Debug, Clone)]
 pub struct Dossier {
     /// The profile, unless time-to-live has taken it.
@@ -396,7 +405,11 @@ impl Dossier {
             profile: None,
             mails: Vec::new(),
         };
-        for item in table.partition(&profile_key(id).pk).await? {
+        let first = Key {
+            sk: MAIL_PREFIX.to_owned(),
+            ..profile_key(id)
+        };
+        for item in table.partition_from(&first).await? {
             match Key::of(&item) {
                 Some(key) if key.sk == PROFILE => dossier.profile = Some(decode(item)?),
                 Some(key) if key.sk.starts_with(MAIL_PREFIX) => dossier.mails.push(decode(item)?),

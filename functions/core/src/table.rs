@@ -210,15 +210,12 @@ impl Table {
         output.item.map(decode).transpose()
     }
 
-    /// Reads several items in one call, as they are now; answers in the order
-    /// of the keys.
+    /// Reads several items in one call, at most a hundred, as they are now;
+    /// answers in the order of the keys.
     ///
     /// # Errors
     /// When the table cannot be read, or has no time for all of them now.
-    pub async fn get_many<const N: usize>(
-        &self,
-        keys: &[Key; N],
-    ) -> Result<[Option<Item>; N], Failure> {
+    pub async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, Failure> {
         let asked = KeysAndAttributes::builder()
             .set_keys(Some(keys.iter().map(Key::to_item).collect()))
             .consistent_read(true)
@@ -241,10 +238,11 @@ impl Table {
             .responses
             .and_then(|mut tables| tables.remove(&self.name))
             .unwrap_or_default();
-        Ok(keys.each_ref().map(|key| {
+        let mut take = |key: &Key| {
             let place = found.iter().position(|item| key.is_of(item))?;
             Some(found.swap_remove(place))
-        }))
+        };
+        Ok(keys.iter().map(&mut take).collect())
     }
 
     /// Reads every item of one partition, as they are now, in the order of
@@ -258,6 +256,21 @@ impl Table {
             .query()
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", text(pk));
+        self.query(query).await
+    }
+
+    /// Reads every item of one partition from a sort key on, as they are now, in
+    /// the order of their keys.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn partition_from(&self, first: &Key) -> Result<Vec<Item>, Failure> {
+        let query = self
+            .client
+            .query()
+            .key_condition_expression("pk = :pk AND sk >= :sk")
+            .expression_attribute_values(":pk", text(&first.pk))
+            .expression_attribute_values(":sk", text(&first.sk));
         self.query(query).await
     }
 

@@ -7,7 +7,9 @@
 //! | [`gateway`] | what it hands over, read in one way |
 //! | [`caller`], [`path`], [`query`], [`body`], [`json`] | who asks, and for what |
 //! | [`problem`] | what goes out when something is wrong |
+//! | [`profile`] | a profile, as it goes out |
 //! | [`openapi`] | all of this described |
+//! | [`tls`] | how others are spoken to |
 
 pub mod body;
 pub mod caller;
@@ -17,4 +19,6 @@ pub mod json;
 pub mod openapi;
 pub mod path;
 pub mod problem;
+pub mod profile;
 pub mod query;
+pub mod tls;

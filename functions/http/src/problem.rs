@@ -1,5 +1,7 @@
 //! What goes out when something is wrong: RFC 9457 problem details.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
@@ -7,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use muster_core::failure::Failure;
 use muster_core::violation::Violation;
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 /// The type of a problem: RFC 9457.
@@ -41,6 +44,8 @@ pub enum Kind {
     TooManyRequests,
     /// Ours to mend.
     Internal,
+    /// Somebody whom we had to ask did not do their part.
+    BadGateway,
     /// Later.
     Unavailable,
 }
@@ -101,6 +106,7 @@ impl Kind {
                 "internal",
                 "Internal error",
             ),
+            Self::BadGateway => (StatusCode::BAD_GATEWAY, "source-failed", "A source failed"),
             Self::Unavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
@@ -162,6 +168,19 @@ pub struct Problem {
     errors: Vec<FieldError>,
     retry_after: Option<Duration>,
     request_id: Option<String>,
+    members: Members,
+}
+
+/// What a problem says beyond what every problem says: RFC 9457 section 3.2.
+#[derive(Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(transparent)]
+struct Members(BTreeMap<&'static str, Value>);
+
+/// It may be personal data: in a log there are only the names.
+impl fmt::Debug for Members {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
 }
 
 impl Problem {
@@ -173,6 +192,7 @@ impl Problem {
             errors: Vec::new(),
             retry_after: (kind == Kind::Unavailable).then_some(Duration::from_secs(1)),
             request_id: None,
+            members: Members::default(),
         }
     }
 
@@ -207,6 +227,13 @@ impl Problem {
         }
     }
 
+    /// The same, with another member: of no name that is here already.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: Value) -> Self {
+        self.members.0.insert(name, value);
+        self
+    }
+
     /// Which kind.
     pub const fn kind(&self) -> Kind {
         self.kind
@@ -232,6 +259,7 @@ impl Problem {
             detail: &self.detail,
             errors: &self.errors,
             request_id: self.request_id.as_deref(),
+            members: &self.members,
         }
     }
 }
@@ -259,6 +287,9 @@ pub struct Wire<'a> {
     #[schema(value_type = String, required = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
+    #[schema(ignore)]
+    #[serde(flatten)]
+    members: &'a Members,
 }
 
 impl IntoResponse for Problem {
@@ -293,5 +324,19 @@ impl From<Failure> for Problem {
         } else {
             Self::internal()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_log_has_the_names_of_members_only() {
+        let problem =
+            Problem::new(Kind::BadGateway, "x").with("profile", json!({ "name": "Ada Lovelace" }));
+        let log = format!("{problem:?}");
+        assert!(log.contains("profile") && !log.contains("Ada"), "{log}");
     }
 }

@@ -85,7 +85,8 @@ impl Chunks {
         nudge: ChunkNudge,
     ) -> Result<(Option<ImportItem>, Option<ChunkItem>), Failure> {
         let keys = [import_key(nudge.import_id), key_of(nudge)];
-        let [import, chunk] = self.table.get_many(&keys).await?;
+        let mut found = self.table.get_many(&keys).await?.into_iter();
+        let [import, chunk] = keys.map(|_| found.next().flatten());
         Ok((
             import.map(decode).transpose()?,
             chunk.map(decode).transpose()?,

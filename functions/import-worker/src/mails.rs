@@ -82,7 +82,8 @@ impl Mails {
 
     async fn look(&self, id: ProfileId) -> Result<Found, Failure> {
         let keys = [profile_key(id), mail_key(id, FIRST), mail_key(id, REMINDER)];
-        let [profile, mails @ ..] = self.table.get_many(&keys).await?;
+        let mut found = self.table.get_many(&keys).await?.into_iter();
+        let [profile, mails @ ..] = keys.map(|_| found.next().flatten());
         Ok(Found {
             profile: profile.map(decode).transpose()?,
             mails: mails

@@ -1,16 +1,18 @@
 //! What can be typed, and what the environment may say instead.
 
 pub mod imports;
+pub mod sources;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use imports::{Import, Imports};
+use sources::Sources;
 
 /// Looks after a deployed Muster: its queues, what they gave up, its mails, its
-/// imports.
+/// imports, its sources.
 ///
-/// It asks the HTTP API, so it needs the API's address and a token; flags go
-/// before the environment. On the local stack, `make up` writes all of it:
+/// It asks the HTTP API, so it needs the API's address and a token (all but muster
+/// sources check); flags go before the environment. On the local stack, `make up` writes all of it:
 ///
 ///   set -a; . .local/env; set +a
 ///   muster queues
@@ -114,6 +116,9 @@ pub enum Verb {
     /// Look at imports, have them start, stop or go on, get the rows they refused.
     #[command(subcommand)]
     Imports(Imports),
+    /// Look at the sources that the details of a profile come from.
+    #[command(subcommand)]
+    Sources(Sources),
 }
 
 /// What to do about dead letters.

@@ -1,5 +1,6 @@
-//! `muster`: what operators run. It talks to the deployed HTTP API and to nothing
-//! else, so it needs no AWS credentials and may do what its token may.
+//! `muster`: what operators run. It talks to the deployed HTTP API, so it needs no AWS
+//! credentials and may do what its token may. Only `muster sources check` talks to
+//! others: to the sources, as the function does, and to AWS for their secrets.
 //!
 //! | module | what it holds |
 //! | --- | --- |
@@ -7,6 +8,7 @@
 //! | [`verbs`] | what is done |
 //! | [`dead_letters`] | the same, of dead letters |
 //! | [`import`], [`imports`] | the same, of a file to import, and of imports there are |
+//! | [`sources`] | the same, of the document that says which sources details have |
 //! | [`upload`], [`follow`], [`report`] | a file on its way to S3, its import, the rows it refused |
 //! | [`api`], [`machine`], [`http`] | the API, a token for it, and the way there |
 //! | [`s3`], [`patience`] | what S3 refuses, and what is tried again |
@@ -27,6 +29,7 @@ pub mod patience;
 pub mod progress;
 pub mod report;
 pub mod s3;
+pub mod sources;
 pub mod table;
 pub mod trouble;
 pub mod upload;

@@ -1,4 +1,4 @@
-//! `muster queues | dead-letters | mails | import | imports`
+//! `muster queues | dead-letters | mails | import | imports | sources`
 
 use std::io::{IsTerminal, Write, stderr, stdin, stdout};
 use std::process::ExitCode;

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use muster_core::settings::Variables;
 use serde_json::{Value, json};
 use tokio::select;
 
@@ -11,7 +12,7 @@ use crate::console::Console;
 use crate::ending::Ending;
 use crate::table::{Column, table, text};
 use crate::trouble::Trouble;
-use crate::{dead_letters, import, imports};
+use crate::{dead_letters, import, imports, sources};
 
 /// Does what the arguments say. What lasts ends when it is interrupted, and says
 /// what becomes of it. All else is left to the signal: who waits for the answer to
@@ -24,23 +25,28 @@ pub async fn run(
     console: &mut Console<'_>,
     interrupted: impl Future<Output = ()>,
 ) -> Result<Ending, Trouble> {
-    let mut api = Api::new(arguments.access)?;
-    let output = arguments.output;
+    let (access, output) = (arguments.access, arguments.output);
+    let api = || Api::new(access);
     match arguments.verb {
-        Verb::Queues => queues(&mut api, output, console).await?,
-        Verb::DeadLetters(verb) => dead_letters::run(verb, &mut api, output, console).await?,
-        Verb::Mails { profile } => mails(&profile, &mut api, output, console).await?,
+        Verb::Queues => queues(&mut api()?, output, console).await?,
+        Verb::DeadLetters(verb) => dead_letters::run(verb, &mut api()?, output, console).await?,
+        Verb::Mails { profile } => mails(&profile, &mut api()?, output, console).await?,
         Verb::Import(what) => {
+            let mut api = api()?;
             return select! {
                 ending = import::run(&what, &mut api, output, console) => ending,
                 () = interrupted => console.part(),
             };
         }
         Verb::Imports(verb) => {
+            let mut api = api()?;
             return select! {
                 ending = imports::run(verb, &mut api, output, console) => ending,
                 () = interrupted => console.part(),
             };
+        }
+        Verb::Sources(verb) => {
+            sources::run(verb, Variables::of_process(), output, console).await?;
         }
     }
     Ok(Ending::Done)

@@ -1,13 +1,16 @@
 //! `make demo`: the main job, told as it happens. Every claim is checked; the
 //! first that does not hold ends the demo with what was expected and found.
 
+mod details;
 mod import;
 pub mod people;
 mod signup;
 
 use std::time::Duration;
 
-use muster_cli::trouble::Trouble;
+use muster_cli::trouble::{OrTrouble, Trouble};
+use reqwest::Method;
+use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::client::Client;
@@ -33,11 +36,13 @@ pub async fn run(place: &Place, console: &Console) -> Result<(), Trouble> {
     };
     signup::play(&stage).await?;
     import::play(&stage, &environment).await?;
+    let details = details::play(&stage, &environment).await?;
     console.heading("Try it yourself (the stack keeps running)");
     let env = place.file("env");
     for command in [
         format!("set -a; . {}; set +a", env.strip_prefix(&place.repository).unwrap_or(&env).display()),
         "curl -s $MUSTER_API_URL/imports -H \"Authorization: Bearer $MUSTER_TOKEN\"".to_owned(),
+        format!("curl -s $MUSTER_API_URL{details} -H \"Authorization: Bearer $MUSTER_TOKEN\""),
         "cargo run -q -p muster-cli -- import people.csv --dry-run".to_owned(),
         "curl -s $MUSTER_API_URL/signup --json '{\"email\": \"you@example.com\", \"name\": \"You\"}'".to_owned(),
         "make inbox".to_owned(),
@@ -59,6 +64,21 @@ struct Stage<'a> {
 }
 
 impl Stage<'_> {
+    /// The address of the person who signs up.
+    fn ada(&self) -> String {
+        format!("ada.{}@example.com", self.run)
+    }
+
+    /// What the API has at a path.
+    async fn get(&self, path: &str) -> Result<Value, Trouble> {
+        let request = self.client.request(Method::GET, path);
+        let request = request.bearer_auth(&self.token);
+        let answer = async { request.send().await?.error_for_status()?.json().await };
+        answer
+            .await
+            .or_trouble(format!("GET {path} fails"), "make down, then try again.")
+    }
+
     /// Asks again and again until there is an answer.
     async fn wait_for<T>(
         &self,

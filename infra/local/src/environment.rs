@@ -13,7 +13,7 @@ use crate::deployment::Outputs;
 use crate::place::{CREDENTIAL, Place, REGION};
 
 /// Which variable has which output of the template.
-const FROM_OUTPUTS: [(&str, &str); 21] = [
+const FROM_OUTPUTS: [(&str, &str); 22] = [
     ("MUSTER_API_URL", "ApiUrl"),
     ("MUSTER_TABLE", "TableName"),
     ("MUSTER_UPLOADS_BUCKET", "UploadsBucketName"),
@@ -38,6 +38,7 @@ const FROM_OUTPUTS: [(&str, &str); 21] = [
     ("MUSTER_FEEDBACK_FUNCTION", "FeedbackFunctionName"),
     ("MUSTER_CONFIGURATION_SET", "ConfigurationSetName"),
     ("MUSTER_OPERATIONS_FUNCTION", "OperationsFunctionName"),
+    ("MUSTER_DETAILS_FUNCTION", "DetailsFunctionName"),
 ];
 
 /// The variables, in the order they are written.

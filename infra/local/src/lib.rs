@@ -8,6 +8,7 @@
 //! | [`deployment`] | `sam deploy`, and what came of it |
 //! | [`operator`] | a token for the operators' routes |
 //! | [`environment`] | `.local/env`: what others need to know of the stack |
+//! | [`sources`] | what other systems know of a person |
 //! | [`client`] | the API and the inbox, for the demo and the system tests |
 //! | [`up`], [`inbox`], [`demo`] | the verbs |
 //! | [`console`] | how it speaks |
@@ -21,4 +22,5 @@ pub mod environment;
 pub mod inbox;
 pub mod operator;
 pub mod place;
+pub mod sources;
 pub mod up;

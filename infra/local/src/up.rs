@@ -12,6 +12,7 @@ use crate::emulator;
 use crate::environment::Environment;
 use crate::operator;
 use crate::place::{CREDENTIAL, Place, REGION};
+use crate::sources::Sources;
 
 /// `SenderAddress` of the `local` environment in `samconfig.toml`.
 const SENDER: &str = "muster@example.com";
@@ -29,6 +30,8 @@ pub async fn up(place: &Place, console: &Console) -> Result<Environment, Trouble
     console
         .step("Starting the local stack", emulator::start(place))
         .await?;
+    // The details do not start without their document.
+    Sources::at(&place.endpoint())?.make().await?;
     let outputs = console
         .step("Deploying template.yaml", deploy(place))
         .await?;
@@ -74,17 +77,20 @@ pub fn aws_settings(endpoint: &str) -> Result<AwsSettings, Trouble> {
 /// SES sends for nobody it does not know.
 async fn verify_sender(place: &Place) -> Result<(), Trouble> {
     let ses = Client::new(&aws_settings(&place.endpoint())?.sdk_config());
-    match ses
-        .create_email_identity()
-        .email_identity(SENDER)
-        .send()
-        .await
-    {
-        Ok(_) => Ok(()),
-        Err(error) if error.code() == Some("AlreadyExistsException") => Ok(()),
-        Err(error) => Err(error).or_trouble(
-            "the sender's identity cannot be made",
-            "make down, then try again.",
-        ),
+    let identity = ses.create_email_identity().email_identity(SENDER);
+    unless_there(identity.send().await, "AlreadyExistsException").or_trouble(
+        "the sender's identity cannot be made",
+        "make down, then try again.",
+    )
+}
+
+/// What is there already, which the emulator says by `code`, need not be made.
+pub(crate) fn unless_there<T, E: ProvideErrorMetadata>(
+    made: Result<T, E>,
+    code: &str,
+) -> Result<(), E> {
+    match made {
+        Err(error) if error.code() != Some(code) => Err(error),
+        _ => Ok(()),
     }
 }

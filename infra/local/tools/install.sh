@@ -1,6 +1,7 @@
 #!/bin/sh
-# Installs what the Makefile needs into .venv/, once: a stamp says which
-# versions are there. Says what is missing, and what to do about it.
+# Installs what the Makefile needs into .venv/, or only what is named, once: a
+# stamp says which versions are there. Says what is missing, and what to do about
+# it.
 set -eu
 cd "$(dirname "$0")/../../.."
 
@@ -32,6 +33,7 @@ install() {
     cp "$requirements" "$stamp"
 }
 
-install emulator
-install sam
-install schemathesis
+[ $# -gt 0 ] || set -- emulator sam schemathesis
+for one; do
+    install "$one"
+done

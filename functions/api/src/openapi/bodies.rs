@@ -2,12 +2,11 @@
 //!
 //! As JSON, fields that are unknown are refused; in a form they are not looked at.
 
+use muster_http::openapi::people::{Attributes, EmailAddress, Locale, Name};
 use utoipa::ToSchema;
 
 use super::parameters::TOKEN;
-use super::values::{
-    Attributes, Captcha, EmailAddress, ImportConfirm, ImportConflict, ImportStart, Locale, Name,
-};
+use super::values::{Captcha, ImportConfirm, ImportConflict, ImportStart};
 
 /// Who signs up.
 #[derive(Debug, ToSchema)]

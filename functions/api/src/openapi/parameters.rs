@@ -2,13 +2,14 @@
 
 use muster_core::request::LIFETIME;
 use muster_http::openapi::parameters::{limit, parameter};
+use muster_http::openapi::people::{EmailAddress, ProfileStatus};
 use serde_json::json;
 use utoipa::ToSchema;
 use utoipa::openapi::Required;
 use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Ref, Type};
 
-use super::values::{EmailAddress, Id, ProfileStatus};
+use super::values::Id;
 use crate::idempotency;
 
 muster_http::parameters! {

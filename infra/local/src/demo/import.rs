@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use aws_sdk_s3::Client as S3;
 use muster_cli::trouble::{OrTrouble, Trouble};
 use muster_core::object::s3_client;
-use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::Stage;
@@ -54,7 +53,9 @@ pub(super) async fn play(stage: &Stage<'_>, environment: &Environment) -> Result
         .as_str()
         .ok_or_else(|| stage.failed("the import has no report"))?;
     show_report(stage, &fetch(&s3, bucket, report).await?, &people)?;
-    let found = get(stage, &format!("/profiles?email={}", people.somebody)).await?;
+    let found = stage
+        .get(&format!("/profiles?email={}", people.somebody))
+        .await?;
     stage.expect(
         "source of an imported profile",
         &found["items"][0]["source"],
@@ -80,7 +81,7 @@ async fn drop_file(s3: &S3, bucket: &str, key: &str, bytes: Vec<u8>) -> Result<(
 
 /// The id of the import of an object.
 async fn find(stage: &Stage<'_>, key: &str) -> Result<Option<String>, Trouble> {
-    let imports = get(stage, "/imports").await?;
+    let imports = stage.get("/imports").await?;
     let import = imports["items"]
         .as_array()
         .and_then(|items| items.iter().find(|import| import["object"]["key"] == key));
@@ -95,7 +96,7 @@ async fn follow(stage: &Stage<'_>, id: &str) -> Result<Value, Trouble> {
     let path = format!("/imports/{id}");
     let result = stage
         .wait_for("end of the import", FINISH_LIMIT, async || {
-            let import = get(stage, &path).await?;
+            let import = stage.get(&path).await?;
             bar.set_position(answered(&import));
             let over = matches!(
                 import["status"].as_str(),
@@ -169,17 +170,4 @@ fn show_report(stage: &Stage<'_>, report: &[u8], people: &People) -> Result<(), 
     }
     stage.console.line("");
     Ok(())
-}
-
-async fn get(stage: &Stage<'_>, path: &str) -> Result<Value, Trouble> {
-    let answer = async {
-        let request = stage
-            .client
-            .request(Method::GET, path)
-            .bearer_auth(&stage.token);
-        request.send().await?.error_for_status()?.json().await
-    };
-    answer
-        .await
-        .or_trouble(format!("GET {path} fails"), "make down, then try again.")
 }

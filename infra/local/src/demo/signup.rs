@@ -17,7 +17,7 @@ const MAIL_LIMIT: Duration = Duration::from_secs(60);
 /// The first claim that does not hold.
 pub(super) async fn play(stage: &Stage<'_>) -> Result<(), Trouble> {
     let console = stage.console;
-    let address = format!("ada.{}@example.com", stage.run);
+    let address = stage.ada();
     console.heading("A person signs up");
     sign_up(stage, &address).await?;
     let mail = stage
@@ -84,18 +84,8 @@ async fn sign_up(stage: &Stage<'_>, address: &str) -> Result<(), Trouble> {
 
 /// The status of the profile with that address.
 async fn status(stage: &Stage<'_>, address: &str) -> Result<Value, Trouble> {
-    let answer = stage
-        .client
-        .request(Method::GET, "/profiles")
-        .query(&[("email", address)])
-        .bearer_auth(&stage.token)
-        .send()
-        .await
-        .or_trouble(
-            "GET /profiles does not answer",
-            "make down, then try again.",
-        )?;
-    Ok(body(answer).await?["items"][0]["status"].take())
+    let mut found = stage.get(&format!("/profiles?email={address}")).await?;
+    Ok(found["items"][0]["status"].take())
 }
 
 async fn ask(

@@ -1,0 +1,252 @@
+//! One source asked about one person.
+//!
+//! The request is made of the document and nothing else: nothing of what our caller
+//! sent is in it. Of the answer only the part that the document names goes on.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use futures_util::future::{Either, select};
+use http::header::{ACCEPT, ETAG, IF_NONE_MATCH, RETRY_AFTER, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
+use hyper::body::{Body, Incoming};
+use hyper_util::client::legacy;
+use muster_core::time::{Clock, Time};
+use serde_json::Value;
+use tokio::time::timeout;
+use tower::ServiceExt;
+
+use crate::document::Source;
+use crate::template::NotExpanded;
+use crate::transport::{Transport, refusal};
+
+/// How sources know us.
+const NAME: HeaderValue = HeaderValue::from_static(concat!("muster/", env!("CARGO_PKG_VERSION")));
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// What a source is asked about a person.
+#[derive(Clone)]
+pub struct Question {
+    /// Whom.
+    pub source: Arc<Source>,
+    /// Where.
+    pub uri: Uri,
+    /// With which headers, secrets among them.
+    pub headers: HeaderMap,
+    /// The version that we have.
+    pub etag: Option<String>,
+}
+
+/// What a source knows.
+#[derive(Clone)]
+pub enum Found {
+    /// This.
+    Data {
+        /// The part of its answer that is wanted.
+        data: Arc<Value>,
+        /// The version of it.
+        etag: Option<String>,
+    },
+    /// What it knew before.
+    NotModified,
+}
+
+/// Why there is nothing of a source. What it says is told to callers: it names no
+/// address and quotes no source.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// It took too long.
+    #[error("no answer in time")]
+    Timeout,
+    /// Its address is none to connect to.
+    #[error("its address is refused: {0}")]
+    Refused(String),
+    /// It failed too often, or asked to be left alone.
+    #[error("not asked, as it failed before; it is asked again at {until}")]
+    OpenCircuit {
+        /// When that is over.
+        until: Time,
+    },
+    /// No connection.
+    #[error("cannot be reached")]
+    Unreachable,
+    /// The connection broke.
+    #[error("the answer broke off")]
+    BrokenOff,
+    /// No success.
+    #[error("answers with status {}", .status.as_u16())]
+    Status {
+        /// Which instead.
+        status: StatusCode,
+        /// When it may be asked again.
+        retry_after: Option<Duration>,
+    },
+    /// More than is read.
+    #[error("the answer has more than {0} bytes")]
+    TooLong(usize),
+    /// No JSON.
+    #[error("the answer is not JSON")]
+    NotJson,
+    /// JSON without the part that is wanted.
+    #[error("the answer has nothing at {0:?}")]
+    NothingThere(String),
+    /// The person has too little for the URL.
+    #[error(transparent)]
+    NotExpanded(#[from] NotExpanded),
+    /// The secret that it wants is not to be had.
+    #[error("the secret for its header {0} cannot be read")]
+    SecretMissing(String),
+}
+
+impl Trouble {
+    /// The same for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::Refused(_) => "address_refused",
+            Self::OpenCircuit { .. } => "open_circuit",
+            Self::Unreachable => "unreachable",
+            Self::BrokenOff => "broken_off",
+            Self::Status { status, .. } if status.as_u16() == 404 => "not_found",
+            Self::Status { .. } => "bad_status",
+            Self::TooLong(_) => "too_long",
+            Self::NotJson => "not_json",
+            Self::NothingThere(_) => "nothing_there",
+            Self::NotExpanded(reason) => reason.code(),
+            Self::SecretMissing(_) => "secret_missing",
+        }
+    }
+
+    /// Whether a source that does this is in trouble itself, and better left alone.
+    pub fn is_a_failure(&self) -> bool {
+        match self {
+            Self::Timeout | Self::Unreachable | Self::BrokenOff => true,
+            Self::Status { status, .. } => {
+                status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Asks, and once more if that is wanted and the first try is slow. Takes no longer
+/// than the source may.
+///
+/// # Errors
+/// Why there is nothing.
+pub async fn ask(
+    transport: &Transport,
+    question: &Question,
+    clock: &Clock,
+) -> Result<Found, Trouble> {
+    let asking = hedged(question.source.hedge_after, || {
+        fetch(transport, question, clock)
+    });
+    timeout(question.source.timeout, asking)
+        .await
+        .unwrap_or(Err(Trouble::Timeout))
+}
+
+/// A second try beside the first, if that has no answer after a while; the first
+/// success of the two counts.
+async fn hedged<F>(after: Option<Duration>, attempt: impl Fn() -> F) -> Result<Found, Trouble>
+where
+    F: Future<Output = Result<Found, Trouble>>,
+{
+    let mut first = Box::pin(attempt());
+    let Some(after) = after else {
+        return first.await;
+    };
+    if let Ok(result) = timeout(after, &mut first).await {
+        return result;
+    }
+    match select(first, Box::pin(attempt())).await {
+        Either::Left((Err(_), other)) | Either::Right((Err(_), other)) => other.await,
+        Either::Left((found, _)) | Either::Right((found, _)) => found,
+    }
+}
+
+async fn fetch(
+    transport: &Transport,
+    question: &Question,
+    clock: &Clock,
+) -> Result<Found, Trouble> {
+    let response = transport.clone().oneshot(question.request());
+    let (head, body) = response.await.map_err(not_sent)?.into_parts();
+    if head.status == StatusCode::NOT_MODIFIED && question.etag.is_some() {
+        return Ok(Found::NotModified);
+    }
+    if !head.status.is_success() {
+        return Err(Trouble::Status {
+            status: head.status,
+            retry_after: retry_after(&head.headers, clock.now()),
+        });
+    }
+    let bytes = read(body, question.source.max_bytes).await?;
+    let etag = head.headers.get(ETAG).and_then(|etag| etag.to_str().ok());
+    Ok(Found::Data {
+        data: Arc::new(kept(&bytes, &question.source.keep)?),
+        etag: etag.map(str::to_owned),
+    })
+}
+
+impl Question {
+    fn request(&self) -> Request<Empty<Bytes>> {
+        let mut request = Request::new(Empty::new());
+        *request.uri_mut() = self.uri.clone();
+        let headers = request.headers_mut();
+        headers.insert(ACCEPT, JSON);
+        headers.extend(self.headers.clone());
+        headers.insert(USER_AGENT, NAME);
+        let etag = self.etag.as_deref().map(HeaderValue::from_str);
+        if let Some(Ok(etag)) = etag {
+            headers.insert(IF_NONE_MATCH, etag);
+        }
+        request
+    }
+}
+
+fn not_sent(error: legacy::Error) -> Trouble {
+    match refusal(&error) {
+        Some(refused) => Trouble::Refused(refused.to_string()),
+        None if error.is_connect() => Trouble::Unreachable,
+        None => Trouble::BrokenOff,
+    }
+}
+
+/// The body, unless it is too long: a source that sends without end is not read to
+/// its end.
+async fn read(body: Incoming, max_bytes: usize) -> Result<Bytes, Trouble> {
+    if body.size_hint().lower() > max_bytes as u64 {
+        return Err(Trouble::TooLong(max_bytes));
+    }
+    match Limited::new(body, max_bytes).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Trouble::TooLong(max_bytes)),
+        Err(_) => Err(Trouble::BrokenOff),
+    }
+}
+
+/// The part that is wanted.
+fn kept(bytes: &[u8], pointer: &str) -> Result<Value, Trouble> {
+    let mut whole: Value = serde_json::from_slice(bytes).map_err(|_| Trouble::NotJson)?;
+    let part = whole.pointer_mut(pointer).map(Value::take);
+    part.ok_or_else(|| Trouble::NothingThere(pointer.to_owned()))
+}
+
+/// `Retry-After`: seconds or a date (RFC 9110 section 10.2.3).
+fn retry_after(headers: &HeaderMap, now: Time) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    match text.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => {
+            let date = httpdate::parse_http_date(text).ok()?;
+            Some(
+                date.duration_since(SystemTime::from(now))
+                    .unwrap_or_default(),
+            )
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! All sources at once.
+//!
+//! Each has its own time, and all of them one deadline, which holds whatever they do:
+//! who is not done by then is cancelled, and its connection closed.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use http::Uri;
+use muster_core::cached::CachedItem;
+use muster_core::time::{Clock, Time};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use tokio::time::{Instant, timeout_at};
+
+use crate::breaker::Breakers;
+use crate::config::Sources;
+use crate::document::Source;
+use crate::fetch::{Found, Question, Trouble, ask};
+use crate::flights::Flights;
+use crate::template::Person;
+use crate::transport::Transport;
+
+/// The longest data that is kept: an item of the table has 400 KB in all. (JSON may grow
+/// by being read and written, as `1e15` does.)
+const MAX_KEPT_BYTES: usize = 300 * 1024;
+
+/// What came of a source.
+#[derive(Debug)]
+pub struct Sighting {
+    /// Which.
+    pub source: Arc<Source>,
+    /// What it says, or why it does not.
+    pub outcome: Outcome,
+    /// How long that took.
+    pub latency: Duration,
+    /// What is to be kept of it.
+    pub keep: Option<CachedItem>,
+}
+
+/// What a source says, or why it does not.
+#[derive(Clone, PartialEq)]
+pub enum Outcome {
+    /// What it says now, or said not too long ago.
+    Known {
+        /// That.
+        data: Arc<Value>,
+        /// How long ago.
+        age: Duration,
+    },
+    /// What it said before, as there is nothing newer.
+    Stale {
+        /// That.
+        data: Arc<Value>,
+        /// How long ago.
+        age: Duration,
+        /// Why there is nothing newer.
+        trouble: Trouble,
+    },
+    /// Nothing.
+    Failed(Trouble),
+}
+
+/// Personal data: in a log, how old it is, and what went wrong.
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Known { age, .. } => write!(f, "Known({age:?})"),
+            Self::Stale { age, trouble, .. } => write!(f, "Stale({age:?}, {trouble:?})"),
+            Self::Failed(trouble) => write!(f, "Failed({trouble:?})"),
+        }
+    }
+}
+
+impl Outcome {
+    /// What is known.
+    pub fn data(&self) -> Option<&Value> {
+        match self {
+            Self::Known { data, .. } | Self::Stale { data, .. } => Some(data),
+            Self::Failed(_) => None,
+        }
+    }
+}
+
+/// Asks sources.
+pub struct Gatherer {
+    transport: Transport,
+    breakers: Arc<Breakers>,
+    flights: Flights<Result<Found, Trouble>>,
+    clock: Clock,
+}
+
+/// What was kept of a source, understood.
+struct Before {
+    data: Arc<Value>,
+    age: Duration,
+    etag: Option<String>,
+}
+
+impl Gatherer {
+    /// A gatherer that goes that way.
+    pub fn new(transport: Transport, clock: Clock) -> Self {
+        Self {
+            transport,
+            breakers: Arc::new(Breakers::new(clock.clone())),
+            flights: Flights::default(),
+            clock,
+        }
+    }
+
+    /// Asks these sources about a person, all at once; a document has no more of them
+    /// than may be asked at once.
+    pub async fn gather(
+        &self,
+        sources: &Sources,
+        asked: &[Arc<Source>],
+        person: &Person<'_>,
+        cached: &HashMap<String, CachedItem>,
+        deadline: Instant,
+    ) -> Vec<Sighting> {
+        let sightings = asked.iter().map(async |source| {
+            let before = cached.get(&source.name);
+            self.look(sources, source, person, before, deadline).await
+        });
+        join_all(sightings).await
+    }
+
+    async fn look(
+        &self,
+        sources: &Sources,
+        source: &Arc<Source>,
+        person: &Person<'_>,
+        cached: Option<&CachedItem>,
+        deadline: Instant,
+    ) -> Sighting {
+        let began = Instant::now();
+        let sighting = |outcome, keep| Sighting {
+            source: source.clone(),
+            outcome,
+            latency: began.elapsed(),
+            keep,
+        };
+        let uri = match source.url.expand(person) {
+            Ok(uri) => uri,
+            Err(reason) => return sighting(Outcome::Failed(reason.into()), None),
+        };
+        let fingerprint = fingerprint(&uri, source);
+        let now = self.clock.now();
+        let before = cached
+            .filter(|cached| cached.fingerprint == fingerprint)
+            .and_then(|cached| Before::of(cached, now));
+        if let Some(before) = before.as_ref().filter(|before| before.age < source.cache) {
+            return sighting(before.known(), None);
+        }
+        let question = sources.headers(source).map(|headers| Question {
+            source: source.clone(),
+            uri,
+            headers,
+            etag: before.as_ref().and_then(|before| before.etag.clone()),
+        });
+        let found = match question {
+            Ok(question) => self.ask(question, person, &fingerprint, deadline).await,
+            Err(header) => Err(Trouble::SecretMissing(header)),
+        };
+        let (data, etag) = match (found, before) {
+            (Ok(Found::Data { data, etag }), _) => (data, etag),
+            (Ok(Found::NotModified), Some(before)) => (before.data, before.etag),
+            (Ok(Found::NotModified), None) => {
+                return sighting(Outcome::Failed(Trouble::BrokenOff), None);
+            }
+            (Err(trouble), before) => return sighting(settled(source, trouble, before), None),
+        };
+        let keep = kept(source, fingerprint, &data, etag, self.clock.now());
+        let age = Duration::ZERO;
+        sighting(Outcome::Known { data, age }, keep)
+    }
+
+    /// Asks, unless the source is to be left alone, and remembers how it went. Whoever
+    /// asks the same meanwhile waits for the same answer.
+    async fn ask(
+        &self,
+        question: Question,
+        person: &Person<'_>,
+        fingerprint: &str,
+        deadline: Instant,
+    ) -> Result<Found, Trouble> {
+        let name = question.source.name.clone();
+        let key = format!("{} {name} {fingerprint}", person.id);
+        let flight = self.flights.join(&key, || {
+            let (transport, clock) = (self.transport.clone(), self.clock.clone());
+            let breakers = self.breakers.clone();
+            Box::pin(async move {
+                let name = &question.source.name;
+                let permit = breakers.permit(name);
+                permit.map_err(|open| Trouble::OpenCircuit { until: open.until })?;
+                let found = ask(&transport, &question, &clock).await;
+                breakers.learn(name, found.as_ref().err());
+                found
+            })
+        });
+        timeout_at(deadline, flight).await.unwrap_or_else(|_| {
+            self.breakers.learn(&name, Some(&Trouble::Timeout));
+            Err(Trouble::Timeout)
+        })
+    }
+}
+
+/// What stands for a question: an answer to another one is no answer to this one, say
+/// since the person has another address.
+fn fingerprint(uri: &Uri, source: &Source) -> String {
+    let hash = Sha256::digest(format!("{uri}\n{}", source.keep));
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Before {
+    fn of(cached: &CachedItem, now: Time) -> Option<Self> {
+        let age = now.as_millis() - cached.fetched_at.as_millis();
+        Some(Self {
+            data: Arc::new(serde_json::from_str(&cached.data).ok()?),
+            age: Duration::from_millis(u64::try_from(age).unwrap_or(0)),
+            etag: cached.etag.clone(),
+        })
+    }
+
+    fn known(&self) -> Outcome {
+        Outcome::Known {
+            data: self.data.clone(),
+            age: self.age,
+        }
+    }
+}
+
+/// What there is if there is no answer: what the source said before, if that may
+/// serve.
+fn settled(source: &Source, trouble: Trouble, before: Option<Before>) -> Outcome {
+    match before.filter(|before| before.age < source.cache + source.stale_if_error) {
+        Some(Before { data, age, .. }) => Outcome::Stale { data, age, trouble },
+        None => Outcome::Failed(trouble),
+    }
+}
+
+/// What is kept, if anything may be.
+fn kept(
+    source: &Source,
+    fingerprint: String,
+    data: &Value,
+    etag: Option<String>,
+    now: Time,
+) -> Option<CachedItem> {
+    let useful = source.cache + source.stale_if_error;
+    let data = data.to_string();
+    (!useful.is_zero() && data.len() <= MAX_KEPT_BYTES).then(|| CachedItem {
+        source: source.name.clone(),
+        fingerprint,
+        data,
+        etag,
+        fetched_at: now,
+        expires_at: now.after(useful).as_seconds(),
+    })
+}

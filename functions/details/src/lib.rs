@@ -1,0 +1,30 @@
+//! A person, and what many sources know of them, asked at once.
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | [`router`], [`details`] | the route, and its answer |
+//! | [`settings`], [`config`] | the environment; which sources there are, read again every minute |
+//! | [`document`], [`template`] | what operators write of a source; its URL |
+//! | [`gather`] | all at once, with one deadline |
+//! | [`fetch`] | one source asked about one person |
+//! | [`transport`], [`addresses`] | the way out, and where it does not lead |
+//! | [`breaker`], [`flights`] | sources left alone that fail; the same asked once |
+//! | [`cache`] | what sources said before |
+//! | [`merged`] | one view out of many |
+//! | [`openapi`] | the route described |
+
+pub mod addresses;
+pub mod breaker;
+pub mod cache;
+pub mod config;
+pub mod details;
+pub mod document;
+pub mod fetch;
+pub mod flights;
+pub mod gather;
+pub mod merged;
+pub mod openapi;
+pub mod router;
+pub mod settings;
+pub mod template;
+pub mod transport;

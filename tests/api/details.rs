@@ -1,0 +1,381 @@
+//! `GET /profiles/{id}/details`: what goes out, and what comes in.
+
+use std::time::Duration;
+
+use muster_simulation::faults::{Fault, Schedule};
+use muster_simulation::sources::{Behaviour, Reply};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::outside::{Outside, document, how};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[tokio::test(start_paused = true)]
+async fn a_profile_comes_with_what_sources_know() {
+    let mut document = document([
+        ("crm", json!({ "keep": "/data/person" })),
+        ("billing", json!({})),
+        ("score", json!({ "keep": "/score" })),
+        ("broken", json!({})),
+    ]);
+    document["precedence"] = json!(["crm", "profile"]);
+    let outside = Outside::with(&document).await;
+    let person = json!({ "name": "Ada Lovelace", "plan": null, "city": "London" });
+    outside
+        .stub("crm")
+        .does([json!({ "data": { "person": person } })]);
+    let reply = json!({ "plan": "pro", "name": "A.", "city": "Paris" });
+    outside
+        .stub("billing")
+        .does([Reply::from(reply.clone()).after(30)]);
+    outside.stub("score").does([json!({ "score": 7 })]);
+    outside.stub("broken").does([Behaviour::Resets]);
+    let answer = outside.ask().await;
+    assert_eq!(
+        (answer.status(), answer.header("cache-control")),
+        (200, Some("no-store"))
+    );
+    let body = answer.body();
+    assert_eq!(
+        body["profile"],
+        outside.place.get(&outside.path()).await.body().clone()
+    );
+    let problem = json!({ "code": "broken_off", "detail": "the answer broke off" });
+    let expected = json!({
+        "crm": { "status": "ok", "latency_ms": 0, "age_s": 0, "data": person },
+        "billing": { "status": "ok", "latency_ms": 30, "age_s": 0, "data": reply },
+        "score": { "status": "ok", "latency_ms": 0, "age_s": 0, "data": 7 },
+        "broken": { "status": "error", "latency_ms": 0, "problem": problem },
+    });
+    assert_eq!(body["sources"], expected);
+    let said = |name: &str| {
+        (
+            &body["merged"][name]["value"],
+            &body["merged"][name]["source"],
+        )
+    };
+    assert_eq!(
+        said("name"),
+        (&json!("Ada Lovelace"), &json!("crm")),
+        "before the profile"
+    );
+    assert_eq!(
+        said("plan"),
+        (&json!("pro"), &json!("billing")),
+        "null says nothing"
+    );
+    assert_eq!(said("city"), (&json!("London"), &json!("crm")));
+    assert_eq!(
+        said("email"),
+        (&json!("Ada@example.com"), &json!("profile"))
+    );
+    assert_eq!(said("score"), (&json!(7), &json!("score")), "no object");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_sources_there_is_the_profile() {
+    let outside = Outside::with(&json!({ "sources": {} })).await;
+    let answer = outside.ask().await;
+    assert_eq!(
+        (answer.status(), &answer.body()["sources"]),
+        (200, &json!({}))
+    );
+    assert_eq!(
+        answer.body()["merged"]["name"],
+        json!({ "value": "Ada", "source": "profile" })
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn some_of_the_sources_are_asked() {
+    let names = ["billing", "crm", "score"];
+    let outside = Outside::with(&document(names.map(|name| (name, json!({}))))).await;
+    for name in names {
+        outside.stub(name).does([json!({ name: 1 })]);
+    }
+    let answer = outside.ask_for("?sources=score,crm,score").await;
+    let asked: Vec<_> = answer.body()["sources"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .collect();
+    assert_eq!(asked, ["crm", "score"]);
+    assert_eq!(answer.body()["merged"]["billing"], Value::Null);
+    assert_eq!(outside.stub("billing").opened(), 0);
+    assert_eq!(outside.stub("score").requests().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sources_that_are_none_are_a_mistake() {
+    let outside = Outside::with(&document([("crm", json!({})), ("billing", json!({}))])).await;
+    for query in [
+        "?sources=crm,nobody",
+        "?sources=",
+        "?sources=crm,",
+        "?sources=profile",
+        "?sources=CRM",
+    ] {
+        let answer = outside.ask_for(query).await;
+        assert_eq!(answer.status(), 422, "{query}: {answer:?}");
+        let error = &answer.body()["errors"][0];
+        assert_eq!(error["parameter"], "sources", "{query}: {error}");
+        assert_eq!(error["code"], "unknown_source", "{query}");
+        let detail = error["detail"].as_str().unwrap();
+        assert!(detail.contains("billing, crm"), "{detail}");
+    }
+    assert_eq!(outside.ask_for("?source=crm").await.status(), 422);
+    assert_eq!(
+        outside
+            .ask_for("?sources=crm&sources=billing")
+            .await
+            .status(),
+        422
+    );
+    assert_eq!(outside.stub("crm").opened(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_not_there_is_not_asked_about() {
+    let outside = Outside::with_one("crm", json!({})).await;
+    for (id, status) in [
+        ("019aafb0-0000-7000-8000-000000000000", 404),
+        ("nobody", 404),
+    ] {
+        let answer = outside.place.get(&format!("/profiles/{id}/details")).await;
+        assert_eq!(
+            (answer.status(), answer.problem()),
+            (status, "not-found"),
+            "{id}"
+        );
+    }
+    let post = outside
+        .place
+        .ask("POST", &format!("{}/details", outside.path()), json!({}))
+        .await;
+    assert_eq!(post.status(), 405);
+    assert_eq!(outside.stub("crm").opened(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_must_not_fail_says_so_with_all_the_rest() {
+    let outside = Outside::with(&document([
+        ("crm", json!({ "required": true, "stale_if_error_s": 60 })),
+        ("billing", json!({})),
+    ]))
+    .await;
+    outside.stub("billing").does([json!({ "plan": "pro" })]);
+    outside.stub("crm").does([Behaviour::Resets]);
+    let answer = outside.ask().await;
+    assert_eq!((answer.status(), answer.problem()), (502, "source-failed"));
+    assert_eq!(
+        answer.header("content-type"),
+        Some("application/problem+json")
+    );
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    let body = answer.body();
+    assert!(
+        body["detail"]
+            .as_str()
+            .unwrap()
+            .starts_with("crm is required"),
+        "{body}"
+    );
+    assert_eq!(how(&body["sources"]["crm"]), "error broken_off");
+    assert_eq!(body["profile"]["name"], "Ada");
+    assert_eq!(
+        body["merged"]["plan"],
+        json!({ "value": "pro", "source": "billing" })
+    );
+    assert_eq!(
+        outside.ask_for("?sources=billing").await.status(),
+        200,
+        "it was not asked"
+    );
+
+    outside
+        .stub("crm")
+        .does([Reply::from(json!({})), Reply::status(500)]);
+    assert_eq!(outside.ask().await.status(), 200);
+    assert_eq!(outside.ask().await.status(), 200, "what is stale serves");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_answer_holds_as_long_as_its_shortest_part() {
+    let outside = Outside::with(&document([
+        ("crm", json!({ "cache_s": 300 })),
+        ("billing", json!({ "cache_s": 60 })),
+        ("score", json!({})),
+    ]))
+    .await;
+    for name in ["crm", "billing", "score"] {
+        outside.stub(name).does([json!({})]);
+    }
+    let cache = async |query| {
+        let answer = outside.ask_for(query).await;
+        answer.header("cache-control").unwrap().to_owned()
+    };
+    assert_eq!(cache("?sources=crm").await, "private, max-age=300");
+    assert_eq!(cache("?sources=crm,billing").await, "private, max-age=60");
+    assert_eq!(cache("").await, "no-store");
+    outside.stub("billing").does([Reply::status(404)]);
+    outside.place.pass(MINUTE).await;
+    assert_eq!(cache("?sources=crm,billing").await, "no-store");
+    assert_eq!(cache("?sources=crm").await, "private, max-age=240");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_is_told_what_the_document_says_and_no_more() {
+    let source = json!({
+        "url": "https://crm.example.com/{id}/{email}/{email_sha256}?plan={attributes.plan}",
+        "headers": {
+            "Accept-Language": "en",
+            "Authorization": { "secret": "muster/crm", "key": "token", "prefix": "Bearer " },
+            "X-Key": { "secret": "muster/plain" },
+        },
+    });
+    let document = document([("crm", source)]);
+    let outside = Outside::with(&document).await;
+    outside.stub("crm").does([json!({})]);
+    assert_eq!(how(&outside.ask_one("crm").await), "error secret_missing");
+    assert_eq!(outside.stub("crm").opened(), 0, "not without its secret");
+    let secrets = [
+        ("muster/crm", r#"{"token": "s3cret"}"#),
+        ("muster/plain", "key"),
+    ];
+    let secrets = secrets.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    outside.place.state.lock().parameters.extend(secrets);
+    outside.place.pass(MINUTE).await;
+    outside.ask().await;
+
+    let request = json!({
+        "method": "GET",
+        "path": format!("{}/details", outside.path()),
+        "body": null,
+        "headers": {
+            "authorization": "Bearer of-the-caller",
+            "cookie": "session=of-the-caller",
+            "user-agent": "of-the-caller",
+            "accept-language": "fr",
+            "x-forwarded-for": "192.0.2.1",
+            "traceparent": "00-of-the-caller",
+        },
+    });
+    assert_eq!(outside.place.request(request).await.status(), 200);
+    let asked = outside.stub("crm").requests().pop().unwrap();
+    let id = outside.profile["id"].as_str().unwrap();
+    let hash: String = Sha256::digest("ada@example.com")
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let line = format!("GET /{id}/ada%40example.com/{hash}?plan=a%20b HTTP/1.1");
+    assert_eq!(asked.line, line);
+    let headers: Vec<_> = asked
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    let agent = concat!("muster/", env!("CARGO_PKG_VERSION"));
+    let expected = [
+        ("accept", "application/json"),
+        ("accept-language", "en"),
+        ("authorization", "Bearer s3cret"),
+        ("host", "crm.example.com"),
+        ("user-agent", agent),
+        ("x-key", "key"),
+    ];
+    assert_eq!(headers, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_knows_too_little_does_not_ask() {
+    let outside = Outside::with_one(
+        "crm",
+        json!({ "url": "https://crm.example.com/{attributes.plan}/{attributes.customer}" }),
+    )
+    .await;
+    outside.stub("crm").does([json!({})]);
+    assert_eq!(
+        how(&outside.ask_one("crm").await),
+        "error attribute_missing"
+    );
+    for (customer, expected) in [
+        ("..", "error attribute_unsuitable"),
+        ("a/../b", "error attribute_unsuitable"),
+        ("a/b?c#d", "ok -"),
+        ("x\u{2028}\u{fe0f}", "ok -"),
+    ] {
+        outside
+            .change(json!({ "attributes": { "customer": customer } }))
+            .await;
+        assert_eq!(how(&outside.ask_one("crm").await), expected, "{customer}");
+    }
+    let lines: Vec<_> = outside
+        .stub("crm")
+        .requests()
+        .into_iter()
+        .map(|request| request.line)
+        .collect();
+    assert!(lines[0].contains("/a%2Fb%3Fc%23d "), "{lines:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_cannot_be_found_cannot_be_reached() {
+    let outside = Outside::with_one("nowhere", json!({})).await;
+    assert_eq!(how(&outside.ask_one("nowhere").await), "error unreachable");
+}
+
+/// A minute after the document is written, and with nothing deployed.
+#[tokio::test(start_paused = true)]
+async fn a_source_is_added_and_taken_away_by_the_document() {
+    let outside = Outside::with_one("crm", json!({})).await;
+    outside.stub("crm").does([json!({})]);
+    outside.stub("billing").does([json!({})]);
+    let names = async || {
+        let answer = outside.ask().await;
+        let sources = answer.body()["sources"].as_object().unwrap();
+        sources.keys().cloned().collect::<Vec<_>>()
+    };
+    outside.place.declare(&document([("billing", json!({}))]));
+    assert_eq!(names().await, ["crm"]);
+    outside.place.pass(MINUTE).await;
+    assert_eq!(names().await, ["crm"], "nobody waits for it");
+    outside.settle().await;
+    assert_eq!(names().await, ["billing"]);
+
+    let mut broken = document([("crm", json!({}))]);
+    broken["sources"]["crm"]["url"] = json!("http://169.254.169.254/");
+    for text in [broken, json!("no document"), json!({ "sources": [] })] {
+        outside.place.declare(&text);
+        outside.place.pass(MINUTE).await;
+        names().await;
+        outside.settle().await;
+        assert_eq!(names().await, ["billing"], "{text}");
+    }
+    outside.place.state.lock().parameters.clear();
+    outside.place.pass(MINUTE).await;
+    names().await;
+    outside.settle().await;
+    assert_eq!(names().await, ["billing"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_document_that_takes_long_keeps_nobody_beyond_the_deadline() {
+    let mut document = document([("crm", json!({}))]);
+    document["deadline_ms"] = json!(500);
+    let outside = Outside::with(&document).await;
+    outside.stub("crm").does([json!({})]);
+    outside.place.pass(MINUTE).await;
+    {
+        let mut state = outside.place.state.lock();
+        // After the one for the profile.
+        let call = state.log.calls.len() as u64 + 1;
+        let fault = Fault::TimeoutBefore;
+        state.schedule = Schedule::Single { call, fault };
+    }
+    let (answer, took) = outside.timed().await;
+    assert_eq!(how(&answer.body()["sources"]["crm"]), "ok -");
+    let last = outside.place.calls().pop().unwrap();
+    assert_eq!(last.operation, "Ssm.GetParameter");
+    assert_eq!(took, Duration::from_millis(500));
+}

@@ -1,0 +1,279 @@
+//! What sources said is kept for a while, and serves when nothing newer is to be had.
+
+use std::time::Duration;
+
+use futures_util::future::join;
+use muster_simulation::invariants::text;
+use muster_simulation::sources::{Behaviour, Reply, Stub};
+use serde_json::{Value, json};
+
+use crate::outside::{Outside, document, how};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// How many items of the table are what sources said.
+fn kept(outside: &Outside) -> usize {
+    let items = outside.place.items();
+    let cached = items
+        .iter()
+        .filter(|item| text(item, "sk").starts_with("CACHE#"));
+    cached.count()
+}
+
+fn pro() -> Reply {
+    Reply::from(json!({ "plan": "pro" }))
+}
+
+/// What the last request asked for on condition.
+fn condition(stub: &Stub) -> Option<String> {
+    let request = stub.requests().pop().unwrap();
+    request.headers.get("if-none-match").cloned()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_lives_as_long_as_it_may() {
+    let outside = Outside::with_one("crm", json!({ "cache_s": 60 })).await;
+    let crm = outside.stub("crm");
+    crm.does([json!({ "plan": "pro" }), json!({ "plan": "free" })]);
+    outside.ask().await;
+    outside.place.pass(59 * SECOND).await;
+    let answer = outside.ask().await;
+    let seen = &answer.body()["sources"]["crm"];
+    let expected =
+        json!({ "status": "ok", "latency_ms": 0, "age_s": 59, "data": { "plan": "pro" } });
+    assert_eq!(seen, &expected);
+    assert_eq!(answer.header("cache-control"), Some("private, max-age=1"));
+    assert_eq!((crm.requests().len(), kept(&outside)), (1, 1));
+    outside.place.pass(SECOND).await;
+    let seen = outside.ask_one("crm").await;
+    assert_eq!(
+        (&seen["data"]["plan"], &seen["age_s"]),
+        (&json!("free"), &json!(0))
+    );
+    assert_eq!((crm.requests().len(), kept(&outside)), (2, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_to_be_kept_is_not() {
+    let outside = Outside::with_one("crm", json!({})).await;
+    outside.stub("crm").does([pro()]);
+    outside.ask().await;
+    outside.ask().await;
+    assert_eq!(
+        (outside.stub("crm").requests().len(), kept(&outside)),
+        (2, 0)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_not_kept() {
+    let outside = Outside::with_one("crm", json!({ "cache_s": 60 })).await;
+    outside.stub("crm").does([Reply::status(404), pro()]);
+    assert_eq!(how(&outside.ask_one("crm").await), "error not_found");
+    assert_eq!(kept(&outside), 0);
+    assert_eq!(how(&outside.ask_one("crm").await), "ok -");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_is_asked_whether_it_knows_better() {
+    let outside =
+        Outside::with_one("crm", json!({ "cache_s": 60, "stale_if_error_s": 3600 })).await;
+    let crm = outside.stub("crm");
+    crm.does([
+        pro().with("etag", "W/\"one\""),
+        Reply::status(304),
+        Reply::from(json!({ "plan": "free" })).with("etag", "\"two\""),
+        pro(),
+    ]);
+    outside.ask().await;
+    assert_eq!(condition(&crm), None);
+    outside.place.pass(60 * SECOND).await;
+    let seen = outside.ask_one("crm").await;
+    assert_eq!(condition(&crm).as_deref(), Some("W/\"one\""));
+    let expected =
+        json!({ "status": "ok", "latency_ms": 0, "age_s": 0, "data": { "plan": "pro" } });
+    assert_eq!(seen, expected, "as it was, and new");
+    outside.place.pass(59 * SECOND).await;
+    outside.ask().await;
+    assert_eq!(crm.requests().len(), 2, "for as long as a new one");
+    outside.place.pass(SECOND).await;
+    let seen = outside.ask_one("crm").await;
+    assert_eq!(
+        condition(&crm).as_deref(),
+        Some("W/\"one\""),
+        "its version is kept"
+    );
+    assert_eq!(seen["data"]["plan"], "free");
+    outside.place.pass(60 * SECOND).await;
+    outside.ask().await;
+    assert_eq!(condition(&crm).as_deref(), Some("\"two\""));
+    outside.place.pass(60 * SECOND).await;
+    outside.ask().await;
+    assert_eq!(condition(&crm), None, "the last answer had none");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_said_before_serves_for_a_while() {
+    let troubles: [(Behaviour, &str); 4] = [
+        (Behaviour::Hangs, "stale timeout"),
+        (Behaviour::Resets, "stale broken_off"),
+        (Reply::status(500).into(), "stale bad_status"),
+        (Reply::text("<html>").into(), "stale not_json"),
+    ];
+    for (trouble, expected) in troubles {
+        let source = json!({ "cache_s": 60, "stale_if_error_s": 240, "timeout_ms": 100 });
+        let outside = Outside::with_one("crm", source).await;
+        let crm = outside.stub("crm");
+        crm.does([pro().with("connection", "close")]);
+        outside.ask().await;
+        crm.does([trouble]);
+        outside.place.pass(299 * SECOND).await;
+        let answer = outside.ask().await;
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        let seen = &answer.body()["sources"]["crm"];
+        assert_eq!(how(seen), expected);
+        assert_eq!(
+            (&seen["data"]["plan"], &seen["age_s"]),
+            (&json!("pro"), &json!(299))
+        );
+        let plan = json!({ "value": "pro", "source": "crm" });
+        assert_eq!(answer.body()["merged"]["plan"], plan);
+        outside.place.pass(SECOND).await;
+        let seen = outside.ask_one("crm").await;
+        assert_eq!(
+            how(&seen),
+            expected
+                .replace("stale timeout", "timeout timeout")
+                .replace("stale", "error")
+        );
+        assert_eq!(seen["data"], Value::Null);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_open_circuit_is_covered_too() {
+    let outside = Outside::with_one("crm", json!({ "stale_if_error_s": 3600 })).await;
+    let crm = outside.stub("crm");
+    crm.does([pro(), Reply::status(503).with("retry-after", "60")]);
+    outside.ask().await;
+    assert_eq!(how(&outside.ask_one("crm").await), "stale bad_status");
+    let seen = outside.ask_one("crm").await;
+    assert_eq!(how(&seen), "stale open_circuit");
+    assert_eq!(
+        (&seen["data"]["plan"], crm.requests().len()),
+        (&json!("pro"), 2)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_to_another_question_is_none_to_this_one() {
+    let source = json!({
+        "cache_s": 60,
+        "stale_if_error_s": 60,
+        "url": "https://crm.example.com/plans?of={attributes.plan}",
+    });
+    let outside = Outside::with_one("crm", source.clone()).await;
+    let crm = outside.stub("crm");
+    crm.does([pro().with("etag", "\"1\"")]);
+    outside.ask().await;
+    outside
+        .change(json!({ "attributes": { "plan": "other" } }))
+        .await;
+    outside.ask().await;
+    assert_eq!(
+        (crm.requests().len(), condition(&crm)),
+        (2, None),
+        "another person, so to say"
+    );
+    crm.does([Reply::status(500)]);
+    outside
+        .change(json!({ "attributes": { "plan": "third" } }))
+        .await;
+    assert_eq!(
+        how(&outside.ask_one("crm").await),
+        "error bad_status",
+        "nor when it fails"
+    );
+
+    let mut document = document([("crm", source)]);
+    document["sources"]["crm"]["keep"] = json!("/plan");
+    outside.place.declare(&document);
+    crm.does([pro()]);
+    outside.place.pass(60 * SECOND).await;
+    outside.ask().await;
+    outside
+        .change(json!({ "attributes": { "plan": "other" } }))
+        .await;
+    let seen = outside.ask_one("crm").await;
+    assert_eq!(seen["data"], "pro", "another part of it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_person_has_their_own() {
+    let source = json!({ "cache_s": 60, "url": "https://crm.example.com/plans" });
+    let outside = Outside::with_one("crm", source).await;
+    let crm = outside.stub("crm");
+    crm.does([json!({ "whose": "Ada" }), json!({ "whose": "Bob" })]);
+    outside.ask().await;
+    let bob = json!({ "email": "bob@example.com", "name": "Bob" });
+    let bob = outside.place.ask("POST", "/profiles", bob).await;
+    let path = format!("/profiles/{}/details", bob.body()["id"].as_str().unwrap());
+    let seen = outside.place.get(&path).await;
+    assert_eq!(seen.body()["sources"]["crm"]["data"]["whose"], "Bob");
+    assert_eq!(outside.ask_one("crm").await["data"]["whose"], "Ada");
+    assert_eq!((crm.requests().len(), kept(&outside)), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_comes_back_of_who_is_erased() {
+    let outside = Outside::with_one("crm", json!({ "cache_s": 60, "stale_if_error_s": 60 })).await;
+    outside.stub("crm").does([pro()]);
+    outside.ask().await;
+    assert_eq!(kept(&outside), 1);
+    outside.place.pass(60 * SECOND).await;
+    outside.stub("crm").does([pro().after(100)]);
+    let erasing = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        outside
+            .place
+            .ask("DELETE", &outside.path(), Value::Null)
+            .await
+    };
+    let (last, erased) = join(outside.ask(), erasing).await;
+    assert_eq!((last.status(), erased.status()), (200, 204));
+    assert_eq!(kept(&outside), 0, "the answer came after the erasure");
+    let answer = outside.ask().await;
+    assert_eq!((answer.status(), answer.problem()), (404, "not-found"));
+    assert_eq!(outside.stub("crm").requests().len(), 2, "nobody is asked");
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_to_live_takes_what_is_of_no_use() {
+    let outside = Outside::with_one("crm", json!({ "cache_s": 60, "stale_if_error_s": 60 })).await;
+    outside.stub("crm").does([pro()]);
+    outside.ask().await;
+    outside.place.pass(119 * SECOND).await;
+    assert_eq!(outside.place.expired().len(), 0);
+    outside.place.pass(SECOND).await;
+    let expired = outside.place.expired();
+    assert_eq!((expired.len(), expired[0].1.as_str()), (1, "CACHE#crm"));
+}
+
+/// A transaction takes 4 MB.
+#[tokio::test(start_paused = true)]
+async fn as_much_as_sources_usually_may_say_can_be_kept() {
+    const MOST: usize = 65_536;
+    let names: Vec<_> = (0..32).map(|n| format!("source-{n}")).collect();
+    let sources = names
+        .iter()
+        .map(|name| (name.as_str(), json!({ "cache_s": 60 })));
+    let outside = Outside::with(&document(sources)).await;
+    for name in &names {
+        let much = json!("x".repeat(MOST - 2)).to_string();
+        outside.stub(name).does([Reply::text(much)]);
+    }
+    outside.ask().await;
+    assert_eq!(kept(&outside), names.len());
+    outside.ask().await;
+    assert_eq!(outside.stub("source-31").requests().len(), 1);
+}

@@ -1,0 +1,418 @@
+//! Sources that do badly: each costs the caller what it may, and leaves nothing open.
+
+use std::time::Duration;
+
+use futures_util::future::join;
+use hyper_rustls::HttpsConnectorBuilder;
+use muster_details::breaker::{FAILURES, OPEN_FOR};
+use muster_details::transport::{Transport, through};
+use muster_http::tls;
+use muster_simulation::endpoint::Latency;
+use muster_simulation::sources::{Behaviour, Network, Reply};
+use serde_json::json;
+
+use crate::outside::{Outside, document, how};
+
+const TIMEOUT: u64 = 300;
+const GIGABYTES: u64 = 10 << 30;
+
+/// A source, and what comes of it: how, after how many milliseconds, and how many
+/// connections are then kept for the next request.
+type Case = (&'static str, Behaviour, &'static str, u64, usize);
+
+fn all() -> Vec<Case> {
+    let fine = || Reply::from(json!({ "plan": "pro" }));
+    let long = json!("x".repeat(100_000)).to_string();
+    let head = "x".repeat(1_000_000);
+    let known = |name, after| (name, fine().after(after).into(), "ok -", after, 1);
+    let slow = |name, behaviour| (name, behaviour, "timeout timeout", TIMEOUT, 0);
+    let broken = |name, behaviour| (name, behaviour, "error broken_off", 0, 0);
+    let much = |name, behaviour| (name, behaviour, "error too_long", 0, 0);
+    let text = |name, text: &str| (name, Reply::text(text).into(), "error not_json", 0, 1);
+    let status = |name, status, how| (name, Reply::status(status).into(), how, 0, 1);
+    vec![
+        known("answers", 0),
+        known("delays", TIMEOUT - 1),
+        slow("late", fine().after(TIMEOUT + 1).into()),
+        slow("hangs-at-connect", Behaviour::HangsAtConnect),
+        slow("hangs-in-handshake", Behaviour::HangsInHandshake),
+        slow("hangs-before-head", Behaviour::Hangs),
+        slow("hangs-in-body", Behaviour::HangsInBody),
+        slow("drips", Behaviour::Drips(Duration::from_secs(1))),
+        ("refuses", Behaviour::Refuses, "error unreachable", 0, 0),
+        broken("resets", Behaviour::Resets),
+        broken("cuts-body", Behaviour::CutsBody),
+        broken("garbage", Behaviour::TalksGarbage),
+        broken("blurts", Behaviour::Blurts(b"SSH-2.0-OpenSSH\r\n")),
+        broken("huge-head", fine().with("x-huge", &head).into()),
+        much("gigabytes", Behaviour::Floods(Some(GIGABYTES))),
+        much("endless", Behaviour::Floods(None)),
+        much("long", Reply::text(long).into()),
+        text("not-json", "<html>"),
+        text("deep", &"[".repeat(60_000)),
+        text("nothing", ""),
+        status("status-404", 404, "error not_found"),
+        status("status-429", 429, "error bad_status"),
+        status("status-500", 500, "error bad_status"),
+        status("status-304", 304, "error bad_status"),
+    ]
+}
+
+/// Sources that do all this, asked at once.
+async fn everyone(timeout: u64, deadline: u64) -> Outside {
+    let source = |name| (name, json!({ "timeout_ms": timeout }));
+    let mut document = document(all().into_iter().map(|(name, ..)| source(name)));
+    document["deadline_ms"] = json!(deadline);
+    let outside = Outside::with(&document).await;
+    for (name, behaviour, ..) in all() {
+        outside.stub(name).does([behaviour]);
+    }
+    outside
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_costs_what_it_may_and_leaves_nothing_open() {
+    let outside = everyone(TIMEOUT, 3_000).await;
+    let (answer, took) = outside.timed().await;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(took, Duration::from_millis(TIMEOUT), "the slowest");
+    outside.settle().await;
+    for (name, _, expected, latency, open) in all() {
+        let source = &answer.body()["sources"][name];
+        assert_eq!(how(source), expected, "{name}");
+        assert_eq!(source["latency_ms"], latency, "{name}");
+        assert_eq!(outside.stub(name).opened(), 1, "{name}");
+        assert_eq!(outside.stub(name).open(), open, "{name}");
+    }
+    outside.place.pass(Duration::from_secs(120)).await;
+    outside.settle().await;
+    assert_eq!(outside.network.open(), 0, "idle ones are not kept for ever");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_flood_little_is_taken() {
+    let outside = everyone(TIMEOUT, 3_000).await;
+    outside.ask().await;
+    outside.settle().await;
+    for name in ["gigabytes", "endless"] {
+        let sent = outside.stub(name).sent();
+        assert!(sent < 512 * 1024, "{name}: {sent}");
+    }
+}
+
+/// The table takes its time, too, so at the deadline nobody's own time is over.
+#[tokio::test(start_paused = true)]
+async fn the_deadline_holds_whatever_sources_do() {
+    let outside = everyone(TIMEOUT, TIMEOUT).await;
+    outside.place.state.lock().latency = Latency::Drawn;
+    let (answer, took) = outside.timed().await;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(took, Duration::from_millis(TIMEOUT));
+    assert_eq!(
+        how(&answer.body()["sources"]["hangs-in-body"]),
+        "timeout timeout"
+    );
+    assert_eq!(how(&answer.body()["sources"]["answers"]), "ok -");
+    outside.settle().await;
+    let kept: usize = all().iter().map(|(.., open)| open).sum();
+    // The one that answers in the last moment has no time for it.
+    assert_eq!(outside.network.open(), kept - 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_holds_while_answers_are_kept() {
+    let mut document = document([
+        ("crm", json!({ "cache_s": 60 })),
+        ("hangs", json!({ "timeout_ms": TIMEOUT })),
+    ]);
+    document["deadline_ms"] = json!(TIMEOUT);
+    document["sources"]["crm"]["timeout_ms"] = json!(TIMEOUT);
+    let outside = Outside::with(&document).await;
+    outside.stub("crm").does([json!({ "plan": "pro" })]);
+    outside.stub("hangs").does([Behaviour::Hangs]);
+    outside.place.state.lock().latency = Latency::Drawn;
+    let (answer, took) = outside.timed().await;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(took, Duration::from_millis(TIMEOUT));
+}
+
+#[tokio::test(start_paused = true)]
+async fn sources_are_asked_at_once() {
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let outside = Outside::with(&document(names.map(|name| (name, json!({}))))).await;
+    for (name, delay) in names.iter().zip((20..).step_by(20)) {
+        outside
+            .stub(name)
+            .does([Reply::from(json!({})).after(delay)]);
+    }
+    let (_, took) = outside.timed().await;
+    assert_eq!(took, Duration::from_millis(160), "the slowest, not the sum");
+}
+
+fn over_tls(network: Network) -> Transport {
+    let https = HttpsConnectorBuilder::new().with_tls_config(tls::client_config().unwrap());
+    through(https.https_only().enable_http1().wrap_connector(network))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handshake_may_hang_or_fail() {
+    let sources = ["hangs-in-handshake", "no-tls", "hangs-at-connect"];
+    let sources = sources.map(|name| (name, json!({ "timeout_ms": TIMEOUT })));
+    let outside = Outside::over(&document(sources), over_tls).await;
+    outside
+        .stub("hangs-in-handshake")
+        .does([Behaviour::HangsInHandshake]);
+    outside
+        .stub("no-tls")
+        .does([Behaviour::Blurts(b"HTTP/1.1 400 Bad Request\r\n\r\n")]);
+    outside
+        .stub("hangs-at-connect")
+        .does([Behaviour::HangsAtConnect]);
+    let (answer, took) = outside.timed().await;
+    let sources = &answer.body()["sources"];
+    assert_eq!(how(&sources["hangs-in-handshake"]), "timeout timeout");
+    assert_eq!(how(&sources["no-tls"]), "error unreachable");
+    assert_eq!(how(&sources["hangs-at-connect"]), "timeout timeout");
+    assert_eq!(took, Duration::from_millis(TIMEOUT));
+    outside.settle().await;
+    assert_eq!(outside.network.open(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_led_on() {
+    let outside = Outside::with_one("crm", json!({})).await;
+    let elsewhere = outside.stub("elsewhere");
+    elsewhere.does([json!({ "plan": "pro" })]);
+    for status in [301, 302, 303, 307, 308] {
+        let location = "https://elsewhere.example.com/";
+        let reply = Reply::status(status).with("location", location);
+        outside.stub("crm").does([reply]);
+        let seen = outside.ask_one("crm").await;
+        assert_eq!(how(&seen), "error bad_status", "{status}");
+    }
+    assert_eq!(elsewhere.opened(), 0);
+    assert_eq!(outside.stub("crm").requests().len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_source_is_asked_twice_if_that_is_wanted() {
+    let outside = Outside::with_one("crm", json!({ "hedge_after_ms": 100 })).await;
+    let crm = outside.stub("crm");
+    crm.does([Reply::from(json!({ "try": 1 })).after(99)]);
+    assert_eq!(outside.ask_one("crm").await["latency_ms"], 99);
+    assert_eq!(crm.requests().len(), 1, "not yet");
+
+    let slow = |number: u64, after| Reply::from(json!({ "try": number })).after(after);
+    crm.does([slow(1, 500), slow(2, 50)]);
+    let seen = outside.ask_one("crm").await;
+    assert_eq!(
+        (&seen["data"]["try"], &seen["latency_ms"]),
+        (&json!(2), &json!(150))
+    );
+    outside.settle().await;
+    assert_eq!(
+        (crm.requests().len(), crm.open()),
+        (3, 1),
+        "the slow one is closed"
+    );
+
+    crm.does([slow(1, 200), slow(2, 500)]);
+    let seen = outside.ask_one("crm").await;
+    assert_eq!(
+        (&seen["data"]["try"], &seen["latency_ms"]),
+        (&json!(1), &json!(200))
+    );
+    outside.settle().await;
+    assert_eq!(
+        (crm.requests().len(), crm.open()),
+        (5, 1),
+        "the second is closed"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_tries_one_may_fail() {
+    let hedged = json!({ "hedge_after_ms": 100, "timeout_ms": 1_000 });
+    let outside = Outside::with_one("crm", hedged).await;
+    let crm = outside.stub("crm");
+    let (bad, good) = (|| Reply::status(500), || Reply::from(json!({})));
+    crm.does([good().after(300), bad()]);
+    let seen = outside.ask_one("crm").await;
+    assert_eq!(
+        (how(&seen), &seen["latency_ms"]),
+        ("ok -".into(), &json!(300))
+    );
+    crm.does([bad().after(200), good().after(300)]);
+    let seen = outside.ask_one("crm").await;
+    assert_eq!(
+        (how(&seen), &seen["latency_ms"]),
+        ("ok -".into(), &json!(400))
+    );
+    crm.does([Behaviour::Hangs]);
+    let seen = outside.ask_one("crm").await;
+    assert_eq!(
+        (how(&seen), &seen["latency_ms"]),
+        ("timeout timeout".into(), &json!(1_000))
+    );
+    outside.settle().await;
+    assert_eq!(crm.open(), 0, "both are closed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_comes_at_once_is_not_tried_again() {
+    let outside = Outside::with_one("crm", json!({ "hedge_after_ms": 100 })).await;
+    outside.stub("crm").does([Reply::status(500)]);
+    assert_eq!(how(&outside.ask_one("crm").await), "error bad_status");
+    assert_eq!(outside.stub("crm").requests().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_who_ask_the_same_at_once_make_one_request() {
+    let outside = Outside::with_one("crm", json!({})).await;
+    let crm = outside.stub("crm");
+    crm.does([Reply::from(json!({ "plan": "pro" })).after(50)]);
+    let late = async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        outside.ask_one("crm").await
+    };
+    let (first, second) = join(outside.ask_one("crm"), late).await;
+    assert_eq!(first["data"], second["data"]);
+    assert_eq!(
+        (&first["latency_ms"], &second["latency_ms"]),
+        (&json!(50), &json!(30))
+    );
+    assert_eq!(crm.requests().len(), 1);
+    outside.ask().await;
+    assert_eq!(crm.requests().len(), 2, "it is no cache");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_hangs_up_takes_no_answer_from_others_and_leaves_nothing_open() {
+    let outside = Outside::with_one("crm", json!({})).await;
+    let crm = outside.stub("crm");
+    crm.does([Reply::from(json!({})).after(50)]);
+    let impatient = tokio::time::timeout(Duration::from_millis(20), outside.ask());
+    let (impatient, patient) = join(impatient, outside.ask_one("crm")).await;
+    assert!(impatient.is_err());
+    assert_eq!((how(&patient), crm.requests().len()), ("ok -".into(), 1));
+
+    crm.does([Behaviour::Hangs]);
+    let impatient = tokio::time::timeout(Duration::from_millis(20), outside.ask());
+    assert!(impatient.await.is_err());
+    outside.settle().await;
+    assert_eq!(crm.open(), 0);
+}
+
+/// What one source is when it is asked so often, one after the other.
+async fn repeatedly(outside: &Outside, times: u32) -> Vec<String> {
+    let mut seen = Vec::new();
+    for _ in 0..times {
+        seen.push(how(&outside.ask_one("crm").await));
+    }
+    seen
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_fails_again_and_again_is_left_alone_for_a_while() {
+    for (behaviour, expected) in [
+        (Behaviour::Hangs, "timeout timeout"),
+        (Behaviour::Refuses, "error unreachable"),
+        (Behaviour::CutsBody, "error broken_off"),
+        (Reply::status(503).into(), "error bad_status"),
+        (Reply::status(429).into(), "error bad_status"),
+    ] {
+        let outside = Outside::with_one("crm", json!({ "timeout_ms": 10 })).await;
+        let crm = outside.stub("crm");
+        crm.does([behaviour]);
+        let failures = FAILURES as usize;
+        assert_eq!(
+            repeatedly(&outside, FAILURES).await,
+            vec![expected; failures]
+        );
+        let asked = crm.opened();
+        let open = vec!["open_circuit open_circuit"; 3];
+        assert_eq!(repeatedly(&outside, 3).await, open);
+        assert_eq!(crm.opened(), asked, "it is not asked");
+
+        outside.place.pass(OPEN_FOR).await;
+        assert_eq!(repeatedly(&outside, 1).await, [expected], "a probe");
+        assert_eq!(repeatedly(&outside, 3).await, open);
+        crm.does([json!({})]);
+        outside.place.pass(OPEN_FOR).await;
+        assert_eq!(repeatedly(&outside, 3).await, ["ok -"; 3]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_answers_something_else_is_not_in_trouble() {
+    for reply in [
+        Reply::status(404),
+        Reply::status(301),
+        Reply::text("<html>"),
+    ] {
+        let outside = Outside::with_one("crm", json!({})).await;
+        outside.stub("crm").does([reply]);
+        let seen = repeatedly(&outside, 3 * FAILURES).await;
+        assert!(!seen.iter().any(|how| how.starts_with("open")), "{seen:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_a_probe_is_under_way_nobody_else_asks() {
+    let outside = Outside::with(&document([(
+        "crm",
+        json!({ "timeout_ms": 100, "url": "https://crm.example.com/{attributes.plan}" }),
+    )]))
+    .await;
+    let crm = outside.stub("crm");
+    crm.does([Reply::status(500)]);
+    repeatedly(&outside, FAILURES).await;
+    outside.place.pass(OPEN_FOR).await;
+    crm.does([Reply::from(json!({})).after(50)]);
+    let probe = outside.ask_one("crm");
+    let other = async {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        // Another question: whoever asks the same waits for the probe's answer.
+        let change = json!({ "attributes": { "plan": "other" } });
+        outside.change(change).await;
+        outside.ask_one("crm").await
+    };
+    let (probe, other) = join(probe, other).await;
+    assert_eq!(
+        (how(&probe), how(&other)),
+        ("ok -".into(), "open_circuit open_circuit".into())
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_says_when_it_wants_to_be_asked_again() {
+    let outside = Outside::with_one("crm", json!({})).await;
+    let crm = outside.stub("crm");
+    let date = "Thu, 01 Jan 2026 00:02:00 GMT";
+    for (retry_after, wait) in [("60", 60), (date, 60), ("999999", 3600)] {
+        crm.does([Reply::status(503).with("retry-after", retry_after)]);
+        let seen = repeatedly(&outside, 2).await;
+        assert_eq!(
+            seen,
+            ["error bad_status", "open_circuit open_circuit"],
+            "{retry_after}"
+        );
+        outside.place.pass(Duration::from_secs(wait - 1)).await;
+        assert_eq!(repeatedly(&outside, 1).await, ["open_circuit open_circuit"]);
+        crm.does([json!({})]);
+        outside.place.pass(Duration::from_secs(1)).await;
+        assert_eq!(repeatedly(&outside, 1).await, ["ok -"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_problem_says_names_no_address() {
+    let outside = everyone(TIMEOUT, 3_000).await;
+    let answer = outside.ask().await;
+    let sources = answer.body()["sources"].as_object().unwrap();
+    for (name, source) in sources {
+        let detail = source["problem"]["detail"].as_str().unwrap_or_default();
+        assert!(!detail.contains("example.com"), "{name}: {detail}");
+        assert_eq!(source["data"].is_null(), how(source) != "ok -", "{name}");
+    }
+}
