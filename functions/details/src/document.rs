@@ -935,7 +935,7 @@ mod tests {
     fn there_are_not_too_many_sources() {
         let many = |count: usize| {
             let sources: Vec<String> = (0..count)
-                .map(|n| format!(r#""s{n}": {{"url": "https://crm.example.com"}}"#))
+                .map(|n| format!(r#""s{n}": {{"url": "https://crm.example.com", "max_bytes": 9}}"#))
                 .collect();
             format!(r#"{{"sources": {{{}}}}}"#, sources.join(","))
         };

@@ -8,7 +8,7 @@
 //!
 //! The host is the operator's, and still looked at: a mistake in the document
 //! should be told when the document is read. Where the name leads is looked
-//! at when it is connected to, see [`addresses`](crate::addresses).
+//! at when it is connected to, see [`crate::addresses`].
 
 use std::collections::BTreeMap;
 use std::fmt;
