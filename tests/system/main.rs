@@ -4,6 +4,7 @@
 // In a test a panic is an answer, in its helpers too.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod details;
 mod feedback;
 mod hundred_thousand;
 mod imports;
