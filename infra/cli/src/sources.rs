@@ -10,7 +10,8 @@ use muster_core::time::Clock;
 use muster_details::config::{self, Secrets};
 use muster_details::details::SourceView;
 use muster_details::document::{Document, Fault, HeaderSource, InvalidDocument, Over, Source};
-use muster_details::gather::{Gatherer, Sighting};
+use muster_details::fetch;
+use muster_details::gather::{Gatherer, Outcome, Sighting};
 use muster_details::template::Person;
 use muster_details::transport;
 use serde_json::{Value, json};
@@ -256,8 +257,8 @@ async fn with_secrets(
     if headers.any(|(_, value)| matches!(value, HeaderSource::Secret { .. })) {
         variables.finish().or_trouble(
             "the document names secrets, and nobody says how to read them",
-            "Set them, or give --no-try. From a profile of the AWS command line: \
-             eval \"$(aws configure export-credentials --format env)\"",
+            "Set them, or give --no-try. All but the region come from a profile of the AWS command \
+             line by: eval \"$(aws configure export-credentials --format env)\"",
         )?;
     }
     let secrets = Secrets::new(&aws.sdk_config());
@@ -272,13 +273,25 @@ fn all_answered(sightings: &[Sighting]) -> Result<(), Trouble> {
     if silent.is_empty() {
         return Ok(());
     }
-    Err(Trouble::new(
-        format!(
-            "{} of {} did not answer: {}",
-            silent.len(),
-            count(sightings.len(), "source"),
-            silent.join(", ")
-        ),
-        "The problem of each says why.",
-    ))
+    let what = format!(
+        "{} of {} did not answer: {}",
+        silent.len(),
+        count(sightings.len(), "source"),
+        silent.join(", ")
+    );
+    let trouble = Trouble::new(what, "The problem of each says why.");
+    match sightings.iter().any(lacks_a_secret) {
+        true => Err(trouble.and(
+            "Of a secret, check that it is there (aws secretsmanager describe-secret --secret-id \
+             …), that it has the key, and that these credentials may read it.",
+        )),
+        false => Err(trouble),
+    }
+}
+
+fn lacks_a_secret(sighting: &Sighting) -> bool {
+    let Outcome::Failed(trouble) = &sighting.outcome else {
+        return false;
+    };
+    matches!(trouble, fetch::Trouble::SecretMissing(_))
 }

@@ -3,6 +3,7 @@
 mod import;
 mod imports;
 mod s3;
+mod sources;
 
 use std::collections::VecDeque;
 use std::future::{Future, pending};
@@ -540,6 +541,19 @@ fn a_command_that_makes_no_sense_is_refused() {
         ("imports show", "<ID>"),
         ("imports list --limit 0", "at least 1"),
         ("imports resume a --chunk x", "invalid digit"),
+        ("sources", "check"),
+        ("sources check", "<FILE>"),
+        ("sources check a --email x", "e-mail address"),
+        ("sources check a --id x", "not an id"),
+        ("sources check a --attribute x", "name=value"),
+        (
+            "sources check a --attribute =x",
+            "an attribute's name has 1",
+        ),
+        (
+            "sources check a --no-try --attribute a=b",
+            "cannot be used with",
+        ),
     ] {
         let words = ["muster"].into_iter().chain(command.split_whitespace());
         let error = Arguments::try_parse_from(words).err().unwrap();
@@ -562,6 +576,7 @@ fn the_help_teaches_and_keeps_secrets() {
         "mails",
         "imports",
         "imports/write",
+        "sources",
         "exit status",
     ] {
         assert!(help.contains(word), "{word}: {help}");
