@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | [`settings`], [`aws`] | the environment, read once; the SDK configuration made from it |
 //! | [`time`], [`random`], [`ids`] | the only sources of time, chance and identity |
+//! | [`hex`] | bytes as text |
 //! | [`email`], [`person`], [`locale`], [`violation`] | what people type, parsed once; what is wrong with it |
 //! | [`profile`], [`mail`], [`import`] | the items of the table and their states |
 //! | [`cached`] | what sources said of a person |
@@ -32,6 +33,7 @@ pub mod erasure;
 pub mod failure;
 pub mod formula;
 pub mod header;
+pub mod hex;
 pub mod ids;
 pub mod import;
 pub mod lanes;

@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::hex::hex;
+
 use rand::rngs::{StdRng, SysRng};
 use rand::{Rng, SeedableRng, TryRng};
 
@@ -53,10 +55,7 @@ impl Random {
     /// A name that nobody else has: the owner of a lease, one transaction.
     /// 32 characters, within the 36 of DynamoDB's `ClientRequestToken`.
     pub fn name(&self) -> String {
-        self.bytes::<16>()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hex(&self.bytes::<16>())
     }
 
     /// A duration between zero and `limit`: full jitter, so that many who

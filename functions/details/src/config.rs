@@ -87,13 +87,12 @@ impl Sources {
     /// The same, with the headers that a source had where its secrets cannot be read now.
     fn or_as_before(mut self, before: &Self) -> Self {
         for source in &self.document.sources {
-            let was = before.document.sources.iter();
-            let same = was
-                .clone()
-                .any(|was| was.name == source.name && was.headers == source.headers);
-            if let (true, Some(Err(_)), Ok(headers)) =
-                (same, self.headers.get(&source.name), before.headers(source))
-            {
+            let same =
+                |was: &&Arc<Source>| was.name == source.name && was.headers == source.headers;
+            let Some(was) = before.document.sources.iter().find(same) else {
+                continue;
+            };
+            if let (Err(_), Ok(headers)) = (self.headers(source), before.headers(was)) {
                 self.headers.insert(source.name.clone(), Ok(headers));
             }
         }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use http::Uri;
 use muster_core::cached::CachedItem;
+use muster_core::hex::hex;
 use muster_core::time::{Clock, Time};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -211,8 +212,7 @@ impl Gatherer {
 /// What stands for a question: an answer to another one is no answer to this one, say
 /// since the person has another address.
 fn fingerprint(uri: &Uri, source: &Source) -> String {
-    let hash = Sha256::digest(format!("{uri}\n{}", source.keep));
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(format!("{uri}\n{}", source.keep)))
 }
 
 impl Before {
@@ -251,8 +251,11 @@ fn kept(
     now: Time,
 ) -> Option<CachedItem> {
     let useful = source.cache + source.stale_if_error;
+    if useful.is_zero() {
+        return None;
+    }
     let data = data.to_string();
-    (!useful.is_zero() && data.len() <= MAX_KEPT_BYTES).then(|| CachedItem {
+    (data.len() <= MAX_KEPT_BYTES).then(|| CachedItem {
         source: source.name.clone(),
         fingerprint,
         data,

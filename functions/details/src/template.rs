@@ -16,6 +16,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use http::Uri;
 use http::uri::{Authority, Scheme};
+use muster_core::hex::hex;
 use muster_core::ids::ProfileId;
 use muster_core::person::attribute_name;
 use muster_core::profile::ProfileItem;
@@ -475,7 +476,9 @@ fn expand(pieces: &[Piece], person: &Person<'_>, to: &mut String) -> Result<(), 
             Piece::Text(text) => to.push_str(text),
             Piece::Value(Placeholder::Id) => to.push_str(&person.id.to_string()),
             Piece::Value(Placeholder::Email) => encode(person.email, to),
-            Piece::Value(Placeholder::EmailSha256) => hex(&Sha256::digest(person.email), to),
+            Piece::Value(Placeholder::EmailSha256) => {
+                to.push_str(&hex(&Sha256::digest(person.email)))
+            }
             Piece::Value(Placeholder::Attribute(name)) => match person.attributes.get(name) {
                 Some(value) => encode(value, to),
                 None => return Err(NotExpanded::AttributeMissing(name.clone())),
@@ -493,12 +496,6 @@ fn encode(value: &str, to: &mut String) {
         } else {
             to.push_str(&format!("%{byte:02X}"));
         }
-    }
-}
-
-fn hex(bytes: &[u8], to: &mut String) {
-    for byte in bytes {
-        to.push_str(&format!("{byte:02x}"));
     }
 }
 

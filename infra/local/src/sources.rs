@@ -6,6 +6,7 @@ use aws_sdk_ssm::types::ParameterType;
 use muster_cli::trouble::{OrTrouble, Trouble};
 use muster_core::aws::SdkConfig;
 use muster_core::email::Email;
+use muster_core::hex::hex;
 use muster_core::object::s3_client;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -79,8 +80,7 @@ impl Sources {
     /// # Errors
     /// When it cannot be written.
     pub async fn say(&self, source: &str, person: &Email, what: &Value) -> Result<(), Trouble> {
-        let hash = Sha256::digest(person.key());
-        let name: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let name = hex(&Sha256::digest(person.key()));
         self.s3
             .put_object()
             .bucket(BUCKET)
