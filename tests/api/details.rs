@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::outside::{Outside, document, how};
 
+const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[tokio::test(start_paused = true)]
@@ -104,6 +105,10 @@ async fn some_of_the_sources_are_asked() {
     assert_eq!(answer.body()["merged"]["billing"], Value::Null);
     assert_eq!(outside.stub("billing").opened(), 0);
     assert_eq!(outside.stub("score").requests().len(), 1);
+    let often = format!("?sources=%73core%2C{}", vec!["score"; 10_000].join(","));
+    let answer = outside.ask_for(&often).await;
+    assert_eq!(answer.body()["sources"].as_object().unwrap().len(), 1);
+    assert_eq!(outside.stub("score").requests().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -222,6 +227,40 @@ async fn the_answer_holds_as_long_as_its_shortest_part() {
     outside.place.pass(MINUTE).await;
     assert_eq!(cache("?sources=crm,billing").await, "no-store");
     assert_eq!(cache("?sources=crm").await, "private, max-age=240");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nor_does_it_outlive_a_sign_up_that_expires() {
+    let outside = Outside::with_one("crm", json!({ "cache_s": 86_400 })).await;
+    outside.stub("crm").does([json!({})]);
+    outside.place.sign_up("bob@example.com").await;
+    let bob = outside.place.profile("bob@example.com").await.unwrap();
+    outside.place.pass(7 * 24 * 60 * MINUTE - 20 * SECOND).await;
+    let path = format!("/profiles/{}/details", bob["id"].as_str().unwrap());
+    let answer = outside.place.get(&path).await;
+    let holds = answer.header("cache-control").unwrap();
+    let seconds: u64 = holds
+        .strip_prefix("private, max-age=")
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!((1..=20).contains(&seconds), "{holds}");
+    outside.place.pass(seconds as u32 * SECOND).await;
+    assert_eq!(outside.place.get(&path).await.status(), 404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_is_empty_is_none() {
+    let secret = json!({ "secret": "muster/crm", "prefix": "Bearer " });
+    let source = json!({ "headers": { "Authorization": secret } });
+    let outside = Outside::with_one("crm", source).await;
+    let secret = ("muster/crm".to_owned(), String::new());
+    outside.place.state.lock().parameters.extend([secret]);
+    outside.place.pass(MINUTE).await;
+    outside.ask().await;
+    outside.settle().await;
+    assert_eq!(how(&outside.ask_one("crm").await), "error secret_missing");
+    assert_eq!(outside.stub("crm").opened(), 0);
 }
 
 #[tokio::test(start_paused = true)]

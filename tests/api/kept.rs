@@ -209,6 +209,56 @@ async fn an_answer_to_another_question_is_none_to_this_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn another_header_asks_another_question() {
+    let secret = |name: &str| json!({ "secret": name, "prefix": "Bearer " });
+    let tenants = [
+        json!("a"),
+        json!("b"),
+        secret("muster/a"),
+        secret("muster/b"),
+    ];
+    let with = |tenant: &Value| {
+        let headers = json!({ "X-Tenant": tenant });
+        document([("crm", json!({ "cache_s": 3600, "headers": headers }))])
+    };
+    let outside = Outside::with(&with(&tenants[0])).await;
+    let secrets = ["muster/a", "muster/b"].map(|name| (name.to_owned(), "s3cret".to_owned()));
+    outside.place.state.lock().parameters.extend(secrets);
+    let crm = outside.stub("crm");
+    crm.does([pro()]);
+    for (count, tenant) in (1..).zip(&tenants) {
+        outside.place.declare(&with(tenant));
+        outside.place.pass(60 * SECOND).await;
+        outside.ask().await;
+        outside.settle().await;
+        outside.ask().await;
+        assert_eq!(crm.requests().len(), count, "{tenant}");
+    }
+}
+
+/// Time-to-live may take what was kept between the two.
+#[tokio::test(start_paused = true)]
+async fn nothing_new_is_no_answer_to_who_knows_nothing() {
+    let outside = Outside::with_one("crm", json!({ "stale_if_error_s": 60 })).await;
+    let crm = outside.stub("crm");
+    crm.does([
+        pro().with("etag", "\"1\""),
+        Reply::status(304).after(100),
+        pro(),
+    ]);
+    outside.ask().await;
+    let late = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let pk = format!("PROFILE#{}", outside.profile["id"].as_str().unwrap());
+        outside.place.state.lock().dynamodb.remove(&pk, "CACHE#crm");
+        outside.ask_one("crm").await
+    };
+    let (first, second) = join(outside.ask_one("crm"), late).await;
+    assert_eq!(first["data"]["plan"], "pro");
+    assert_eq!(second["data"]["plan"], "pro", "{second}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_person_has_their_own() {
     let source = json!({ "cache_s": 60, "url": "https://crm.example.com/plans" });
     let outside = Outside::with_one("crm", source).await;
@@ -257,6 +307,39 @@ async fn time_to_live_takes_what_is_of_no_use() {
     outside.place.pass(SECOND).await;
     let expired = outside.place.expired();
     assert_eq!((expired.len(), expired[0].1.as_str()), (1, "CACHE#crm"));
+}
+
+/// An item takes 400 KB, a transaction 4 MB.
+#[tokio::test(start_paused = true)]
+async fn nobody_says_so_much_that_others_are_not_kept() {
+    let huge = "e".repeat(30_000);
+    let names: Vec<_> = (0..20).map(|n| format!("grows-{n}")).collect();
+    let source = json!({ "cache_s": 60, "max_bytes": 75_010 });
+    let mut sources = vec![
+        ("crm", json!({ "cache_s": 60 })),
+        ("version", source.clone()),
+    ];
+    sources.extend(names.iter().map(|name| (name.as_str(), source.clone())));
+    let outside = Outside::with(&document(sources)).await;
+    outside.stub("crm").does([pro()]);
+    outside.stub("version").does([pro().with("etag", &huge)]);
+    for name in &names {
+        // It is written out as 1000000000000000.0.
+        let numbers = format!("[{}0]", "1e15,".repeat(15_000));
+        outside.stub(name).does([Reply::text(numbers)]);
+    }
+    let answer = outside.ask().await;
+    for name in &names {
+        assert_eq!(how(&answer.body()["sources"][name]), "ok -");
+    }
+    assert_eq!(kept(&outside), 2);
+    outside.place.pass(60 * SECOND).await;
+    outside.ask().await;
+    assert_eq!(
+        condition(&outside.stub("version")),
+        None,
+        "it is not sent back"
+    );
 }
 
 /// A transaction takes 4 MB.

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use futures_util::future::join;
+use futures_util::future::{join, join_all};
 use hyper_rustls::HttpsConnectorBuilder;
 use muster_details::breaker::{FAILURES, OPEN_FOR};
 use muster_details::transport::{Transport, through};
 use muster_http::tls;
 use muster_simulation::endpoint::Latency;
+use muster_simulation::faults::{Fault, Schedule};
 use muster_simulation::sources::{Behaviour, Network, Reply};
 use serde_json::json;
 
@@ -87,6 +88,152 @@ async fn each_costs_what_it_may_and_leaves_nothing_open() {
     outside.place.pass(Duration::from_secs(120)).await;
     outside.settle().await;
     assert_eq!(outside.network.open(), 0, "idle ones are not kept for ever");
+}
+
+/// What a source may send instead of an answer, again and again or once.
+#[tokio::test(start_paused = true)]
+async fn no_message_is_too_odd() {
+    const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    const TRAILER: &str =
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nx: ";
+    const EXTENSION: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2;x=";
+    let again = |head, piece: &str| {
+        let millisecond = Duration::from_millis(1);
+        Behaviour::Repeats(head, piece.to_owned(), millisecond)
+    };
+    let much = "x".repeat(4096);
+    let says = |head: &str, body: &str| Behaviour::Says(format!("HTTP/1.1 {head}\r\n\r\n{body}"));
+    let with = |header: &str, body: &str| says(&format!("200 OK\r\n{header}"), body);
+    let chunked = |body: &str| with("transfer-encoding: chunked", body);
+    let hint = "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n";
+    let (slow, broken) = ("timeout timeout", "error broken_off");
+    let (status, text, fine) = ("error bad_status", "error not_json", "ok -");
+    let cases = [
+        ("hints", again("", hint), slow),
+        (
+            "continues",
+            again("", "HTTP/1.1 100 Continue\r\n\r\n"),
+            slow,
+        ),
+        ("lines", again("", "\r\n"), slow),
+        ("status-line", again("HTTP/1.1 200 ", &much), broken),
+        ("header", again("HTTP/1.1 200 OK\r\nx: ", &much), broken),
+        ("headers", again("HTTP/1.1 200 OK\r\n", "x: y\r\n"), slow),
+        ("extension", again(EXTENSION, &much), broken),
+        (
+            "extensions",
+            again(CHUNKED, &format!("1;x={}\r\n \r\n", &much[..200])),
+            broken,
+        ),
+        ("trailer", again(TRAILER, &much), broken),
+        ("trailers", again(TRAILER, "y\r\nx: "), broken),
+        (
+            "hint",
+            Behaviour::Says(format!(
+                "{hint}HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{{}}"
+            )),
+            fine,
+        ),
+        (
+            "switches",
+            says(
+                "101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade",
+                "",
+            ),
+            status,
+        ),
+        ("empty", says("204 No Content", ""), text),
+        (
+            "part",
+            says("206 Partial Content\r\ncontent-length: 2", "{}"),
+            status,
+        ),
+        (
+            "no-status",
+            says("000 None\r\ncontent-length: 2", "{}"),
+            broken,
+        ),
+        ("length-none", with("content-length: -1", "{}"), broken),
+        (
+            "length-much",
+            with("content-length: 99999999999999999999", "{}"),
+            broken,
+        ),
+        (
+            "length-two",
+            with("content-length: 2\r\ncontent-length: 3", "{} "),
+            broken,
+        ),
+        ("chunk-much", chunked("1ffffffffffffffff\r\n{}"), broken),
+        ("chunk-long", chunked("ffffffffffffffff\r\n{}"), slow),
+        (
+            "gzip",
+            with(
+                "content-encoding: gzip\r\ncontent-length: 3",
+                "\u{1f}\u{b}\u{8}",
+            ),
+            text,
+        ),
+    ];
+    let sources = cases
+        .iter()
+        .map(|(name, ..)| (*name, json!({ "timeout_ms": TIMEOUT })));
+    let outside = Outside::with(&document(sources)).await;
+    for (name, behaviour, _) in &cases {
+        outside.stub(name).does([behaviour.clone()]);
+    }
+    let (answer, took) = outside.timed().await;
+    assert_eq!(took, Duration::from_millis(TIMEOUT));
+    outside.settle().await;
+    for (name, _, expected) in &cases {
+        assert_eq!(how(&answer.body()["sources"][name]), *expected, "{name}");
+        let is_whole = ![slow, broken].contains(expected) && *name != "switches";
+        assert_eq!(outside.stub(name).open(), usize::from(is_whole), "{name}");
+        // A buffer of ours, and one of the network's.
+        let sent = outside.stub(name).sent();
+        assert!(sent < 128 * 1024, "{name}: {sent}");
+    }
+}
+
+/// Else a source could answer what is asked of it about the next person.
+#[tokio::test(start_paused = true)]
+async fn what_comes_unasked_answers_nothing() {
+    let outside = Outside::with_one("crm", json!({})).await;
+    let crm = outside.stub("crm");
+    let reply = |body: &str| format!("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n{body}");
+    let two = Behaviour::Says(reply("\"1\"") + &reply("\"2\""));
+    crm.does([two, json!("3").into()]);
+    assert_eq!(outside.ask_one("crm").await["data"], "1");
+    assert_eq!(outside.ask_one("crm").await["data"], "3");
+    assert_eq!(crm.opened(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_text_is_json_or_it_is_not() {
+    let nested = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    let not_json = "error not_json";
+    let cases = [
+        ("mark", "\u{feff}{}".to_owned(), not_json),
+        ("nan", "NaN".to_owned(), not_json),
+        ("infinity", "1e999".to_owned(), not_json),
+        ("surrogate", r#""\ud800""#.to_owned(), not_json),
+        ("zero-byte", "{}\0".to_owned(), not_json),
+        ("two", "{}{}".to_owned(), not_json),
+        ("null", "null".to_owned(), "ok -"),
+        ("twice", r#"{"a": 1, "a": 2}"#.to_owned(), "ok -"),
+        ("deep", nested(60), "ok -"),
+        ("deeper", nested(61), "error too_deep"),
+        ("deepest", nested(128), not_json),
+    ];
+    let sources = cases.iter().map(|(name, ..)| (*name, json!({})));
+    let outside = Outside::with(&document(sources)).await;
+    for (name, text, _) in &cases {
+        outside.stub(name).does([Reply::text(text)]);
+    }
+    let answer = outside.ask().await;
+    for (name, _, expected) in &cases {
+        assert_eq!(how(&answer.body()["sources"][name]), *expected, "{name}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -259,6 +406,18 @@ async fn of_two_tries_one_may_fail() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn that_there_is_nothing_is_an_answer_too() {
+    let outside = Outside::with_one("crm", json!({ "hedge_after_ms": 100 })).await;
+    let crm = outside.stub("crm");
+    crm.does([Reply::status(404).after(150).into(), Behaviour::Hangs]);
+    let seen = outside.ask_one("crm").await;
+    assert_eq!(
+        (how(&seen), &seen["latency_ms"]),
+        ("error not_found".into(), &json!(150))
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failure_that_comes_at_once_is_not_tried_again() {
     let outside = Outside::with_one("crm", json!({ "hedge_after_ms": 100 })).await;
     outside.stub("crm").does([Reply::status(500)]);
@@ -344,6 +503,42 @@ async fn who_fails_again_and_again_is_left_alone_for_a_while() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_failure_counts_once_however_many_wait() {
+    let mut document = document([("crm", json!({ "timeout_ms": TIMEOUT }))]);
+    document["deadline_ms"] = json!(TIMEOUT);
+    let outside = Outside::with(&document).await;
+    outside.stub("crm").does([Behaviour::Hangs]);
+    // So that it is the deadline that is over.
+    outside.place.state.lock().latency = Latency::Drawn;
+    let waiting = (0..FAILURES).map(|_| outside.ask());
+    join_all(waiting).await;
+    assert_eq!(outside.stub("crm").requests().len(), 1);
+    outside.place.state.lock().latency = Latency::Off;
+    assert_eq!(how(&outside.ask_one("crm").await), "timeout timeout");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_no_time_left_is_not_blamed() {
+    let mut document = document([("crm", json!({ "timeout_ms": TIMEOUT }))]);
+    document["deadline_ms"] = json!(TIMEOUT);
+    let outside = Outside::with(&document).await;
+    let crm = outside.stub("crm");
+    crm.does([json!({})]);
+    for _ in 0..=FAILURES {
+        {
+            let mut state = outside.place.state.lock();
+            // The one for the profile: it is made again, when all the time is over.
+            let call = state.log.calls.len() as u64;
+            let fault = Fault::TimeoutBefore;
+            state.schedule = Schedule::Single { call, fault };
+        }
+        assert_eq!(how(&outside.ask_one("crm").await), "timeout timeout");
+    }
+    assert_eq!(crm.opened(), 0);
+    assert_eq!(how(&outside.ask_one("crm").await), "ok -");
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_answers_something_else_is_not_in_trouble() {
     for reply in [
         Reply::status(404),
@@ -402,6 +597,35 @@ async fn a_source_says_when_it_wants_to_be_asked_again() {
         crm.does([json!({})]);
         outside.place.pass(Duration::from_secs(1)).await;
         assert_eq!(repeatedly(&outside, 1).await, ["ok -"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_moves_starts_anew() {
+    let outside = Outside::with_one("crm", json!({})).await;
+    let reply = Reply::status(503).with("retry-after", "3600");
+    outside.stub("crm").does([reply]);
+    repeatedly(&outside, 1).await;
+    outside.stub("new").does([json!({})]);
+    let moved = json!({ "url": "https://new.example.com/" });
+    outside.place.declare(&document([("crm", moved)]));
+    outside.place.pass(Duration::from_secs(60)).await;
+    assert_eq!(repeatedly(&outside, 1).await, ["open_circuit open_circuit"]);
+    outside.settle().await;
+    assert_eq!(repeatedly(&outside, 1).await, ["ok -"]);
+}
+
+/// A clock that goes wrong, or a value that says nothing.
+#[tokio::test(start_paused = true)]
+async fn a_time_that_is_none_keeps_nobody_from_being_left_alone() {
+    let past = "Thu, 01 Jan 1970 00:00:00 GMT";
+    for retry_after in ["0", past, "-5", "1.5", "soon", "99999999999999999999"] {
+        let outside = Outside::with_one("crm", json!({})).await;
+        let reply = Reply::status(503).with("retry-after", retry_after);
+        outside.stub("crm").does([reply]);
+        let seen = repeatedly(&outside, FAILURES + 1).await;
+        let open = seen.iter().position(|how| how.starts_with("open"));
+        assert_eq!(open, Some(FAILURES as usize), "{retry_after}");
     }
 }
 

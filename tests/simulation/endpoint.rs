@@ -13,7 +13,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use muster_core::random::Random;
 use muster_core::time::{Clock, Time};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -71,6 +71,8 @@ pub struct Shared {
     pub bug: Option<Bug>,
     /// How long a call takes.
     pub latency: Latency,
+    /// How many items the table reads in a call; the others it leaves unprocessed.
+    pub reads_at_once: usize,
     /// What the processes are told by their environment besides what they are
     /// told anyway.
     pub settings: BTreeMap<&'static str, String>,
@@ -105,6 +107,7 @@ impl Shared {
             schedule,
             bug,
             latency: Latency::Drawn,
+            reads_at_once: 100,
             settings: BTreeMap::new(),
             parameters: BTreeMap::new(),
             deeds: Vec::new(),
@@ -391,7 +394,10 @@ impl Shared {
             }
         }
         request["ReturnConsumedCapacity"] = json!("TOTAL");
-        let (status, body) = self.dynamodb.call(asked.operation(), &request.to_string());
+        let (status, body) = match asked.operation() {
+            "BatchGetItem" => self.read_some(request.clone()),
+            operation => self.dynamodb.call(operation, &request.to_string()),
+        };
         if status == 200 {
             let actions = request["TransactItems"].as_array().into_iter().flatten();
             let updates = actions.map(|action| &action["Update"]);
@@ -403,6 +409,34 @@ impl Shared {
             units: consumed(&body),
             ..Answer::json(status, body)
         }
+    }
+
+    /// As many as are read in a call; the others are left.
+    fn read_some(&self, mut request: Value) -> (u16, String) {
+        let asked = request["RequestItems"].as_object_mut();
+        let mut left = Map::new();
+        for (table, asked) in asked.into_iter().flatten() {
+            let keys = asked["Keys"].as_array_mut().map(|keys| {
+                let read = keys.len().min(self.reads_at_once);
+                keys.split_off(read)
+            });
+            if let Some(keys) = keys.filter(|keys| !keys.is_empty()) {
+                left.insert(
+                    table.clone(),
+                    json!({ "Keys": keys, "ConsistentRead": true }),
+                );
+            }
+        }
+        if self.reads_at_once == 0 {
+            return (200, json!({ "UnprocessedKeys": left }).to_string());
+        }
+        let (status, body) = self.dynamodb.call("BatchGetItem", &request.to_string());
+        if left.is_empty() || status != 200 {
+            return (status, body);
+        }
+        let mut answer: Value = serde_json::from_str(&body).expect("JSON");
+        answer["UnprocessedKeys"] = left.into();
+        (status, answer.to_string())
     }
 
     /// What was said in an update that marks a mail as sent: that is no secret

@@ -49,6 +49,10 @@ pub enum Behaviour {
     Floods(Option<u64>),
     /// Sends its body byte by byte, one each time.
     Drips(Duration),
+    /// Sends just that, and keeps the connection.
+    Says(String),
+    /// Sends the first, then the second again and again, one each time.
+    Repeats(&'static str, String, Duration),
 }
 
 /// An answer.
@@ -241,13 +245,14 @@ impl Stub {
             }
             Behaviour::Floods(length) => self.flood(length, to).await?,
             Behaviour::Drips(every) => {
-                let head = b"HTTP/1.1 200 OK\r\ncontent-length: 60000\r\n\r\n";
-                self.send(to, head).await?;
-                loop {
-                    self.send(to, b" ").await?;
-                    tokio::time::sleep(every).await;
-                }
+                let head = "HTTP/1.1 200 OK\r\ncontent-length: 60000\r\n\r\n";
+                self.repeat(head, " ", every, to).await?;
             }
+            Behaviour::Says(text) => {
+                self.send(to, text.as_bytes()).await?;
+                return Ok(Then::Listens);
+            }
+            Behaviour::Repeats(head, piece, every) => self.repeat(head, &piece, every, to).await?,
             Behaviour::Hangs
             | Behaviour::HangsAtConnect
             | Behaviour::HangsInHandshake
@@ -255,6 +260,20 @@ impl Stub {
             | Behaviour::Blurts(_) => std::future::pending().await,
         }
         Ok(Then::Closes)
+    }
+
+    async fn repeat(
+        &self,
+        head: &str,
+        piece: &str,
+        every: Duration,
+        to: &mut (impl AsyncWrite + Unpin),
+    ) -> io::Result<()> {
+        self.send(to, head.as_bytes()).await?;
+        loop {
+            self.send(to, piece.as_bytes()).await?;
+            tokio::time::sleep(every).await;
+        }
     }
 
     async fn flood(

@@ -57,7 +57,7 @@ const OF_THE_ACCOUNT: [&str; 1] = ["ses:GetAccount"];
 
 /// What is made outside the template, under a name that says whose it is.
 const BY_NAME: [&str; 1] =
-    ["arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:muster/*"];
+    ["arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:${AWS::StackName}/*"];
 
 /// Every action is named, and so is what it is done to.
 fn permissions_name_what_they_are_for(template: &Template) -> Vec<String> {
@@ -194,6 +194,28 @@ fn signatures_reach_no_further(template: &Template) -> Vec<String> {
         true => Vec::new(),
         false => vec![format!("the API may sign {allowed:?}")],
     }
+}
+
+/// What strangers' answers pass through, reaches profiles and what lies beside them.
+fn details_keep_to_profiles(template: &Template) -> Vec<String> {
+    let role = template.find("AWS::IAM::Role", "DetailsRole");
+    let statements = role.into_iter().flat_map(statements);
+    let mut of_the_table = statements
+        .filter(|statement| {
+            let actions = texts(&statement["Action"]);
+            actions.iter().any(|action| action.starts_with("dynamodb:"))
+        })
+        .peekable();
+    if of_the_table.peek().is_none() {
+        return vec!["the details read no table".to_owned()];
+    }
+    of_the_table
+        .map(|statement| {
+            texts(&statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"])
+        })
+        .filter(|keys| *keys != ["PROFILE#*"])
+        .map(|keys| format!("the details reach items under {keys:?}"))
+        .collect()
 }
 
 /// What a function may do this to.
@@ -352,6 +374,23 @@ fn the_api_signs_uploads_and_downloads_of_reports() {
                 "[s3:GetObject, s3:DeleteObject]",
             ),
             (&format!("{statements}/5"), ""),
+        ],
+    );
+}
+
+#[test]
+fn strangers_answers_stay_beside_their_profile() {
+    assert_kept(details_keep_to_profiles);
+    let table = "Resources/DetailsRole/Properties/Policies/0/PolicyDocument/Statement/1";
+    assert_noticed(
+        details_keep_to_profiles,
+        &[
+            (table, ""),
+            (&format!("{table}/Condition"), ""),
+            (
+                &format!("{table}/Condition"),
+                "{ 'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['*'] } }",
+            ),
         ],
     );
 }

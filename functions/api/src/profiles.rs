@@ -214,10 +214,10 @@ pub async fn change(
     operation_id = "eraseProfile",
     tag = "profiles",
     summary = "Erase a profile",
-    description = "Removes the profile and all that belongs to it: its mails, its hold on the \
-        address, the record of its `Idempotency-Key`. Mails that wait are not sent. What stays: \
-        files that were uploaded and reports about them, until they expire; backups, as long as \
-        they are kept; for two days at most a keyed hash of the address.",
+    description = "Removes the profile and all that belongs to it: its mails, what sources said \
+        of it, its hold on the address, the record of its `Idempotency-Key`. Mails that wait are \
+        not sent. What stays: files that were uploaded and reports about them, until they expire; \
+        backups, as long as they are kept; for two days at most a keyed hash of the address.",
     security(("operator" = ["profiles/write"])),
     params(InPath, ExpectedVersionIfAny),
     responses(

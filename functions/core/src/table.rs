@@ -210,17 +210,46 @@ impl Table {
         output.item.map(decode).transpose()
     }
 
-    /// Reads several items in one call, at most a hundred, as they are now;
-    /// answers in the order of the keys.
+    /// Reads several items, at most a hundred, as they are now; answers in the order
+    /// of the keys. What the table has no time for at once is asked for again, as long
+    /// as that brings anything.
     ///
     /// # Errors
-    /// When the table cannot be read, or has no time for all of them now.
+    /// When the table cannot be read, or has no time now.
     pub async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, Failure> {
-        let asked = KeysAndAttributes::builder()
+        let mut left = KeysAndAttributes::builder()
             .set_keys(Some(keys.iter().map(Key::to_item).collect()))
             .consistent_read(true)
             .build()
             .map_err(|error| Failure::unreadable("build BatchGetItem", error))?;
+        let mut found = Vec::new();
+        loop {
+            let asked = left.keys.len();
+            let (items, unprocessed) = self.batch(left).await?;
+            found.extend(items);
+            match unprocessed {
+                None => break,
+                Some(rest) if rest.keys.len() < asked => left = rest,
+                Some(_) => {
+                    return Err(Failure::Unavailable {
+                        operation: "BatchGetItem",
+                        source: "no key was processed".into(),
+                    });
+                }
+            }
+        }
+        let mut take = |key: &Key| {
+            let place = found.iter().position(|item| key.is_of(item))?;
+            Some(found.swap_remove(place))
+        };
+        Ok(keys.iter().map(&mut take).collect())
+    }
+
+    /// What one call brings, and what it leaves.
+    async fn batch(
+        &self,
+        asked: KeysAndAttributes,
+    ) -> Result<(Vec<Item>, Option<KeysAndAttributes>), Failure> {
         let output = self
             .client
             .batch_get_item()
@@ -228,21 +257,14 @@ impl Table {
             .send()
             .await
             .map_err(|error| Failure::of("BatchGetItem", error))?;
-        if output.unprocessed_keys.is_some_and(|keys| !keys.is_empty()) {
-            return Err(Failure::Unavailable {
-                operation: "BatchGetItem",
-                source: "some keys were left unprocessed".into(),
-            });
-        }
-        let mut found = output
+        let items = output
             .responses
-            .and_then(|mut tables| tables.remove(&self.name))
-            .unwrap_or_default();
-        let mut take = |key: &Key| {
-            let place = found.iter().position(|item| key.is_of(item))?;
-            Some(found.swap_remove(place))
-        };
-        Ok(keys.iter().map(&mut take).collect())
+            .and_then(|mut tables| tables.remove(&self.name));
+        let left = output
+            .unprocessed_keys
+            .and_then(|mut tables| tables.remove(&self.name));
+        let left = left.filter(|left| !left.keys.is_empty());
+        Ok((items.unwrap_or_default(), left))
     }
 
     /// Reads every item of one partition, as they are now, in the order of

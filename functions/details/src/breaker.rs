@@ -25,7 +25,7 @@ pub const OPEN_FOR: Duration = Duration::from_secs(30);
 /// The longest that a source may keep itself from being asked.
 pub const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
-/// The breakers of all sources, by their names.
+/// The breakers of all sources, by their names and where they are.
 pub struct Breakers {
     clock: Clock,
     states: Mutex<HashMap<String, State>>,
@@ -81,10 +81,11 @@ impl Breakers {
     pub fn learn(&self, source: &str, trouble: Option<&Trouble>) {
         match trouble {
             Some(Trouble::OpenCircuit { .. }) => {}
+            // At once, or some time ago: that says nothing.
             Some(Trouble::Status {
                 retry_after: Some(wait),
                 ..
-            }) => self.retry_after(source, *wait),
+            }) if !wait.is_zero() => self.retry_after(source, *wait),
             Some(trouble) if trouble.is_a_failure() => self.failed(source),
             Some(_) | None => self.succeeded(source),
         }
@@ -105,7 +106,11 @@ impl Breakers {
             State::Closed { failures } if failures + 1 < FAILURES => State::Closed {
                 failures: failures + 1,
             },
-            State::Closed { .. } | State::Open { .. } => State::Open { until },
+            State::Closed { .. } => State::Open { until },
+            // A request that was under way already: no reason to be asked sooner.
+            State::Open { until: later } => State::Open {
+                until: until.max(later),
+            },
         };
     }
 
@@ -172,6 +177,17 @@ mod tests {
         assert_eq!(breakers.permit("crm"), Ok(()));
         assert!(breakers.permit("crm").is_err());
         clock.advance(OPEN_FOR);
+        assert_eq!(breakers.permit("crm"), Ok(()));
+    }
+
+    #[test]
+    fn a_failure_that_comes_late_does_not_shorten_it() {
+        let (breakers, clock) = breakers();
+        breakers.retry_after("crm", LONGEST_RETRY_AFTER);
+        breakers.failed("crm");
+        clock.advance(LONGEST_RETRY_AFTER - Duration::from_secs(1));
+        assert!(breakers.permit("crm").is_err());
+        clock.advance(Duration::from_secs(1));
         assert_eq!(breakers.permit("crm"), Ok(()));
     }
 

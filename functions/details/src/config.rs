@@ -190,6 +190,9 @@ impl Secrets {
                 .ok_or_else(|| Failure::unreadable(OPERATION, "it has no such member"))?,
             None => text,
         };
+        if text.is_empty() {
+            return Err(Failure::unreadable(OPERATION, "it is empty, or no text"));
+        }
         let mut value = HeaderValue::from_str(&format!("{prefix}{text}"))
             .map_err(|_| Failure::unreadable(OPERATION, "it is no value of a header"))?;
         value.set_sensitive(true);

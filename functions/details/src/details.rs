@@ -147,7 +147,10 @@ pub async fn read(
         .gather(&sources, &asked, &person, &known.cached, deadline);
     // As it must not keep anybody waiting, it has no more time than the sources.
     let refresh = timeout_at(deadline, services.config.refresh());
-    let (mut sightings, _) = join(gathering, refresh).await;
+    let (mut sightings, refreshed) = join(gathering, refresh).await;
+    if refreshed.is_err() {
+        tracing::warn!("the sources stay as they were: there is no time to read them");
+    }
     let mut keep: Vec<_> = sightings
         .iter_mut()
         .filter_map(|sighting| sighting.keep.take())
@@ -160,7 +163,15 @@ pub async fn read(
     // Nor has this: what is not kept is asked for again.
     let keeping = services.cache.keep(id, &keep, services.clock.now());
     let _ = timeout_at(deadline, keeping).await;
-    answer(&sources.document, known.profile.into(), &sightings)
+    let left = end.saturating_sub(services.clock.now().as_seconds());
+    let left = Duration::from_secs(u64::try_from(left).unwrap_or(0));
+    let lifetime = lifetime(&sightings, left);
+    answer(
+        &sources.document,
+        known.profile.into(),
+        &sightings,
+        lifetime,
+    )
 }
 
 /// The sources that are named, or all.
@@ -209,6 +220,7 @@ fn answer(
     document: &Document,
     profile: ProfileView,
     sightings: &[Sighting],
+    lifetime: HeaderValue,
 ) -> Result<Response, Problem> {
     let profile = serde_json::to_value(profile).map_err(|_| Problem::internal())?;
     let view = DetailsView {
@@ -226,7 +238,7 @@ fn answer(
         let problem = source_failed(&missing.source.name);
         return Ok(view.beside(problem)?.into_response());
     }
-    let cache = [(header::CACHE_CONTROL, lifetime(sightings))];
+    let cache = [(header::CACHE_CONTROL, lifetime)];
     Ok((cache, Json(view)).into_response())
 }
 
@@ -248,14 +260,14 @@ fn in_order<'a>(
     })
 }
 
-/// As long as what holds shortest. What is stale or failed may be there the next
-/// moment.
-fn lifetime(sightings: &[Sighting]) -> HeaderValue {
+/// As long as what holds shortest, and no longer than the profile. What is stale or
+/// failed may be there the next moment.
+fn lifetime(sightings: &[Sighting], of_profile: Duration) -> HeaderValue {
     let left = sightings.iter().map(|sighting| match &sighting.outcome {
         Outcome::Known { age, .. } => sighting.source.cache.saturating_sub(*age),
         Outcome::Stale { .. } | Outcome::Failed(_) => Duration::ZERO,
     });
-    let seconds = left.min().unwrap_or_default().as_secs();
+    let seconds = left.min().unwrap_or_default().min(of_profile).as_secs();
     match HeaderValue::from_str(&format!("private, max-age={seconds}")) {
         Ok(value) if seconds > 0 => value,
         _ => HeaderValue::from_static("no-store"),

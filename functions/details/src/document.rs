@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use muster_core::violation::Violation;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::template::Template;
 
@@ -108,6 +108,20 @@ pub enum HeaderSource {
         /// What stands before it, `Bearer ` say.
         prefix: String,
     },
+}
+
+impl HeaderSource {
+    /// As the document has it, whatever the secret says.
+    pub fn as_written(&self) -> Value {
+        match self {
+            Self::Literal(value) => value.to_str().unwrap_or_default().into(),
+            Self::Secret {
+                secret,
+                key,
+                prefix,
+            } => json!([secret, key, prefix]),
+        }
+    }
 }
 
 /// Literals stay out of it, and prefixes: some will hold what belongs in a secret.
@@ -386,12 +400,19 @@ fn literal(name: Option<&HeaderName>, text: &str) -> Result<HeaderSource, Violat
     Ok(HeaderSource::Literal(value))
 }
 
+/// By its name: `Ocp-Apim-Subscription-Key`, `X-AuthToken` …
 fn carries_credentials(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    ["authorization", "proxy-authorization", "cookie"].contains(&name)
-        || ["token", "secret", "password", "api-key", "apikey"]
-            .iter()
-            .any(|part| name.contains(part))
+    const WORDS: [&str; 4] = ["apikey", "auth", "key", "session"];
+    const PARTS: [&str; 6] = [
+        "authorization",
+        "cookie",
+        "credential",
+        "password",
+        "secret",
+        "token",
+    ];
+    let is_one = |word: &str| WORDS.contains(&word) || PARTS.iter().any(|part| word.contains(part));
+    name.as_str().split(['-', '_']).any(is_one)
 }
 
 fn read_secret(mut reference: Members, faults: &mut Faults) -> Option<HeaderSource> {
@@ -957,6 +978,13 @@ mod tests {
             "X-Password",
             "apikey",
             "Ocp-Apim-ApiKey",
+            "Ocp-Apim-Subscription-Key",
+            "X-Functions-Key",
+            "Api_Key",
+            "X-Auth",
+            "X-AuthToken",
+            "X-Session",
+            "Set-Cookie",
         ] {
             let found = faults(&with(&format!(r#""headers": {{"{name}": "s3cret"}}"#)));
             let pointer = format!("/sources/crm/headers/{name}");
@@ -964,6 +992,13 @@ mod tests {
             document(&with(&format!(
                 r#""headers": {{"{name}": {{"secret": "muster/crm"}}}}"#
             )));
+        }
+    }
+
+    #[test]
+    fn what_only_sounds_like_credentials_is_written_out() {
+        for name in ["X-Author", "X-Keyboard", "Accept-Language", "X-Tenant"] {
+            document(&with(&format!(r#""headers": {{"{name}": "x"}}"#)));
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use futures_util::future::{Either, select};
+use futures_util::future::select;
 use http::header::{ACCEPT, ETAG, IF_NONE_MATCH, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
@@ -25,6 +25,11 @@ use crate::transport::{Transport, refusal};
 /// How sources know us.
 const NAME: HeaderValue = HeaderValue::from_static(concat!("muster/", env!("CARGO_PKG_VERSION")));
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// The longest `ETag` that is kept: it takes room beside the data, and is sent back.
+const MAX_ETAG_BYTES: usize = 1024;
+/// How deep what is kept may be nested. With what is around it in our answer, that is
+/// what the strictest of the usual readers take.
+const MAX_DEPTH: usize = 60;
 
 /// What a source is asked about a person.
 #[derive(Clone)]
@@ -89,6 +94,9 @@ pub enum Trouble {
     /// No JSON.
     #[error("the answer is not JSON")]
     NotJson,
+    /// JSON in JSON in JSON.
+    #[error("the answer is nested deeper than {MAX_DEPTH}")]
+    TooDeep,
     /// JSON without the part that is wanted.
     #[error("the answer has nothing at {0:?}")]
     NothingThere(String),
@@ -113,6 +121,7 @@ impl Trouble {
             Self::Status { .. } => "bad_status",
             Self::TooLong(_) => "too_long",
             Self::NotJson => "not_json",
+            Self::TooDeep => "too_deep",
             Self::NothingThere(_) => "nothing_there",
             Self::NotExpanded(reason) => reason.code(),
             Self::SecretMissing(_) => "secret_missing",
@@ -150,7 +159,7 @@ pub async fn ask(
 }
 
 /// A second try beside the first, if that has no answer after a while; the first
-/// success of the two counts.
+/// answer of the two counts, be it that there is nothing, and no failure does.
 async fn hedged<F>(after: Option<Duration>, attempt: impl Fn() -> F) -> Result<Found, Trouble>
 where
     F: Future<Output = Result<Found, Trouble>>,
@@ -162,9 +171,10 @@ where
     if let Ok(result) = timeout(after, &mut first).await {
         return result;
     }
-    match select(first, Box::pin(attempt())).await {
-        Either::Left((Err(_), other)) | Either::Right((Err(_), other)) => other.await,
-        Either::Left((found, _)) | Either::Right((found, _)) => found,
+    let (found, other) = select(first, Box::pin(attempt())).await.factor_first();
+    match found {
+        Err(trouble) if trouble.is_a_failure() => other.await,
+        found => found,
     }
 }
 
@@ -178,7 +188,8 @@ async fn fetch(
     if head.status == StatusCode::NOT_MODIFIED && question.etag.is_some() {
         return Ok(Found::NotModified);
     }
-    if !head.status.is_success() {
+    // Nobody asked for a part: what comes as one is not the answer.
+    if !head.status.is_success() || head.status == StatusCode::PARTIAL_CONTENT {
         return Err(Trouble::Status {
             status: head.status,
             retry_after: retry_after(&head.headers, clock.now()),
@@ -186,6 +197,7 @@ async fn fetch(
     }
     let bytes = read(body, question.source.max_bytes).await?;
     let etag = head.headers.get(ETAG).and_then(|etag| etag.to_str().ok());
+    let etag = etag.filter(|etag| etag.len() <= MAX_ETAG_BYTES);
     Ok(Found::Data {
         data: Arc::new(kept(&bytes, &question.source.keep)?),
         etag: etag.map(str::to_owned),
@@ -233,7 +245,20 @@ async fn read(body: Incoming, max_bytes: usize) -> Result<Bytes, Trouble> {
 fn kept(bytes: &[u8], pointer: &str) -> Result<Value, Trouble> {
     let mut whole: Value = serde_json::from_slice(bytes).map_err(|_| Trouble::NotJson)?;
     let part = whole.pointer_mut(pointer).map(Value::take);
-    part.ok_or_else(|| Trouble::NothingThere(pointer.to_owned()))
+    let part = part.ok_or_else(|| Trouble::NothingThere(pointer.to_owned()))?;
+    match depth(&part) > MAX_DEPTH {
+        true => Err(Trouble::TooDeep),
+        false => Ok(part),
+    }
+}
+
+/// How deep a value is nested. No deeper than serde_json reads, so this ends.
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
 }
 
 /// `Retry-After`: seconds or a date (RFC 9110 section 10.2.3).

@@ -13,7 +13,7 @@ use http::Uri;
 use muster_core::cached::CachedItem;
 use muster_core::hex::hex;
 use muster_core::time::{Clock, Time};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, timeout_at};
 
@@ -24,10 +24,6 @@ use crate::fetch::{Found, Question, Trouble, ask};
 use crate::flights::Flights;
 use crate::template::Person;
 use crate::transport::Transport;
-
-/// The longest data that is kept: an item of the table has 400 KB in all. (JSON may grow
-/// by being read and written, as `1e15` does.)
-const MAX_KEPT_BYTES: usize = 300 * 1024;
 
 /// What came of a source.
 #[derive(Debug)]
@@ -179,8 +175,9 @@ impl Gatherer {
         sighting(Outcome::Known { data, age }, keep)
     }
 
-    /// Asks, unless the source is to be left alone, and remembers how it went. Whoever
-    /// asks the same meanwhile waits for the same answer.
+    /// Asks, unless the source is to be left alone, and remembers how it went: once,
+    /// however many wait for it. Whoever asks the same meanwhile waits for the same
+    /// answer, and so no longer than whoever asked first.
     async fn ask(
         &self,
         question: Question,
@@ -188,31 +185,41 @@ impl Gatherer {
         fingerprint: &str,
         deadline: Instant,
     ) -> Result<Found, Trouble> {
-        let name = question.source.name.clone();
-        let key = format!("{} {name} {fingerprint}", person.id);
+        // Its time went elsewhere: it is not asked in vain, nor blamed for it.
+        if deadline <= Instant::now() {
+            return Err(Trouble::Timeout);
+        }
+        let name = &question.source.name;
+        // A source that has moved by what the document says has not failed there yet.
+        let circuit = format!("{name} {:?}", question.uri.authority());
+        // "Not modified" is no answer to who has another version, or none.
+        let key = format!("{} {name} {fingerprint} {:?}", person.id, question.etag);
         let flight = self.flights.join(&key, || {
             let (transport, clock) = (self.transport.clone(), self.clock.clone());
             let breakers = self.breakers.clone();
             Box::pin(async move {
-                let name = &question.source.name;
-                let permit = breakers.permit(name);
+                let permit = breakers.permit(&circuit);
                 permit.map_err(|open| Trouble::OpenCircuit { until: open.until })?;
-                let found = ask(&transport, &question, &clock).await;
-                breakers.learn(name, found.as_ref().err());
+                let found = timeout_at(deadline, ask(&transport, &question, &clock)).await;
+                let found = found.unwrap_or(Err(Trouble::Timeout));
+                breakers.learn(&circuit, found.as_ref().err());
                 found
             })
         });
-        timeout_at(deadline, flight).await.unwrap_or_else(|_| {
-            self.breakers.learn(&name, Some(&Trouble::Timeout));
-            Err(Trouble::Timeout)
-        })
+        let found = timeout_at(deadline, flight).await;
+        found.unwrap_or(Err(Trouble::Timeout))
     }
 }
 
 /// What stands for a question: an answer to another one is no answer to this one, say
-/// since the person has another address.
+/// since the person has another address, or a header names another tenant.
 fn fingerprint(uri: &Uri, source: &Source) -> String {
-    hex(&Sha256::digest(format!("{uri}\n{}", source.keep)))
+    let headers = source.headers.iter();
+    let headers: Vec<_> = headers
+        .map(|(name, value)| json!([name.as_str(), value.as_written()]))
+        .collect();
+    let question = json!([uri.to_string(), source.keep, headers]);
+    hex(&Sha256::digest(question.to_string()))
 }
 
 impl Before {
@@ -242,7 +249,9 @@ fn settled(source: &Source, trouble: Trouble, before: Option<Before>) -> Outcome
     }
 }
 
-/// What is kept, if anything may be.
+/// What is kept, if anything may be. JSON may grow by being read and written, as `1e15`
+/// does: what has by then more than the source may say is not kept, so that all there
+/// is has room in one transaction.
 fn kept(
     source: &Source,
     fingerprint: String,
@@ -255,7 +264,7 @@ fn kept(
         return None;
     }
     let data = data.to_string();
-    (data.len() <= MAX_KEPT_BYTES).then(|| CachedItem {
+    (data.len() <= source.max_bytes).then(|| CachedItem {
         source: source.name.clone(),
         fingerprint,
         data,

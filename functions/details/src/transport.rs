@@ -33,6 +33,9 @@ pub type Transport = BoxCloneSyncService<Request<Empty<Bytes>>, Response<Incomin
 /// How long a connection is kept for the next request; shorter than the minute after
 /// which most servers close it.
 const KEPT_FOR: Duration = Duration::from_secs(45);
+/// The longest head of an answer, and the most that is read at once: between two reads
+/// everybody else has their turn, and so has the clock.
+const MAX_HEAD_BYTES: usize = 32 * 1024;
 /// A handshake that nobody waits for any more ends after this long.
 const TIME_TO_CONNECT: Duration = Duration::from_secs(25);
 
@@ -74,6 +77,7 @@ where
     let client = Client::builder(TokioExecutor::new())
         .pool_idle_timeout(KEPT_FOR)
         .pool_timer(TokioTimer::new())
+        .http1_max_buf_size(MAX_HEAD_BYTES)
         .build(connector);
     BoxCloneSyncService::new(client)
 }
