@@ -22,11 +22,11 @@ async fn a_profile_comes_with_what_sources_know() {
     ]);
     document["precedence"] = json!(["crm", "profile"]);
     let outside = Outside::with(&document).await;
-    let person = json!({ "name": "Ada Lovelace", "plan": null, "city": "London" });
+    let person = json!({ "name": "Ada Lovelace", "tariff": null, "city": "London" });
     outside
         .stub("crm")
         .does([json!({ "data": { "person": person } })]);
-    let reply = json!({ "plan": "pro", "name": "A.", "city": "Paris" });
+    let reply = json!({ "tariff": "pro", "name": "A.", "city": "Paris" });
     outside
         .stub("billing")
         .does([Reply::from(reply.clone()).after(30)]);
@@ -62,7 +62,7 @@ async fn a_profile_comes_with_what_sources_know() {
         "before the profile"
     );
     assert_eq!(
-        said("plan"),
+        said("tariff"),
         (&json!("pro"), &json!("billing")),
         "null says nothing"
     );
@@ -71,7 +71,11 @@ async fn a_profile_comes_with_what_sources_know() {
         said("email"),
         (&json!("Ada@example.com"), &json!("profile"))
     );
+    assert_eq!(said("plan"), (&json!("a b"), &json!("profile")));
     assert_eq!(said("score"), (&json!(7), &json!("score")), "no object");
+    let merged: Vec<_> = body["merged"].as_object().unwrap().keys().collect();
+    let expected = ["city", "email", "name", "plan", "score", "tariff"];
+    assert_eq!(merged, expected, "and nothing of how we keep a profile");
 }
 
 #[tokio::test(start_paused = true)]
@@ -169,7 +173,7 @@ async fn a_source_that_must_not_fail_says_so_with_all_the_rest() {
         ("billing", json!({})),
     ]))
     .await;
-    outside.stub("billing").does([json!({ "plan": "pro" })]);
+    outside.stub("billing").does([json!({ "tariff": "pro" })]);
     outside.stub("crm").does([Behaviour::Resets]);
     let answer = outside.ask().await;
     assert_eq!((answer.status(), answer.problem()), (502, "source-failed"));
@@ -189,7 +193,7 @@ async fn a_source_that_must_not_fail_says_so_with_all_the_rest() {
     assert_eq!(how(&body["sources"]["crm"]), "error broken_off");
     assert_eq!(body["profile"]["name"], "Ada");
     assert_eq!(
-        body["merged"]["plan"],
+        body["merged"]["tariff"],
         json!({ "value": "pro", "source": "billing" })
     );
     assert_eq!(
@@ -209,7 +213,7 @@ async fn a_source_that_must_not_fail_says_so_with_all_the_rest() {
 async fn the_answer_holds_as_long_as_its_shortest_part() {
     let outside = Outside::with(&document([
         ("crm", json!({ "cache_s": 300 })),
-        ("billing", json!({ "cache_s": 60 })),
+        ("billing", json!({ "cache_s": 20 })),
         ("score", json!({})),
     ]))
     .await;
@@ -220,13 +224,17 @@ async fn the_answer_holds_as_long_as_its_shortest_part() {
         let answer = outside.ask_for(query).await;
         answer.header("cache-control").unwrap().to_owned()
     };
-    assert_eq!(cache("?sources=crm").await, "private, max-age=300");
-    assert_eq!(cache("?sources=crm,billing").await, "private, max-age=60");
+    let of_profile = "private, max-age=60";
+    assert_eq!(cache("?sources=crm").await, of_profile);
+    assert_eq!(cache("?sources=crm,billing").await, "private, max-age=20");
     assert_eq!(cache("").await, "no-store");
     outside.stub("billing").does([Reply::status(404)]);
     outside.place.pass(MINUTE).await;
     assert_eq!(cache("?sources=crm,billing").await, "no-store");
-    assert_eq!(cache("?sources=crm").await, "private, max-age=240");
+    assert_eq!(cache("?sources=crm").await, of_profile);
+    outside.place.pass(3 * MINUTE).await;
+    outside.place.pass(MINUTE / 2).await;
+    assert_eq!(cache("?sources=crm").await, "private, max-age=30");
 }
 
 #[tokio::test(start_paused = true)]
@@ -317,6 +325,7 @@ async fn a_source_is_told_what_the_document_says_and_no_more() {
     let agent = concat!("muster/", env!("CARGO_PKG_VERSION"));
     let expected = [
         ("accept", "application/json"),
+        ("accept-encoding", "identity"),
         ("accept-language", "en"),
         ("authorization", "Bearer s3cret"),
         ("host", "crm.example.com"),
@@ -364,57 +373,214 @@ async fn who_cannot_be_found_cannot_be_reached() {
     assert_eq!(how(&outside.ask_one("nowhere").await), "error unreachable");
 }
 
+/// The sources that are asked.
+async fn names(outside: &Outside) -> Vec<String> {
+    let answer = outside.ask().await;
+    let sources = answer.body()["sources"].as_object().unwrap();
+    sources.keys().cloned().collect()
+}
+
 /// A minute after the document is written, and with nothing deployed.
 #[tokio::test(start_paused = true)]
 async fn a_source_is_added_and_taken_away_by_the_document() {
     let outside = Outside::with_one("crm", json!({})).await;
-    outside.stub("crm").does([json!({})]);
-    outside.stub("billing").does([json!({})]);
-    let names = async || {
-        let answer = outside.ask().await;
-        let sources = answer.body()["sources"].as_object().unwrap();
-        sources.keys().cloned().collect::<Vec<_>>()
-    };
     outside.place.declare(&document([("billing", json!({}))]));
-    assert_eq!(names().await, ["crm"]);
+    assert_eq!(names(&outside).await, ["crm"]);
     outside.place.pass(MINUTE).await;
-    assert_eq!(names().await, ["crm"], "nobody waits for it");
-    outside.settle().await;
-    assert_eq!(names().await, ["billing"]);
+    assert_eq!(names(&outside).await, ["crm"], "nobody waits for it");
+    assert_eq!(names(&outside).await, ["billing"]);
 
     let mut broken = document([("crm", json!({}))]);
     broken["sources"]["crm"]["url"] = json!("http://169.254.169.254/");
     for text in [broken, json!("no document"), json!({ "sources": [] })] {
         outside.place.declare(&text);
-        outside.place.pass(MINUTE).await;
-        names().await;
-        outside.settle().await;
-        assert_eq!(names().await, ["billing"], "{text}");
+        for _ in 0..3 {
+            outside.place.pass(MINUTE).await;
+            assert_eq!(names(&outside).await, ["billing"], "{text}");
+        }
     }
     outside.place.state.lock().parameters.clear();
+    for _ in 0..3 {
+        outside.place.pass(MINUTE).await;
+        assert_eq!(names(&outside).await, ["billing"]);
+    }
+    outside.place.declare(&document([("crm", json!({}))]));
     outside.place.pass(MINUTE).await;
-    names().await;
-    outside.settle().await;
-    assert_eq!(names().await, ["billing"]);
+    assert_eq!(
+        names(&outside).await,
+        ["crm"],
+        "who has waited long enough reads first"
+    );
+}
+
+/// An environment sleeps while nobody asks.
+#[tokio::test(start_paused = true)]
+async fn after_a_pause_the_document_is_read_first() {
+    let outside = Outside::with_one("crm", json!({})).await;
+    outside.place.declare(&document([("billing", json!({}))]));
+    outside.place.pass(2 * MINUTE).await;
+    assert_eq!(names(&outside).await, ["billing"]);
+}
+
+/// It is asked for what the old document does not have.
+#[tokio::test(start_paused = true)]
+async fn a_mistake_reads_the_document_too() {
+    let outside = Outside::with_one("crm", json!({})).await;
+    outside.stub("billing").does([json!({})]);
+    outside.place.declare(&document([("billing", json!({}))]));
+    outside.place.pass(MINUTE).await;
+    assert_eq!(outside.ask_for("?sources=billing").await.status(), 422);
+    assert_eq!(outside.ask_for("?sources=billing").await.status(), 200);
+}
+
+/// The environment starts, and says so; and is of use as soon as there is a document.
+#[tokio::test(start_paused = true)]
+async fn without_a_document_there_are_no_details() {
+    let outside = Outside::with(&json!({ "sources": [] })).await;
+    let answer = outside.ask().await;
+    assert_eq!((answer.status(), answer.problem()), (503, "unavailable"));
+    outside.place.declare(&document([("crm", json!({}))]));
+    outside.place.pass(MINUTE).await;
+    assert_eq!(names(&outside).await, ["crm"]);
+}
+
+/// Of the next request, these calls to AWS go wrong.
+fn fail<const N: usize>(outside: &Outside, calls: [u64; N], fault: Fault) {
+    let mut state = outside.place.state.lock();
+    let made = state.log.calls.len() as u64;
+    state.schedule = calls
+        .into_iter()
+        .fold(Schedule::Clean, |other, call| Schedule::Also {
+            other: Box::new(other),
+            call: made + call,
+            fault,
+        });
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_document_that_takes_long_keeps_nobody_beyond_the_deadline() {
-    let mut document = document([("crm", json!({}))]);
-    document["deadline_ms"] = json!(500);
-    let outside = Outside::with(&document).await;
+    let mut one = document([("crm", json!({}))]);
+    one["deadline_ms"] = json!(500);
+    let outside = Outside::with(&one).await;
     outside.stub("crm").does([json!({})]);
+    outside.place.declare(&document([("billing", json!({}))]));
     outside.place.pass(MINUTE).await;
-    {
-        let mut state = outside.place.state.lock();
-        // After the one for the profile.
-        let call = state.log.calls.len() as u64 + 1;
-        let fault = Fault::TimeoutBefore;
-        state.schedule = Schedule::Single { call, fault };
-    }
+    // After the one for the profile.
+    fail(&outside, [1], Fault::TimeoutBefore);
     let (answer, took) = outside.timed().await;
     assert_eq!(how(&answer.body()["sources"]["crm"]), "ok -");
     let last = outside.place.calls().pop().unwrap();
     assert_eq!(last.operation, "Ssm.GetParameter");
     assert_eq!(took, Duration::from_millis(500));
+
+    // It goes on, beside the next requests.
+    let reads = || {
+        outside
+            .place
+            .calls()
+            .iter()
+            .filter(|call| call.operation == last.operation)
+            .count()
+    };
+    let before = reads();
+    for _ in 0..10 {
+        outside.ask().await;
+    }
+    assert_eq!(names(&outside).await, ["billing"]);
+    assert_eq!(reads(), before + 1, "the second try of the same call");
+}
+
+/// Half of the time, so that there is some for the sources.
+#[tokio::test(start_paused = true)]
+async fn a_document_that_must_be_read_first_takes_half_of_the_time() {
+    let mut document = document([("crm", json!({}))]);
+    document["deadline_ms"] = json!(500);
+    let outside = Outside::with(&document).await;
+    outside.stub("crm").does([json!({})]);
+    outside.place.pass(2 * MINUTE).await;
+    fail(&outside, [0], Fault::TimeoutBefore);
+    let (answer, took) = outside.timed().await;
+    assert_eq!(how(&answer.body()["sources"]["crm"]), "ok -");
+    assert_eq!(
+        took,
+        Duration::from_millis(500),
+        "it is read beside the sources, too"
+    );
+}
+
+fn with_secret() -> Value {
+    let secret = json!({ "secret": "muster/crm" });
+    document([("crm", json!({ "headers": { "Authorization": secret } }))])
+}
+
+/// What the source was sent last.
+async fn sent(outside: &Outside) -> String {
+    outside.ask().await;
+    let asked = outside.stub("crm").requests().pop();
+    asked.map_or("nothing".to_owned(), |asked| {
+        asked.headers["authorization"].clone()
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_is_rotated() {
+    let outside = Outside::with(&with_secret()).await;
+    outside.stub("crm").does([json!({})]);
+    let set = |value: Option<&str>| {
+        let mut state = outside.place.state.lock();
+        let name = "muster/crm".to_owned();
+        match value {
+            Some(value) => state.parameters.insert(name, value.to_owned()),
+            None => state.parameters.remove(&name),
+        };
+    };
+    let pass = || outside.place.pass(2 * MINUTE);
+    set(Some("one"));
+    pass().await;
+    assert_eq!(sent(&outside).await, "one");
+    set(Some("two"));
+    pass().await;
+    assert_eq!(sent(&outside).await, "two");
+
+    outside.place.declare(&json!("no document"));
+    set(Some("three"));
+    pass().await;
+    assert_eq!(sent(&outside).await, "three", "whatever the document is");
+
+    outside.place.declare(&with_secret());
+    // After the call for the document, and as often as that for the secret is tried.
+    fail(&outside, [1, 2, 3], Fault::ServerError);
+    pass().await;
+    assert_eq!(sent(&outside).await, "three", "as it was before");
+
+    set(None);
+    pass().await;
+    let asked = outside.stub("crm").requests().len();
+    assert_eq!(how(&outside.ask_one("crm").await), "error secret_missing");
+    assert_eq!(
+        outside.stub("crm").requests().len(),
+        asked,
+        "what was taken away is gone"
+    );
+}
+
+/// Lambda takes 6 MB, in which every quotation mark counts twice.
+#[tokio::test(start_paused = true)]
+async fn what_is_too_much_for_one_answer_costs_the_longest() {
+    const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+    let source = |name| (name, json!({ "max_bytes": 262_144 }));
+    let outside = Outside::with(&document(NAMES.map(source))).await;
+    for name in NAMES {
+        let count = if name == "b" { 21_500 } else { 21_000 };
+        let fields = (0..count).map(|n| (format!("{name}{n}"), json!(1)));
+        outside.stub(name).does([Value::Object(fields.collect())]);
+    }
+    let answer = outside.ask().await;
+    let text = answer.body().to_string();
+    let length = text.len() + text.matches('"').count();
+    assert!(length < 6_291_556, "{length}");
+    for name in NAMES {
+        let expected = if name == "b" { "error no_room" } else { "ok -" };
+        assert_eq!(how(&answer.body()["sources"][name]), expected, "{name}");
+    }
 }

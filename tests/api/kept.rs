@@ -122,7 +122,9 @@ async fn what_was_said_before_serves_for_a_while() {
     ];
     for (trouble, expected) in troubles {
         let source = json!({ "cache_s": 60, "stale_if_error_s": 240, "timeout_ms": 100 });
-        let outside = Outside::with_one("crm", source).await;
+        let mut document = document([("crm", source)]);
+        document["precedence"] = json!(["crm"]);
+        let outside = Outside::with(&document).await;
         let crm = outside.stub("crm");
         crm.does([pro().with("connection", "close")]);
         outside.ask().await;
@@ -309,6 +311,72 @@ async fn time_to_live_takes_what_is_of_no_use() {
     assert_eq!((expired.len(), expired[0].1.as_str()), (1, "CACHE#crm"));
 }
 
+/// What a source says of the person now, nothing replaces; and if that is nothing, what it
+/// said is forgotten.
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_an_answer() {
+    for (status, expected, left) in [
+        (404, "error not_found", 0),
+        (410, "error bad_status", 0),
+        (401, "error bad_status", 1),
+        (403, "error bad_status", 1),
+        (302, "error bad_status", 1),
+        (429, "stale bad_status", 1),
+        (503, "stale bad_status", 1),
+    ] {
+        let source = json!({ "cache_s": 60, "stale_if_error_s": 240 });
+        let outside = Outside::with_one("crm", source).await;
+        outside.stub("crm").does([pro(), Reply::status(status)]);
+        outside.ask().await;
+        outside.place.pass(60 * SECOND).await;
+        assert_eq!(how(&outside.ask_one("crm").await), expected, "{status}");
+        assert_eq!(kept(&outside), left, "{status}");
+    }
+}
+
+/// The table reads as much as it has time for, and leaves the rest.
+#[tokio::test(start_paused = true)]
+async fn what_the_table_leaves_is_asked_for_again() {
+    let names = ["a", "b", "c", "d", "e"];
+    let outside = Outside::with(&document(
+        names.map(|name| (name, json!({ "cache_s": 60 }))),
+    ))
+    .await;
+    for name in names {
+        outside.stub(name).does([pro()]);
+    }
+    outside.ask().await;
+    outside.place.state.lock().reads_at_once = 2;
+    outside.place.calls();
+    let answer = outside.ask().await;
+    for name in names {
+        assert_eq!(how(&answer.body()["sources"][name]), "ok -");
+        assert_eq!(outside.stub(name).requests().len(), 1, "{name} is cached");
+    }
+    let calls = outside.place.calls().into_iter();
+    let calls: Vec<_> = calls.map(|call| call.operation).collect();
+    assert_eq!(calls, ["DynamoDb.BatchGetItem"; 3]);
+
+    outside.place.state.lock().reads_at_once = 0;
+    let answer = outside.ask().await;
+    assert_eq!((answer.status(), answer.problem()), (503, "unavailable"));
+}
+
+/// Whose answers are not kept, they are not looked for.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_read_of_who_keeps_nothing() {
+    let outside = Outside::with(&document([
+        ("crm", json!({ "cache_s": 60 })),
+        ("billing", json!({})),
+    ]))
+    .await;
+    outside.place.state.lock().reads_at_once = 2;
+    outside.place.calls();
+    outside.ask().await;
+    let calls = outside.place.calls();
+    assert_eq!(calls.len(), 1, "the profile and one more: {calls:?}");
+}
+
 /// An item takes 400 KB, a transaction 4 MB.
 #[tokio::test(start_paused = true)]
 async fn nobody_says_so_much_that_others_are_not_kept() {
@@ -330,7 +398,8 @@ async fn nobody_says_so_much_that_others_are_not_kept() {
     }
     let answer = outside.ask().await;
     for name in &names {
-        assert_eq!(how(&answer.body()["sources"][name]), "ok -");
+        let how = how(&answer.body()["sources"][name]);
+        assert!(["ok -", "error no_room"].contains(&&*how), "{how}");
     }
     assert_eq!(kept(&outside), 2);
     outside.place.pass(60 * SECOND).await;

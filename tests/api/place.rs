@@ -106,7 +106,7 @@ impl Place {
         let (clock, random) = (place.clock.clone(), place.random.clone());
         let services =
             muster_details::router::Services::new(&settings, &config, transport, clock, random);
-        place.details = Some(muster_details::router::router(services.await.unwrap()));
+        place.details = Some(muster_details::router::router(services.await));
         place
     }
 

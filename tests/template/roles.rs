@@ -56,8 +56,9 @@ fn functions_have_their_own_roles(template: &Template) -> Vec<String> {
 const OF_THE_ACCOUNT: [&str; 1] = ["ses:GetAccount"];
 
 /// What is made outside the template, under a name that says whose it is.
-const BY_NAME: [&str; 1] =
-    ["arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:${AWS::StackName}/*"];
+const BY_NAME: [&str; 1] = [
+    "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:${AWS::StackName}/*",
+];
 
 /// Every action is named, and so is what it is done to.
 fn permissions_name_what_they_are_for(template: &Template) -> Vec<String> {

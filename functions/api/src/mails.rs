@@ -13,6 +13,7 @@ use muster_http::openapi::people;
 use muster_http::openapi::refusals::{Always, WithoutToken};
 use muster_http::path::Id;
 use muster_http::problem::{Kind, Problem};
+use muster_http::profile::absent;
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -20,7 +21,6 @@ use utoipa::ToSchema;
 use crate::openapi::parameters::InPath;
 use crate::openapi::refusals::{NotFound, NothingToConfirm};
 use crate::openapi::values;
-use crate::profiles::absent;
 use crate::resends::NotResent;
 use crate::router::Shared;
 

@@ -18,7 +18,7 @@ use muster_http::openapi::refusals::{
 };
 use muster_http::path::Id;
 use muster_http::problem::{Kind, Problem};
-use muster_http::profile::{LISTED, ProfileView};
+use muster_http::profile::{LISTED, ProfileView, absent};
 use muster_http::query::Parameters;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -356,11 +356,6 @@ fn shown(item: ProfileItem) -> Response {
         (header::CACHE_CONTROL, "no-store".to_owned()),
     ];
     (headers, Json(ProfileView::from(item))).into_response()
-}
-
-/// There is none, or none any more.
-pub fn absent() -> Problem {
-    Problem::new(Kind::NotFound, "there is no such profile")
 }
 
 /// The address has a profile.

@@ -1,11 +1,12 @@
 //! What an AWS error means to whoever made the call.
 
 use std::error::Error;
-use std::fmt;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use crate::causes::Causes;
 
 /// Error codes that say "not now" without being a 5xx.
 const THROTTLES: &[&str] = &[
@@ -28,7 +29,7 @@ const THROTTLES: &[&str] = &[
 pub enum Failure {
     /// It may work later: throttled, out of service, or no answer came. If no
     /// answer came, it may have worked already.
-    #[error("{operation}: unavailable{}", Reason(.source.as_ref()))]
+    #[error("{operation}: unavailable: {}", Causes(.source.as_ref()))]
     Unavailable {
         /// Which call.
         operation: &'static str,
@@ -37,7 +38,7 @@ pub enum Failure {
     },
     /// It will never work: refused, forbidden, no such thing, or an item that
     /// cannot be understood.
-    #[error("{operation}: permanent failure{}", Reason(.source.as_ref()))]
+    #[error("{operation}: permanent failure: {}", Causes(.source.as_ref()))]
     Permanent {
         /// Which call.
         operation: &'static str,
@@ -88,20 +89,5 @@ impl Failure {
     /// Whether trying again later can help.
     pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
-    }
-}
-
-/// The chain of causes below an error: `SdkError` says only "service error"
-/// of itself and leaves what happened to its sources.
-struct Reason<'a>(&'a (dyn Error + Send + Sync + 'static));
-
-impl fmt::Display for Reason<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut cause: Option<&dyn Error> = Some(self.0);
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
     }
 }

@@ -17,7 +17,7 @@
 //! | [`token`] | the secret behind a confirmation link |
 //! | [`request`] | what an `Idempotency-Key` leaves behind |
 //! | [`erasure`] | a profile and all that belongs to it, removed |
-//! | [`table`], [`failure`] | typed access to the table; what an AWS error means to the caller |
+//! | [`table`], [`failure`], [`causes`] | typed access to the table; what an AWS error means to the caller; what is behind an error |
 //! | [`message`], [`batch`] | what travels through the queues, and how a batch of it is answered |
 //! | [`upload`] | what the import queue asks for, of which some comes from S3 |
 //! | [`report`], [`step`] | what SES reports of a mail, and where that moves it |
@@ -27,6 +27,7 @@
 pub mod aws;
 pub mod batch;
 pub mod cached;
+pub mod causes;
 pub mod due;
 pub mod email;
 pub mod erasure;

@@ -81,12 +81,9 @@ impl Breakers {
     pub fn learn(&self, source: &str, trouble: Option<&Trouble>) {
         match trouble {
             Some(Trouble::OpenCircuit { .. }) => {}
-            // At once, or some time ago: that says nothing.
-            Some(Trouble::Status {
-                retry_after: Some(wait),
-                ..
-            }) if !wait.is_zero() => self.retry_after(source, *wait),
-            Some(trouble) if trouble.is_a_failure() => self.failed(source),
+            Some(trouble) if trouble.is_a_failure() => {
+                self.failed(source, trouble.retry_after().unwrap_or_default());
+            }
             Some(_) | None => self.succeeded(source),
         }
     }
@@ -96,29 +93,26 @@ impl Breakers {
         self.states().remove(source);
     }
 
-    /// A source failed.
-    fn failed(&self, source: &str) {
-        let until = self.clock.now().after(OPEN_FOR);
+    /// A source failed, and wants to be left alone for that long.
+    fn failed(&self, source: &str, wait: Duration) {
+        let now = self.clock.now();
+        let asked = now.after(wait.min(LONGEST_RETRY_AFTER));
+        let until = asked.max(now.after(OPEN_FOR));
         let mut states = self.states();
         let state = states.entry(source.to_owned());
         let state = state.or_insert(State::Closed { failures: 0 });
         *state = match *state {
-            State::Closed { failures } if failures + 1 < FAILURES => State::Closed {
+            State::Closed { failures } if failures + 1 >= FAILURES => State::Open { until },
+            State::Closed { .. } if asked > now => State::Open { until: asked },
+            State::Closed { failures } => State::Closed {
                 failures: failures + 1,
             },
-            State::Closed { .. } => State::Open { until },
-            // A request that was under way already: no reason to be asked sooner.
+            // A probe; or a request that was under way already, which is no reason to
+            // ask sooner.
             State::Open { until: later } => State::Open {
                 until: until.max(later),
             },
         };
-    }
-
-    /// A source wants to be left alone for that long.
-    fn retry_after(&self, source: &str, wait: Duration) {
-        let until = self.clock.now().after(wait.min(LONGEST_RETRY_AFTER));
-        self.states()
-            .insert(source.to_owned(), State::Open { until });
     }
 
     fn states(&self) -> MutexGuard<'_, HashMap<String, State>> {
@@ -139,14 +133,14 @@ mod tests {
     fn failures_in_a_row_open_a_circuit_and_no_other() {
         let (breakers, _) = breakers();
         for _ in 1..FAILURES {
-            breakers.failed("crm");
+            breakers.failed("crm", Duration::ZERO);
         }
         breakers.succeeded("crm");
         for _ in 1..FAILURES {
-            breakers.failed("crm");
+            breakers.failed("crm", Duration::ZERO);
             assert_eq!(breakers.permit("crm"), Ok(()));
         }
-        breakers.failed("crm");
+        breakers.failed("crm", Duration::ZERO);
         let until = Time::from_millis(0).after(OPEN_FOR);
         assert_eq!(breakers.permit("crm"), Err(Open { until }));
         assert_eq!(breakers.permit("billing"), Ok(()));
@@ -156,12 +150,12 @@ mod tests {
     fn one_probe_decides() {
         let (breakers, clock) = breakers();
         for _ in 0..FAILURES {
-            breakers.failed("crm");
+            breakers.failed("crm", Duration::ZERO);
         }
         clock.advance(OPEN_FOR);
         assert_eq!(breakers.permit("crm"), Ok(()));
         assert!(breakers.permit("crm").is_err(), "a second probe");
-        breakers.failed("crm");
+        breakers.failed("crm", Duration::ZERO);
         clock.advance(OPEN_FOR);
         assert_eq!(breakers.permit("crm"), Ok(()));
         breakers.succeeded("crm");
@@ -172,7 +166,7 @@ mod tests {
     #[test]
     fn a_probe_that_never_comes_back_is_given_up() {
         let (breakers, clock) = breakers();
-        breakers.retry_after("crm", Duration::from_secs(1));
+        breakers.failed("crm", Duration::from_secs(1));
         clock.advance(Duration::from_secs(1));
         assert_eq!(breakers.permit("crm"), Ok(()));
         assert!(breakers.permit("crm").is_err());
@@ -183,8 +177,8 @@ mod tests {
     #[test]
     fn a_failure_that_comes_late_does_not_shorten_it() {
         let (breakers, clock) = breakers();
-        breakers.retry_after("crm", LONGEST_RETRY_AFTER);
-        breakers.failed("crm");
+        breakers.failed("crm", LONGEST_RETRY_AFTER);
+        breakers.failed("crm", Duration::ZERO);
         clock.advance(LONGEST_RETRY_AFTER - Duration::from_secs(1));
         assert!(breakers.permit("crm").is_err());
         clock.advance(Duration::from_secs(1));
@@ -194,12 +188,12 @@ mod tests {
     #[test]
     fn a_source_says_when_it_wants_to_be_asked_but_not_never() {
         let (breakers, clock) = breakers();
-        breakers.retry_after("crm", Duration::from_secs(7));
+        breakers.failed("crm", Duration::from_secs(7));
         clock.advance(Duration::from_secs(6));
         assert!(breakers.permit("crm").is_err());
         clock.advance(Duration::from_secs(1));
         assert_eq!(breakers.permit("crm"), Ok(()));
-        breakers.retry_after("crm", Duration::MAX);
+        breakers.failed("crm", Duration::MAX);
         clock.advance(LONGEST_RETRY_AFTER);
         assert_eq!(breakers.permit("crm"), Ok(()));
     }

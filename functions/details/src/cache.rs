@@ -1,7 +1,7 @@
 //! The profile, and beside it what sources said of it before.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::sync::Arc;
 
 use muster_core::cached::{CachedItem, cached_key};
 use muster_core::failure::Failure;
@@ -10,10 +10,9 @@ use muster_core::profile::{ProfileItem, present, profile_key};
 use muster_core::random::Random;
 use muster_core::table::{Condition, NotCommitted, Table, decode};
 use muster_core::time::Time;
-use tokio::time::timeout;
 
-/// A caller waits no longer than this for what is of no use to them.
-const TIME_TO_KEEP: Duration = Duration::from_millis(500);
+use crate::document::Source;
+use crate::gather::Change;
 
 /// What the table has of a person.
 pub struct Known {
@@ -36,18 +35,21 @@ impl Cache {
     }
 
     /// The profile and what these sources said, in one call; nothing if there is no
-    /// such profile.
+    /// such profile. Of a source whose answers are not kept, nothing is looked for.
     ///
     /// # Errors
     /// When the table cannot be read.
     pub async fn read(
         &self,
         id: ProfileId,
-        sources: impl Iterator<Item = &str>,
+        sources: &[Arc<Source>],
         now: Time,
     ) -> Result<Option<Known>, Failure> {
         let mut keys = vec![profile_key(id)];
-        keys.extend(sources.map(|source| cached_key(id, source)));
+        let kept = sources
+            .iter()
+            .filter(|source| !source.useful_for().is_zero());
+        keys.extend(kept.map(|source| cached_key(id, &source.name)));
         let mut found = self.table.get_many(&keys).await?.into_iter();
         let Some(profile) = found.next().flatten() else {
             return Ok(None);
@@ -67,29 +69,33 @@ impl Cache {
 
     /// Keeps what sources said, as long as the profile is there: nothing of a person
     /// who is erased comes back. That it cannot be kept is no trouble of the caller's.
-    pub async fn keep(&self, id: ProfileId, items: &[CachedItem], now: Time) {
-        if items.is_empty() {
+    pub async fn change(&self, id: ProfileId, changes: &[Change], now: Time) {
+        if changes.is_empty() {
             return;
         }
-        match timeout(TIME_TO_KEEP, self.write(id, items, now)).await {
-            Ok(Ok(()) | Err(NotCommitted::Cancelled(_))) => {}
-            Ok(Err(NotCommitted::Failed(failure))) => {
+        match self.write(id, changes, now).await {
+            Ok(()) | Err(NotCommitted::Cancelled(_)) => {}
+            Err(NotCommitted::Failed(failure)) => {
                 tracing::warn!(%failure, "what sources said is not kept");
             }
-            Err(_) => tracing::warn!("there is no time to keep what sources said"),
         }
     }
 
     async fn write(
         &self,
         id: ProfileId,
-        items: &[CachedItem],
+        changes: &[Change],
         now: Time,
     ) -> Result<(), NotCommitted> {
         let mut actions = vec![self.table.check(&profile_key(id), &present(now))?];
-        for item in items {
-            let key = cached_key(id, &item.source);
-            actions.push(self.table.put(&key, item, &Condition::any())?);
+        for change in changes {
+            actions.push(match change {
+                Change::Keep(item) => {
+                    let key = cached_key(id, &item.source);
+                    self.table.put(&key, item, &Condition::any())?
+                }
+                Change::Forget(source) => self.table.delete(&cached_key(id, source), None)?,
+            });
         }
         self.table.transact(actions, &self.random.name()).await
     }

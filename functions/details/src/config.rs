@@ -1,25 +1,36 @@
 //! The sources as they are now: the document, and the secrets that it names.
 //!
-//! It is read at start and again every minute, so that a source is added, mended or
-//! taken away by writing the document: nothing is deployed. That is done beside a
-//! request, and has no more time than the sources. A document that cannot be used
-//! changes nothing, and a secret that cannot be read any more stays what it was.
+//! | the newest is | a request |
+//! | --- | --- |
+//! | less than a minute old | takes it |
+//! | less than two | takes it, and reads the next one beside its sources |
+//! | older, as nobody asked for a while | reads the next one first |
+//!
+//! So a source is added, mended or taken away by writing the document: nothing is
+//! deployed. A document that cannot be used changes nothing, and is looked at again a
+//! minute later; the secrets of the last one that could be are read all the same. A
+//! reading that takes longer than a request goes on beside the next.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::join_all;
-use http::{HeaderMap, HeaderValue};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared, join_all};
+use http::HeaderMap;
 use muster_core::aws::SdkConfig;
 use muster_core::failure::Failure;
 use muster_core::time::{Clock, Time};
+use tokio::time::timeout;
 
-use crate::document::{Document, HeaderSource, InvalidDocument, Over, Source};
+use crate::document::{Document, InvalidDocument, Over, Source};
+use crate::secrets::{MissingSecret, Secrets};
 
-/// How old the document may be.
+/// How old the document may be until it is read again.
 const READ_EVERY: Duration = Duration::from_secs(60);
+/// How old it may be to be used meanwhile.
+const GOOD_FOR: Duration = Duration::from_secs(120);
 
 /// Where the document is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,21 +48,17 @@ pub enum Place {
 pub struct Sources {
     /// What the document says.
     pub document: Document,
-    /// The headers of each source, or the name of the one whose secret is not to
-    /// be had.
-    headers: HashMap<String, Result<HeaderMap, String>>,
+    /// The headers of each source.
+    headers: HashMap<String, Result<HeaderMap, MissingSecret>>,
 }
 
-/// There are no sources to be had.
+/// There is no document to be had.
 #[derive(Debug, thiserror::Error)]
-pub enum NotRead {
-    /// The document is not there.
+enum NotRead {
     #[error("the document of the sources cannot be read: {0}")]
     Failed(#[from] Failure),
-    /// The file is not there.
     #[error("the document of the sources cannot be read: {0}")]
     File(#[from] std::io::Error),
-    /// It breaks rules.
     #[error("the document of the sources cannot be used: {0}")]
     Invalid(#[from] InvalidDocument),
 }
@@ -64,39 +71,31 @@ pub struct Reader {
     secrets: Secrets,
 }
 
-/// Reads secrets.
-pub struct Secrets(aws_sdk_secretsmanager::Client);
-
 /// The newest sources.
-pub struct Config {
+pub struct Config(Arc<Inner>);
+
+struct Inner {
     reader: Reader,
     clock: Clock,
-    newest: Mutex<(Time, Arc<Sources>)>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    newest: Option<Arc<Sources>>,
+    read_at: Option<Time>,
+    tried_at: Option<Time>,
+    reading: Option<Shared<BoxFuture<'static, ()>>>,
 }
 
 impl Sources {
     /// The headers for a source.
     ///
     /// # Errors
-    /// The name of the header whose secret is not to be had.
-    pub fn headers(&self, source: &Source) -> Result<HeaderMap, String> {
+    /// The header whose secret is not to be had.
+    pub fn headers(&self, source: &Source) -> Result<HeaderMap, MissingSecret> {
         let headers = self.headers.get(&source.name).cloned();
         headers.unwrap_or_else(|| Ok(HeaderMap::new()))
-    }
-
-    /// The same, with the headers that a source had where its secrets cannot be read now.
-    fn or_as_before(mut self, before: &Self) -> Self {
-        for source in &self.document.sources {
-            let same =
-                |was: &&Arc<Source>| was.name == source.name && was.headers == source.headers;
-            let Some(was) = before.document.sources.iter().find(same) else {
-                continue;
-            };
-            if let (Err(_), Ok(headers)) = (self.headers(source), before.headers(was)) {
-                self.headers.insert(source.name.clone(), Ok(headers));
-            }
-        }
-        self
     }
 
     /// Reads the secrets that a document names. One that is missing is the trouble of
@@ -109,6 +108,34 @@ impl Sources {
         Self {
             headers: join_all(headers).await.into_iter().collect(),
             document,
+        }
+    }
+
+    /// The same, with the headers that a source had where its secrets cannot be read at
+    /// the moment. (One that was taken away is gone.)
+    fn or_as_before(mut self, before: &Self) -> Self {
+        for source in &self.document.sources {
+            let same =
+                |was: &&Arc<Source>| was.name == source.name && was.headers == source.headers;
+            let Some(was) = before.document.sources.iter().find(same) else {
+                continue;
+            };
+            let is_away = |missing: MissingSecret| missing.is_transient;
+            if self.headers(source).is_err_and(is_away)
+                && let Ok(headers) = before.headers(was)
+            {
+                self.headers.insert(source.name.clone(), Ok(headers));
+            }
+        }
+        self
+    }
+
+    fn complain(&self) {
+        for (source, headers) in &self.headers {
+            if let Err(missing) = headers {
+                let MissingSecret { header, cause, .. } = missing;
+                tracing::error!(metric = "sources_unusable", source, %header, cause, "a secret cannot be read");
+            }
         }
     }
 }
@@ -124,18 +151,13 @@ impl Reader {
         }
     }
 
-    /// Reads document and secrets.
-    ///
-    /// # Errors
-    /// When there is no document, or it cannot be used.
-    pub async fn read(&self) -> Result<Sources, NotRead> {
+    async fn document(&self) -> Result<Document, NotRead> {
         let text = match &self.place {
-            Place::Nowhere => return Ok(Sources::default()),
+            Place::Nowhere => return Ok(Document::default()),
             Place::Parameter(name) => self.parameter(name).await?,
             Place::File(path) => std::fs::read_to_string(path)?,
         };
-        let document = Document::parse(&text, self.over)?;
-        Ok(Sources::with_secrets(document, &self.secrets).await)
+        Ok(Document::parse(&text, self.over)?)
     }
 
     async fn parameter(&self, name: &str) -> Result<String, Failure> {
@@ -147,108 +169,89 @@ impl Reader {
     }
 }
 
-impl Secrets {
-    /// Secrets through that configuration.
-    pub fn new(config: &SdkConfig) -> Self {
-        Self(aws_sdk_secretsmanager::Client::new(config))
-    }
-
-    async fn headers(&self, source: &Source) -> Result<HeaderMap, String> {
-        let mut headers = HeaderMap::new();
-        for (name, value) in &source.headers {
-            let value = match value {
-                HeaderSource::Literal(value) => value.clone(),
-                HeaderSource::Secret {
-                    secret,
-                    key,
-                    prefix,
-                } => {
-                    let value = self.header(secret, key.as_deref(), prefix).await;
-                    value.map_err(|failure| {
-                        tracing::error!(source = source.name, header = %name, secret, %failure, "a secret cannot be read");
-                        name.to_string()
-                    })?
-                }
-            };
-            headers.insert(name.clone(), value);
-        }
-        Ok(headers)
-    }
-
-    async fn header(
-        &self,
-        secret: &str,
-        key: Option<&str>,
-        prefix: &str,
-    ) -> Result<HeaderValue, Failure> {
-        const OPERATION: &str = "GetSecretValue";
-        let output = self.0.get_secret_value().secret_id(secret).send().await;
-        let output = output.map_err(|error| Failure::of(OPERATION, error))?;
-        let text = output.secret_string.unwrap_or_default();
-        let text = match key {
-            Some(key) => member(&text, key)
-                .ok_or_else(|| Failure::unreadable(OPERATION, "it has no such member"))?,
-            None => text,
-        };
-        if text.is_empty() {
-            return Err(Failure::unreadable(OPERATION, "it is empty, or no text"));
-        }
-        let mut value = HeaderValue::from_str(&format!("{prefix}{text}"))
-            .map_err(|_| Failure::unreadable(OPERATION, "it is no value of a header"))?;
-        value.set_sensitive(true);
-        Ok(value)
-    }
-}
-
-/// A text in a JSON object.
-fn member(text: &str, key: &str) -> Option<String> {
-    let whole: serde_json::Value = serde_json::from_str(text).ok()?;
-    whole.get(key)?.as_str().map(str::to_owned)
-}
-
 impl Config {
     /// Reads the sources for the first time.
-    ///
-    /// # Errors
-    /// When there is no document, or it cannot be used.
-    pub async fn read(reader: Reader, clock: Clock) -> Result<Self, NotRead> {
-        let sources = reader.read().await?;
-        Ok(Self {
-            newest: Mutex::new((clock.now(), Arc::new(sources))),
+    pub async fn read(reader: Reader, clock: Clock) -> Self {
+        let config = Self(Arc::new(Inner {
             reader,
             clock,
-        })
+            state: Mutex::default(),
+        }));
+        config.refresh().await;
+        config
     }
 
-    /// The sources.
-    pub fn sources(&self) -> Arc<Sources> {
-        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
-        newest.1.clone()
-    }
-
-    /// Reads them again, if it is time. Whoever comes meanwhile takes what is there.
-    pub async fn refresh(&self) {
-        if !self.is_due() {
-            return;
-        }
-        match self.reader.read().await {
-            Ok(sources) => {
-                let sources = Arc::new(sources.or_as_before(&self.sources()));
-                let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
-                newest.1 = sources;
+    /// The sources; nothing if there was no document yet that could be used. Whoever
+    /// has to wait for them does so for half of the time that a request has.
+    pub async fn sources(&self) -> Option<Arc<Sources>> {
+        let newest = self.0.state().newest.clone();
+        if self.0.is_too_old() {
+            let patience = newest.as_ref().map_or_else(
+                || Document::default().deadline,
+                |sources| sources.document.deadline,
+            );
+            let read = timeout(patience / 2, self.refresh()).await;
+            if read.is_err() {
+                tracing::warn!("the sources are as they were: reading them takes long");
             }
-            Err(error) => tracing::error!(%error, "the sources stay as they were"),
         }
+        self.0.state().newest.clone()
     }
 
-    /// Whether it is time, and nobody else is at it.
-    fn is_due(&self) -> bool {
-        let now = self.clock.now();
-        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = newest.0.after(READ_EVERY) <= now;
-        if due {
-            newest.0 = now;
+    /// Reads them again, if it is time. What another request left under way is finished
+    /// first, and may be so old that it is time all the same.
+    pub async fn refresh(&self) {
+        while let Some(reading) = self.0.clone().reading() {
+            reading.await;
         }
-        due
+    }
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_too_old(&self) -> bool {
+        let good_until = self.state().read_at.map(|time| time.after(GOOD_FOR));
+        good_until.is_none_or(|time| time <= self.clock.now())
+    }
+
+    /// What is under way, or begins as it is time.
+    fn reading(self: Arc<Self>) -> Option<Shared<BoxFuture<'static, ()>>> {
+        let now = self.clock.now();
+        let mut state = self.state();
+        let next = state.tried_at.map(|time| time.after(READ_EVERY));
+        if state.reading.is_none() && next.is_none_or(|time| time <= now) {
+            state.tried_at = Some(now);
+            state.reading = Some(self.clone().read(now).boxed().shared());
+        }
+        state.reading.clone()
+    }
+
+    async fn read(self: Arc<Self>, now: Time) {
+        let before = self.state().newest.clone();
+        let read = self.reader.document().await;
+        let read_at = read.is_ok().then_some(now);
+        let document = read.map_err(|error| {
+            tracing::error!(metric = "sources_unusable", %error, "the sources stay as they were");
+        });
+        let document = document
+            .ok()
+            .or_else(|| Some(before.as_ref()?.document.clone()));
+        let newest = match document {
+            Some(document) => Some(self.with_secrets(document, before).await),
+            None => None,
+        };
+        let mut state = self.state();
+        state.newest = newest;
+        state.read_at = read_at.or(state.read_at);
+        state.reading = None;
+    }
+
+    async fn with_secrets(&self, document: Document, before: Option<Arc<Sources>>) -> Arc<Sources> {
+        let sources = Sources::with_secrets(document, &self.reader.secrets).await;
+        sources.complain();
+        Arc::new(sources.or_as_before(&before.unwrap_or_default()))
     }
 }

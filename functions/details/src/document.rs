@@ -23,8 +23,9 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use muster_core::violation::Violation;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use crate::members::{Fault, Faults, Members, child, number, text, wrong_type};
 use crate::template::Template;
 
 /// The longest document: the longest advanced parameter of Parameter Store.
@@ -42,11 +43,8 @@ const CACHE_S: RangeInclusive<u64> = 0..=86_400;
 const STALE_IF_ERROR_S: RangeInclusive<u64> = 0..=604_800;
 const MAX_BYTES: RangeInclusive<u64> = 1..=262_144;
 const DEFAULT_MAX_BYTES: u64 = 65_536;
-/// What all answers have together: they are kept in one transaction, which takes 4 MB,
-/// and are twice in ours, which Lambda lets have 6 MB.
+/// What all answers have together: they are kept in one transaction, which takes 4 MB.
 const MAX_TOTAL_BYTES: usize = 2 * 1024 * 1024;
-/// What the names of secrets begin with that the function may read.
-const SECRETS: &str = "muster/";
 const MAX_SECRET_NAME_BYTES: usize = 512;
 
 /// What sources are asked over.
@@ -110,6 +108,13 @@ pub enum HeaderSource {
     },
 }
 
+impl Source {
+    /// For how long something can be done with an answer of it.
+    pub fn useful_for(&self) -> Duration {
+        self.cache + self.stale_if_error
+    }
+}
+
 impl HeaderSource {
     /// As the document has it, whatever the secret says.
     pub fn as_written(&self) -> Value {
@@ -138,25 +143,9 @@ impl fmt::Debug for HeaderSource {
     }
 }
 
-/// One thing that is wrong with a document.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// Where: a JSON pointer (RFC 6901).
-    pub pointer: String,
-    /// What.
-    pub violation: Violation,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Violation { code, detail } = &self.violation;
-        write!(f, "{:?}: {detail} ({code})", self.pointer)
-    }
-}
-
 /// All that is wrong with a document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", .0.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n"))]
+#[error("{}", .0.iter().map(Fault::to_string).collect::<Vec<_>>().join("; "))]
 pub struct InvalidDocument(pub Vec<Fault>);
 
 /// No sources.
@@ -194,6 +183,8 @@ fn read(text: &str, over: Over, faults: &mut Faults) -> Option<Document> {
         faults.add("", Violation::new("document_too_long", detail));
         return None;
     }
+    // Some editors begin a text with a byte order mark (RFC 8259 section 8.1).
+    let text = text.trim_start_matches('\u{feff}');
     let value = match muster_http::json::parse(text.as_bytes()) {
         Ok(value) => value,
         Err(error) => {
@@ -314,6 +305,12 @@ fn read_source(
 fn read_url(members: &mut Members, over: Over, faults: &mut Faults) -> Option<Template> {
     let (pointer, value) = members.needed("url", faults)?;
     let url = faults.note(&pointer, text(value))?;
+    if writes_out_a_secret(&url) {
+        faults.add(&pointer, Violation::new(
+            "literal_refused",
+            "an address holds no credentials; a header does, by reference: {\"secret\": \"muster/crm\"}",
+        ));
+    }
     Template::parse(&url, over)
         .map_err(|violations| {
             for violation in violations {
@@ -321,6 +318,17 @@ fn read_url(members: &mut Members, over: Over, faults: &mut Faults) -> Option<Te
             }
         })
         .ok()
+}
+
+/// Whether a parameter of the query is called like a secret, and is written out.
+fn writes_out_a_secret(url: &str) -> bool {
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let mut parameters = query
+        .split('&')
+        .filter_map(|parameter| parameter.split_once('='));
+    parameters.any(|(name, value)| {
+        names_a_secret(&name.to_ascii_lowercase()) && !value.is_empty() && !value.contains('{')
+    })
 }
 
 fn read_headers(members: &mut Members, faults: &mut Faults) -> Vec<(HeaderName, HeaderSource)> {
@@ -389,10 +397,10 @@ fn header_name(name: &str) -> Result<HeaderName, Violation> {
 }
 
 fn literal(name: Option<&HeaderName>, text: &str) -> Result<HeaderSource, Violation> {
-    if name.is_some_and(carries_credentials) {
+    if name.is_some_and(|name| carries_credentials(name.as_str())) {
         return Err(Violation::new(
             "literal_refused",
-            "what carries credentials is given by reference: {\"secret\": \"muster/…\"}",
+            "what carries credentials is given by reference: {\"secret\": \"muster/crm\"}",
         ));
     }
     let mut value = visible(text)?;
@@ -401,9 +409,17 @@ fn literal(name: Option<&HeaderName>, text: &str) -> Result<HeaderSource, Violat
 }
 
 /// By its name: `Ocp-Apim-Subscription-Key`, `X-AuthToken` …
-fn carries_credentials(name: &HeaderName) -> bool {
-    const WORDS: [&str; 4] = ["apikey", "auth", "key", "session"];
-    const PARTS: [&str; 6] = [
+fn carries_credentials(name: &str) -> bool {
+    let mut words = name.split(['-', '_']);
+    names_a_secret(name) || words.any(|word| ["auth", "key", "session"].contains(&word))
+}
+
+/// Whether this can be the name of nothing else.
+fn names_a_secret(name: &str) -> bool {
+    const PARTS: [&str; 9] = [
+        "api-key",
+        "api_key",
+        "apikey",
         "authorization",
         "cookie",
         "credential",
@@ -411,8 +427,7 @@ fn carries_credentials(name: &HeaderName) -> bool {
         "secret",
         "token",
     ];
-    let is_one = |word: &str| WORDS.contains(&word) || PARTS.iter().any(|part| word.contains(part));
-    name.as_str().split(['-', '_']).any(is_one)
+    PARTS.iter().any(|part| name.contains(part))
 }
 
 fn read_secret(mut reference: Members, faults: &mut Faults) -> Option<HeaderSource> {
@@ -437,17 +452,16 @@ fn read_secret(mut reference: Members, faults: &mut Faults) -> Option<HeaderSour
 }
 
 /// The name of a secret that the function may read.
+/// A name of Secrets Manager. Which secrets the function may read is its role's business.
 fn secret_name(name: String) -> Result<String, Violation> {
     let known = |b: u8| b.is_ascii_alphanumeric() || b"/_+=.@-".contains(&b);
-    let is_name = |rest: &str| !rest.is_empty() && rest.bytes().all(known);
-    if name.len() <= MAX_SECRET_NAME_BYTES && name.strip_prefix(SECRETS).is_some_and(is_name) {
+    if (1..=MAX_SECRET_NAME_BYTES).contains(&name.len()) && name.bytes().all(known) {
         return Ok(name);
     }
     Err(Violation::new(
         "invalid_secret",
         format!(
-            "a secret is called {SECRETS} and more of letters, digits and /_+=.@-, at most \
-             {MAX_SECRET_NAME_BYTES} in all"
+            "the name of a secret has letters, digits and /_+=.@-, at most {MAX_SECRET_NAME_BYTES}"
         ),
     ))
 }
@@ -505,131 +519,6 @@ fn read_precedence(
         }
     }
     precedence
-}
-
-/// What was wrong so far.
-#[derive(Default)]
-struct Faults(Vec<Fault>);
-
-impl Faults {
-    fn add(&mut self, pointer: &str, violation: Violation) {
-        self.0.push(Fault {
-            pointer: pointer.to_owned(),
-            violation,
-        });
-    }
-
-    fn note<T>(&mut self, pointer: &str, result: Result<T, Violation>) -> Option<T> {
-        result
-            .map_err(|violation| self.add(pointer, violation))
-            .ok()
-    }
-}
-
-/// The members of an object, taken one by one.
-struct Members {
-    pointer: String,
-    members: Map<String, Value>,
-    asked: Vec<&'static str>,
-}
-
-impl Members {
-    fn of(pointer: &str, value: Value, faults: &mut Faults) -> Option<Self> {
-        let Value::Object(members) = value else {
-            faults.add(pointer, wrong_type("an object"));
-            return None;
-        };
-        Some(Self {
-            pointer: pointer.to_owned(),
-            members,
-            asked: Vec::new(),
-        })
-    }
-
-    /// A member and where it stands.
-    fn take(&mut self, name: &'static str) -> Option<(String, Value)> {
-        self.asked.push(name);
-        let value = self.members.remove(name)?;
-        Some((child(&self.pointer, name), value))
-    }
-
-    /// The same of a member that must be there.
-    fn needed(&mut self, name: &'static str, faults: &mut Faults) -> Option<(String, Value)> {
-        let found = self.take(name);
-        if found.is_none() {
-            let violation = Violation::new("missing", "this member is required");
-            faults.add(&child(&self.pointer, name), violation);
-        }
-        found
-    }
-
-    /// A member through its reader, unless it is missing or wrong.
-    fn read<T>(
-        &mut self,
-        name: &'static str,
-        faults: &mut Faults,
-        read: impl FnOnce(Value) -> Result<T, Violation>,
-    ) -> Option<T> {
-        let (pointer, value) = self.take(name)?;
-        faults.note(&pointer, read(value))
-    }
-
-    /// A number, unless it is wrong.
-    fn number(
-        &mut self,
-        name: &'static str,
-        range: &RangeInclusive<u64>,
-        default: u64,
-        faults: &mut Faults,
-    ) -> Option<u64> {
-        match self.take(name) {
-            None => Some(default),
-            Some((pointer, value)) => faults.note(&pointer, number(&value, range)),
-        }
-    }
-
-    /// Whatever was not asked for is a mistake.
-    fn finish(self, faults: &mut Faults) {
-        for name in self.members.keys() {
-            let detail = format!(
-                "there is no such member; there are {}",
-                self.asked.join(", ")
-            );
-            let violation = Violation::new("unknown", detail);
-            faults.add(&child(&self.pointer, name), violation);
-        }
-    }
-}
-
-/// The pointer to a member, escaped as RFC 6901 section 3 says.
-fn child(pointer: &str, name: &str) -> String {
-    format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
-}
-
-fn wrong_type(what: &str) -> Violation {
-    Violation::new("wrong_type", format!("this must be {what}"))
-}
-
-fn text(value: Value) -> Result<String, Violation> {
-    match value {
-        Value::String(text) => Ok(text),
-        _ => Err(wrong_type("a text")),
-    }
-}
-
-fn number(value: &Value, range: &RangeInclusive<u64>) -> Result<u64, Violation> {
-    let sentence = format!(
-        "this must be a whole number from {} to {}",
-        range.start(),
-        range.end()
-    );
-    let Value::Number(number) = value else {
-        return Err(Violation::new("wrong_type", sentence));
-    };
-    number
-        .as_u64()
-        .filter(|number| range.contains(number))
-        .ok_or_else(|| Violation::new("out_of_range", sentence))
 }
 
 /// A JSON pointer, as it was given.
@@ -801,7 +690,7 @@ mod tests {
                 "Cookie": {"secert": "muster/crm"},
                 "Host": "s3cret",
                 "X Y": "s3cret\n",
-                "X-Api-Key": {"secret": "other/crm", "key": "", "prefix": "é", "kye": ""},
+                "X-Api-Key": {"secret": "other crm", "key": "", "prefix": "é", "kye": ""},
                 "X-Plan": "s3cret é",
                 "x-plan": "pro"
               },
@@ -985,6 +874,7 @@ mod tests {
             "X-AuthToken",
             "X-Session",
             "Set-Cookie",
+            "X-Credentials",
         ] {
             let found = faults(&with(&format!(r#""headers": {{"{name}": "s3cret"}}"#)));
             let pointer = format!("/sources/crm/headers/{name}");
@@ -999,6 +889,32 @@ mod tests {
     fn what_only_sounds_like_credentials_is_written_out() {
         for name in ["X-Author", "X-Keyboard", "Accept-Language", "X-Tenant"] {
             document(&with(&format!(r#""headers": {{"{name}": "x"}}"#)));
+        }
+    }
+
+    #[test]
+    fn an_address_holds_no_credentials() {
+        let with_query = |query: &str| {
+            let url = format!("https://crm.example.com/{{id}}?{query}");
+            format!(r#"{{"sources": {{"crm": {{"url": "{url}"}}}}}}"#)
+        };
+        for query in [
+            "api_key=k3y",
+            "plan=a&Access_Token=k3y",
+            "apiKey=k3y",
+            "client-secret=k",
+        ] {
+            let pointer = "/sources/crm/url".to_owned();
+            let found = faults(&with_query(query));
+            assert_eq!(found, [(pointer, "literal_refused")], "{query}");
+        }
+        for query in [
+            "token={attributes.token}",
+            "token=",
+            "key=plan",
+            "fields=token",
+        ] {
+            document(&with_query(query));
         }
     }
 
@@ -1038,17 +954,22 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_ours() {
+    fn secrets_have_names() {
+        let with_secret = |name: &str| {
+            let headers = format!(r#""headers": {{"X-Plan": {{"secret": "{name}"}}}}"#);
+            with(&headers)
+        };
+        document(&with_secret("muster-prod/crm_+=.@-9"));
+        let long = "a".repeat(513);
         for name in [
             "",
-            "muster",
-            "muster/",
-            "other/muster/x",
             "muster/a b",
             "muster/é",
+            "arn:aws:secretsmanager",
+            &long,
         ] {
-            let members = format!(r#""headers": {{"X-Plan": {{"secret": "{name}"}}}}"#);
-            assert_eq!(faults(&with(&members))[0].1, "invalid_secret", "{name}");
+            let found = faults(&with_secret(name));
+            assert_eq!(found[0].1, "invalid_secret", "{name}");
         }
     }
 

@@ -3,28 +3,33 @@
 //! The request is made of the document and nothing else: nothing of what our caller
 //! sent is in it. Of the answer only the part that the document names goes on.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::future::select;
-use http::header::{ACCEPT, ETAG, IF_NONE_MATCH, RETRY_AFTER, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
+use http::header::{ACCEPT, ACCEPT_ENCODING, ETAG, IF_NONE_MATCH, RETRY_AFTER, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use hyper_util::client::legacy;
+use muster_core::causes::Causes;
 use muster_core::time::{Clock, Time};
 use serde_json::Value;
 use tokio::time::timeout;
 use tower::ServiceExt;
 
 use crate::document::Source;
+use crate::secrets::MissingSecret;
 use crate::template::NotExpanded;
 use crate::transport::{Transport, refusal};
 
 /// How sources know us.
 const NAME: HeaderValue = HeaderValue::from_static(concat!("muster/", env!("CARGO_PKG_VERSION")));
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// Without it a source may compress (RFC 9110 section 12.5.3), and nobody here unpacks.
+const AS_IT_IS: HeaderValue = HeaderValue::from_static("identity");
 /// The longest `ETag` that is kept: it takes room beside the data, and is sent back.
 const MAX_ETAG_BYTES: usize = 1024;
 /// How deep what is kept may be nested. With what is around it in our answer, that is
@@ -59,7 +64,7 @@ pub enum Found {
 }
 
 /// Why there is nothing of a source. What it says is told to callers: it names no
-/// address and quotes no source.
+/// address and quotes no source. Its cause does, and is for operators.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Trouble {
     /// It took too long.
@@ -76,10 +81,10 @@ pub enum Trouble {
     },
     /// No connection.
     #[error("cannot be reached")]
-    Unreachable,
+    Unreachable(String),
     /// The connection broke.
     #[error("the answer broke off")]
-    BrokenOff,
+    BrokenOff(String),
     /// No success.
     #[error("answers with status {}", .status.as_u16())]
     Status {
@@ -93,7 +98,7 @@ pub enum Trouble {
     TooLong(usize),
     /// No JSON.
     #[error("the answer is not JSON")]
-    NotJson,
+    NotJson(String),
     /// JSON in JSON in JSON.
     #[error("the answer is nested deeper than {MAX_DEPTH}")]
     TooDeep,
@@ -104,9 +109,58 @@ pub enum Trouble {
     #[error(transparent)]
     NotExpanded(#[from] NotExpanded),
     /// The secret that it wants is not to be had.
-    #[error("the secret for its header {0} cannot be read")]
-    SecretMissing(String),
+    #[error(transparent)]
+    SecretMissing(#[from] MissingSecret),
+    /// What all sources say is more than goes into our answer.
+    #[error("there is no room for the answer beside the others; ask for fewer with sources=")]
+    NoRoom,
 }
+
+/// All codes, and what they mean.
+pub const CODES: [(&str, &str); 15] = [
+    ("timeout", "no answer in time"),
+    (
+        "address_refused",
+        "its address is private, or otherwise none to connect to",
+    ),
+    (
+        "open_circuit",
+        "it failed before and is left alone for a while",
+    ),
+    (
+        "unreachable",
+        "there is no connection to it: no such name, refused, or no TLS",
+    ),
+    (
+        "broken_off",
+        "the connection broke before the answer was whole",
+    ),
+    (
+        "not_found",
+        "it answers with status 404: it does not know the person",
+    ),
+    ("bad_status", "it answers with another status than success"),
+    ("too_long", "the answer is longer than the document allows"),
+    ("not_json", "the answer is not JSON"),
+    ("too_deep", "the answer is nested too deep"),
+    (
+        "nothing_there",
+        "the answer has nothing at the JSON pointer of the document",
+    ),
+    (
+        "attribute_missing",
+        "its address needs an attribute that the profile has not",
+    ),
+    (
+        "attribute_unsuitable",
+        "the profile's values make no address",
+    ),
+    (
+        "secret_missing",
+        "a secret that it wants to see cannot be read",
+    ),
+    ("no_room", "what all sources say is too much for one answer"),
+];
 
 impl Trouble {
     /// The same for programs.
@@ -115,25 +169,57 @@ impl Trouble {
             Self::Timeout => "timeout",
             Self::Refused(_) => "address_refused",
             Self::OpenCircuit { .. } => "open_circuit",
-            Self::Unreachable => "unreachable",
-            Self::BrokenOff => "broken_off",
+            Self::Unreachable(_) => "unreachable",
+            Self::BrokenOff(_) => "broken_off",
             Self::Status { status, .. } if status.as_u16() == 404 => "not_found",
             Self::Status { .. } => "bad_status",
             Self::TooLong(_) => "too_long",
-            Self::NotJson => "not_json",
+            Self::NotJson(_) => "not_json",
             Self::TooDeep => "too_deep",
             Self::NothingThere(_) => "nothing_there",
             Self::NotExpanded(reason) => reason.code(),
             Self::SecretMissing(_) => "secret_missing",
+            Self::NoRoom => "no_room",
         }
+    }
+
+    /// What is behind it, for operators: it may name hosts and roles.
+    pub fn cause(&self) -> Option<&str> {
+        match self {
+            Self::Unreachable(cause) | Self::BrokenOff(cause) | Self::NotJson(cause) => Some(cause),
+            Self::SecretMissing(missing) => Some(&missing.cause),
+            _ => None,
+        }
+    }
+
+    /// For how long the source wants to be left alone.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// Whether it is an answer all the same: to what the source says of the person now,
+    /// what it said before is no substitute (RFC 5861 section 4).
+    pub fn is_an_answer(&self) -> bool {
+        let failed = self.is_a_failure();
+        matches!(self, Self::Status { .. } if !failed)
+    }
+
+    /// Whether the source has nothing on the person any more.
+    pub fn is_gone(&self) -> bool {
+        const GONE: [StatusCode; 2] = [StatusCode::NOT_FOUND, StatusCode::GONE];
+        matches!(self, Self::Status { status, .. } if GONE.contains(status))
     }
 
     /// Whether a source that does this is in trouble itself, and better left alone.
     pub fn is_a_failure(&self) -> bool {
         match self {
-            Self::Timeout | Self::Unreachable | Self::BrokenOff => true,
+            Self::Timeout | Self::Unreachable(_) | Self::BrokenOff(_) => true,
             Self::Status { status, .. } => {
-                status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
+                status.is_server_error()
+                    || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(status)
             }
             _ => false,
         }
@@ -183,8 +269,7 @@ async fn fetch(
     question: &Question,
     clock: &Clock,
 ) -> Result<Found, Trouble> {
-    let response = transport.clone().oneshot(question.request());
-    let (head, body) = response.await.map_err(not_sent)?.into_parts();
+    let (head, body) = send(transport, question).await?.into_parts();
     if head.status == StatusCode::NOT_MODIFIED && question.etag.is_some() {
         return Ok(Found::NotModified);
     }
@@ -204,6 +289,22 @@ async fn fetch(
     })
 }
 
+/// Sends, and once more if nothing came back: a connection that was kept may be closed by
+/// the time it is used, and who only reads may ask again (RFC 9110 section 9.2.2).
+async fn send(transport: &Transport, question: &Question) -> Result<Response<Incoming>, Trouble> {
+    let send = || transport.clone().oneshot(question.request());
+    let sent = match send().await {
+        Err(error) if was_closed(&error) => send().await,
+        sent => sent,
+    };
+    sent.map_err(not_sent)
+}
+
+fn was_closed(error: &legacy::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref());
+    !error.is_connect() && cause.is_some_and(|cause: &hyper::Error| !cause.is_parse())
+}
+
 impl Question {
     fn request(&self) -> Request<Empty<Bytes>> {
         let mut request = Request::new(Empty::new());
@@ -212,6 +313,7 @@ impl Question {
         headers.insert(ACCEPT, JSON);
         headers.extend(self.headers.clone());
         headers.insert(USER_AGENT, NAME);
+        headers.insert(ACCEPT_ENCODING, AS_IT_IS);
         let etag = self.etag.as_deref().map(HeaderValue::from_str);
         if let Some(Ok(etag)) = etag {
             headers.insert(IF_NONE_MATCH, etag);
@@ -223,8 +325,8 @@ impl Question {
 fn not_sent(error: legacy::Error) -> Trouble {
     match refusal(&error) {
         Some(refused) => Trouble::Refused(refused.to_string()),
-        None if error.is_connect() => Trouble::Unreachable,
-        None => Trouble::BrokenOff,
+        None if error.is_connect() => Trouble::Unreachable(Causes(&error).to_string()),
+        None => Trouble::BrokenOff(Causes(&error).to_string()),
     }
 }
 
@@ -237,13 +339,14 @@ async fn read(body: Incoming, max_bytes: usize) -> Result<Bytes, Trouble> {
     match Limited::new(body, max_bytes).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Trouble::TooLong(max_bytes)),
-        Err(_) => Err(Trouble::BrokenOff),
+        Err(error) => Err(Trouble::BrokenOff(Causes(&*error).to_string())),
     }
 }
 
 /// The part that is wanted.
 fn kept(bytes: &[u8], pointer: &str) -> Result<Value, Trouble> {
-    let mut whole: Value = serde_json::from_slice(bytes).map_err(|_| Trouble::NotJson)?;
+    let mut whole: Value =
+        serde_json::from_slice(bytes).map_err(|error| Trouble::NotJson(error.to_string()))?;
     let part = whole.pointer_mut(pointer).map(Value::take);
     let part = part.ok_or_else(|| Trouble::NothingThere(pointer.to_owned()))?;
     match depth(&part) > MAX_DEPTH {

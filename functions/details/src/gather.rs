@@ -34,8 +34,17 @@ pub struct Sighting {
     pub outcome: Outcome,
     /// How long that took.
     pub latency: Duration,
-    /// What is to be kept of it.
-    pub keep: Option<CachedItem>,
+    /// What becomes of what was kept of it.
+    pub change: Option<Change>,
+}
+
+/// What becomes of what was kept of a source.
+#[derive(Debug)]
+pub enum Change {
+    /// This is kept in its place.
+    Keep(CachedItem),
+    /// The source of that name has nothing on the person any more.
+    Forget(String),
 }
 
 /// What a source says, or why it does not.
@@ -80,6 +89,33 @@ impl Outcome {
             Self::Failed(_) => None,
         }
     }
+
+    /// Why there is nothing, or nothing new.
+    pub const fn trouble(&self) -> Option<&Trouble> {
+        match self {
+            Self::Stale { trouble, .. } | Self::Failed(trouble) => Some(trouble),
+            Self::Known { .. } => None,
+        }
+    }
+}
+
+impl Sighting {
+    /// For operators: a source failed. (That a profile has nothing to ask with is no
+    /// failure of the source's.)
+    fn complain(&self) {
+        let trouble = self.outcome.trouble();
+        let trouble = trouble.filter(|trouble| !matches!(trouble, Trouble::NotExpanded(_)));
+        if let Some(trouble) = trouble {
+            let (source, code, cause) = (&*self.source.name, trouble.code(), trouble.cause());
+            tracing::warn!(
+                metric = "source_failed",
+                source,
+                code,
+                cause,
+                "a source says nothing new"
+            );
+        }
+    }
 }
 
 /// Asks sources.
@@ -120,7 +156,9 @@ impl Gatherer {
     ) -> Vec<Sighting> {
         let sightings = asked.iter().map(async |source| {
             let before = cached.get(&source.name);
-            self.look(sources, source, person, before, deadline).await
+            let sighting = self.look(sources, source, person, before, deadline).await;
+            sighting.complain();
+            sighting
         });
         join_all(sightings).await
     }
@@ -134,11 +172,11 @@ impl Gatherer {
         deadline: Instant,
     ) -> Sighting {
         let began = Instant::now();
-        let sighting = |outcome, keep| Sighting {
+        let sighting = |outcome, change| Sighting {
             source: source.clone(),
             outcome,
             latency: began.elapsed(),
-            keep,
+            change,
         };
         let uri = match source.url.expand(person) {
             Ok(uri) => uri,
@@ -160,19 +198,24 @@ impl Gatherer {
         });
         let found = match question {
             Ok(question) => self.ask(question, person, &fingerprint, deadline).await,
-            Err(header) => Err(Trouble::SecretMissing(header)),
+            Err(missing) => Err(missing.into()),
         };
         let (data, etag) = match (found, before) {
             (Ok(Found::Data { data, etag }), _) => (data, etag),
             (Ok(Found::NotModified), Some(before)) => (before.data, before.etag),
             (Ok(Found::NotModified), None) => {
-                return sighting(Outcome::Failed(Trouble::BrokenOff), None);
+                let trouble = Trouble::BrokenOff("not modified, and nobody asked".to_owned());
+                return sighting(Outcome::Failed(trouble), None);
             }
-            (Err(trouble), before) => return sighting(settled(source, trouble, before), None),
+            (Err(trouble), before) => {
+                let gone = cached.filter(|_| trouble.is_gone());
+                let change = gone.map(|cached| Change::Forget(cached.source.clone()));
+                return sighting(settled(source, trouble, before), change);
+            }
         };
         let keep = kept(source, fingerprint, &data, etag, self.clock.now());
         let age = Duration::ZERO;
-        sighting(Outcome::Known { data, age }, keep)
+        sighting(Outcome::Known { data, age }, keep.map(Change::Keep))
     }
 
     /// Asks, unless the source is to be left alone, and remembers how it went: once,
@@ -185,10 +228,6 @@ impl Gatherer {
         fingerprint: &str,
         deadline: Instant,
     ) -> Result<Found, Trouble> {
-        // Its time went elsewhere: it is not asked in vain, nor blamed for it.
-        if deadline <= Instant::now() {
-            return Err(Trouble::Timeout);
-        }
         let name = &question.source.name;
         // A source that has moved by what the document says has not failed there yet.
         let circuit = format!("{name} {:?}", question.uri.authority());
@@ -198,11 +237,20 @@ impl Gatherer {
             let (transport, clock) = (self.transport.clone(), self.clock.clone());
             let breakers = self.breakers.clone();
             Box::pin(async move {
+                // If its time went elsewhere it is not blamed, nor asked in vain.
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return Err(Trouble::Timeout);
+                }
                 let permit = breakers.permit(&circuit);
                 permit.map_err(|open| Trouble::OpenCircuit { until: open.until })?;
                 let found = timeout_at(deadline, ask(&transport, &question, &clock)).await;
                 let found = found.unwrap_or(Err(Trouble::Timeout));
-                breakers.learn(&circuit, found.as_ref().err());
+                let trouble = found.as_ref().err();
+                let was_cut_short = left < question.source.timeout / 2;
+                if !(was_cut_short && trouble == Some(&Trouble::Timeout)) {
+                    breakers.learn(&circuit, trouble);
+                }
                 found
             })
         });
@@ -240,10 +288,11 @@ impl Before {
     }
 }
 
-/// What there is if there is no answer: what the source said before, if that may
+/// What there is if there is nothing new: what the source said before, if that may
 /// serve.
 fn settled(source: &Source, trouble: Trouble, before: Option<Before>) -> Outcome {
-    match before.filter(|before| before.age < source.cache + source.stale_if_error) {
+    let may_serve = |before: &Before| before.age < source.useful_for() && !trouble.is_an_answer();
+    match before.filter(may_serve) {
         Some(Before { data, age, .. }) => Outcome::Stale { data, age, trouble },
         None => Outcome::Failed(trouble),
     }
@@ -259,8 +308,7 @@ fn kept(
     etag: Option<String>,
     now: Time,
 ) -> Option<CachedItem> {
-    let useful = source.cache + source.stale_if_error;
-    if useful.is_zero() {
+    if source.useful_for().is_zero() {
         return None;
     }
     let data = data.to_string();
@@ -270,6 +318,6 @@ fn kept(
         data,
         etag,
         fetched_at: now,
-        expires_at: now.after(useful).as_seconds(),
+        expires_at: now.after(source.useful_for()).as_seconds(),
     })
 }

@@ -2,9 +2,9 @@
 //!
 //! | module | what it holds |
 //! | --- | --- |
-//! | [`router`], [`details`] | the route, and its answer |
-//! | [`settings`], [`config`] | the environment; which sources there are, read again every minute |
-//! | [`document`], [`template`] | what operators write of a source; its URL |
+//! | [`router`], [`details`], [`view`] | the route, and its answer |
+//! | [`settings`], [`config`], [`secrets`] | the environment; which sources there are, read again every minute; their headers |
+//! | [`document`], [`members`], [`template`] | what operators write of a source, and how that is read; its URL |
 //! | [`gather`] | all at once, with one deadline |
 //! | [`fetch`] | one source asked about one person |
 //! | [`transport`], [`addresses`] | the way out, and where it does not lead |
@@ -22,9 +22,12 @@ pub mod document;
 pub mod fetch;
 pub mod flights;
 pub mod gather;
+pub mod members;
 pub mod merged;
 pub mod openapi;
 pub mod router;
+pub mod secrets;
 pub mod settings;
 pub mod template;
 pub mod transport;
+pub mod view;

@@ -23,6 +23,6 @@ async fn main() -> Result<(), Error> {
         Clock::system(),
         Random::system(),
     );
-    let api = Adapter::from(router(services.await?)).map_request(readable);
+    let api = Adapter::from(router(services.await)).map_request(readable);
     lambda_runtime::run(api).await
 }

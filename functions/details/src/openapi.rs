@@ -4,25 +4,33 @@
 use muster_http::openapi::parameters::parameter;
 use muster_http::openapi::refusals::problem;
 use muster_http::openapi::values::{Id, choice, string};
+use muster_http::profile::absent;
 use serde_json::json;
 use utoipa::openapi::Required;
 use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::Ref;
 use utoipa::{OpenApi, ToSchema};
 
-use crate::details::{self, STATUSES, absent, source_failed};
+use crate::details;
+use crate::fetch::CODES;
+use crate::view::{STATUSES, source_failed_example};
 
 /// The route of the details.
 #[derive(OpenApi)]
 #[openapi(
     paths(details::read),
-    components(schemas(SourceStatus), responses(NotFound, SourceFailed))
+    components(
+        schemas(SourceStatus, SourceProblemCode),
+        responses(NotFound, SourceFailed)
+    )
 )]
 pub struct Document;
 
 muster_http::values! {
     /// [`crate::gather::Outcome`]
     SourceStatus: choice(STATUSES),
+    /// [`crate::fetch::Trouble`]
+    SourceProblemCode: choice(CODES),
 }
 
 muster_http::parameters! {
@@ -37,7 +45,7 @@ muster_http::refusals! {
     NotFound: problem(&absent(), "There is no such profile."),
     /// 502
     SourceFailed: problem(
-        &source_failed("crm"),
+        &source_failed_example(),
         "A source failed that is required. The problem has what there is all the same: \
          `profile`, `sources` and `merged`, as the answer would.",
     ),

@@ -11,7 +11,7 @@ use muster_core::time::Clock;
 use muster_http::frame::framed;
 
 use crate::cache::Cache;
-use crate::config::{Config, NotRead, Reader};
+use crate::config::{Config, Reader};
 use crate::details;
 use crate::gather::Gatherer;
 use crate::settings::Settings;
@@ -33,28 +33,25 @@ pub struct Services {
 pub type Shared = axum::extract::State<Arc<Services>>;
 
 impl Services {
-    /// Services over these clients.
-    ///
-    /// # Errors
-    /// When the document of the sources cannot be used.
+    /// Services over these clients. They read the document of the sources.
     pub async fn new(
         settings: &Settings,
         config: &SdkConfig,
         transport: Transport,
         clock: Clock,
         random: Random,
-    ) -> Result<Self, NotRead> {
+    ) -> Self {
         let table = Table::new(
             aws_sdk_dynamodb::Client::new(config),
             settings.table.clone(),
         );
         let reader = Reader::new(settings.place.clone(), settings.over, config);
-        Ok(Self {
-            config: Config::read(reader, clock.clone()).await?,
+        Self {
+            config: Config::read(reader, clock.clone()).await,
             gatherer: Gatherer::new(transport, clock.clone()),
             cache: Cache::new(table, random),
             clock,
-        })
+        }
     }
 }
 

@@ -22,6 +22,7 @@ use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use muster_http::tls;
 use tower::Service;
+use tower::timeout::Timeout;
 use tower::util::BoxCloneSyncService;
 
 use crate::addresses::{RefusedAddress, check};
@@ -30,13 +31,14 @@ use crate::document::Over;
 /// Sends a request without a body.
 pub type Transport = BoxCloneSyncService<Request<Empty<Bytes>>, Response<Incoming>, legacy::Error>;
 
-/// How long a connection is kept for the next request; shorter than the minute after
-/// which most servers close it.
+/// How long a connection is kept for the next request. (A server may close it sooner:
+/// [`crate::fetch`] asks once more then.)
 const KEPT_FOR: Duration = Duration::from_secs(45);
 /// The longest head of an answer, and the most that is read at once: between two reads
 /// everybody else has their turn, and so has the clock.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
-/// A handshake that nobody waits for any more ends after this long.
+/// How long a connection may take to be made, TLS included, when whoever wanted it has
+/// gone on with another.
 const TIME_TO_CONNECT: Duration = Duration::from_secs(25);
 
 /// The way out of this machine.
@@ -60,13 +62,14 @@ where
     let mut tcp = HttpConnector::new_with_resolver(Checked { resolver, over });
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
-    tcp.set_connect_timeout(Some(TIME_TO_CONNECT));
     let https = HttpsConnectorBuilder::new().with_tls_config(tls::client_config()?);
     let https = match over {
         Over::Tls => https.https_only(),
         Over::Local => https.https_or_http(),
     };
-    Ok(through(https.enable_http1().wrap_connector(tcp)))
+    let https = https.enable_http1().wrap_connector(tcp);
+    let in_time = Timeout::new(https, TIME_TO_CONNECT);
+    Ok(through(BoxCloneSyncService::new(in_time)))
 }
 
 /// Over connections that something else makes.

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::openapi::{people, values};
+use crate::problem::{Kind, Problem};
 
 /// The statuses that are shown.
 pub const LISTED: [ProfileStatus; 3] = [
@@ -18,6 +19,11 @@ pub const LISTED: [ProfileStatus; 3] = [
     ProfileStatus::Confirmed,
     ProfileStatus::Undeliverable,
 ];
+
+/// There is no such profile, or none any more.
+pub fn absent() -> Problem {
+    Problem::new(Kind::NotFound, "there is no such profile")
+}
 
 /// A profile.
 #[derive(Serialize, ToSchema)]

@@ -1,19 +1,25 @@
 //! `muster sources`
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::str;
 
 use muster_core::aws::AwsSettings;
 use muster_core::settings::Variables;
 use muster_core::time::Clock;
-use muster_details::config::{self, Secrets};
-use muster_details::details::SourceView;
-use muster_details::document::{Document, Fault, HeaderSource, InvalidDocument, Over, Source};
+use muster_details::config;
+use muster_details::document::{
+    Document, HeaderSource, InvalidDocument, MAX_DOCUMENT_BYTES, Over, Source,
+};
 use muster_details::fetch;
-use muster_details::gather::{Gatherer, Outcome, Sighting};
+use muster_details::gather::{Gatherer, Sighting};
+use muster_details::members::Fault;
+use muster_details::secrets::Secrets;
 use muster_details::template::Person;
 use muster_details::transport;
+use muster_details::view::SourceView;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -52,11 +58,12 @@ async fn check(
         true => Over::Local,
         false => Over::Tls,
     };
-    let document = match Document::parse(&read(&what.file)?, over) {
+    let text = read(&what.file)?;
+    let document = match Document::parse(&text, over) {
         Ok(document) => document,
         Err(InvalidDocument(faults)) => {
             show_faults(&faults, output, console)?;
-            return Err(invalid(&what.file, &faults, over));
+            return Err(invalid(&what.file, &text, &faults, over));
         }
     };
     // Whoever waits for the sources knows by then what they wait for.
@@ -100,10 +107,18 @@ async fn check(
 /// The text of a document.
 fn read(path: &Path) -> Result<String, Trouble> {
     let name = path.display();
-    let bytes = std::fs::read(path).or_trouble(
+    let mut bytes = Vec::new();
+    // One byte more than there may be: that is noticed, and no more is of interest.
+    let limit = MAX_DOCUMENT_BYTES as u64 + 1;
+    let file = File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
+    file.or_trouble(
         format!("{name} cannot be read"),
         "Check its name and its permissions.",
     )?;
+    if bytes.len() > MAX_DOCUMENT_BYTES {
+        // It is said together with where; what the cut did to the last letter is not.
+        return Ok(String::from_utf8_lossy(&bytes).into_owned());
+    }
     let text = str::from_utf8(&bytes).or_trouble(
         format!("{name} is not UTF-8"),
         "Write it anew: a document of sources is JSON, and JSON is UTF-8.",
@@ -141,15 +156,15 @@ fn pointer(value: &Value) -> String {
     }
 }
 
-fn invalid(path: &Path, faults: &[Fault], over: Over) -> Trouble {
+fn invalid(path: &Path, text: &str, faults: &[Fault], over: Over) -> Trouble {
     let name = path.display();
     let trouble = Trouble::new(
         format!("{name} breaks {}", count(faults.len(), "rule")),
         "Mend all of it and check again: a document counts as a whole or not at all.",
     );
-    let is_local =
-        |fault: &Fault| ["scheme_refused", "host_refused"].contains(&fault.violation.code);
-    match over == Over::Tls && faults.iter().any(is_local) {
+    let local = Document::parse(text, Over::Local);
+    let left = local.map_or_else(|InvalidDocument(faults)| faults.len(), |_| 0);
+    match over == Over::Tls && left < faults.len() {
         true => trouble.and("--local allows http, and sources on this machine."),
         false => trouble,
     }
@@ -185,6 +200,10 @@ fn with_outcome(mut planned: Value, sighting: &Sighting) -> Result<Value, Troubl
     planned["latency_ms"] = view["latency_ms"].clone();
     planned["kept"] = view.get("data").map_or(Value::Null, names);
     planned["problem"] = view["problem"].clone();
+    let trouble = sighting.outcome.trouble();
+    if let Some(cause) = trouble.and_then(fetch::Trouble::cause) {
+        planned["problem"]["cause"] = cause.into();
+    }
     Ok(planned)
 }
 
@@ -214,7 +233,7 @@ fn show_sources(
         Column("STATUS", "/status", text),
         Column("LATENCY", "/latency_ms", millis),
         Column("KEPT", "/kept", fields),
-        Column("PROBLEM", "/problem", reason),
+        Column("PROBLEM", "/problem", problem),
     ];
     let was_tried = items.iter().any(|item| item.get("status").is_some());
     let columns = if was_tried { &columns } else { &columns[..3] };
@@ -225,6 +244,13 @@ fn show_sources(
         }
         Output::Table if items.is_empty() => Ok(()),
         Output::Table => console.show(&table(columns, &items)),
+    }
+}
+
+fn problem(problem: &Value) -> String {
+    match problem.get("cause") {
+        Some(cause) => format!("{} ({})", reason(problem), text(cause)),
+        None => reason(problem),
     }
 }
 
@@ -290,8 +316,6 @@ fn all_answered(sightings: &[Sighting]) -> Result<(), Trouble> {
 }
 
 fn lacks_a_secret(sighting: &Sighting) -> bool {
-    let Outcome::Failed(trouble) = &sighting.outcome else {
-        return false;
-    };
-    matches!(trouble, fetch::Trouble::SecretMissing(_))
+    let trouble = sighting.outcome.trouble();
+    trouble.is_some_and(|trouble| matches!(trouble, fetch::Trouble::SecretMissing(_)))
 }

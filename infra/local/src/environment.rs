@@ -55,6 +55,8 @@ impl Environment {
         let own = [
             ("AWS_ENDPOINT_URL", place.endpoint()),
             ("AWS_REGION", REGION.to_owned()),
+            // The AWS command line reads this one.
+            ("AWS_DEFAULT_REGION", REGION.to_owned()),
             ("AWS_ACCESS_KEY_ID", CREDENTIAL.to_owned()),
             ("AWS_SECRET_ACCESS_KEY", CREDENTIAL.to_owned()),
             ("MUSTER_TOKEN", token),

@@ -6,11 +6,12 @@ use crate::import_report::{none_refused, not_over};
 use crate::importing::{absent as no_import, not_failed};
 use crate::mails::nothing_to_confirm;
 use crate::precondition::changed;
-use crate::profiles::{absent, taken};
+use crate::profiles::taken;
 use muster_http::openapi::refusals::{
     INVALID, either, invalid_field, problem, retry_after, with_problems,
 };
 use muster_http::problem::{Kind, Problem};
+use muster_http::profile::absent;
 
 muster_http::refusals! {
     /// 400, without a body

@@ -1,0 +1,281 @@
+//! The answer: what came of each source, and one view of it all.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use axum::Json;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use muster_core::profile::ProfileItem;
+use muster_http::problem::{Kind, Problem};
+use muster_http::profile::ProfileView;
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use crate::document::{Document, PROFILE};
+use crate::fetch::Trouble;
+use crate::gather::{Outcome, Sighting};
+use crate::merged::{Field, merged};
+use crate::openapi::{SourceProblemCode, SourceStatus};
+
+/// What Lambda takes of an answer is 6,291,556 bytes; this leaves some for headers.
+const MAX_ANSWER_BYTES: usize = 6_200_000;
+/// How long a profile may be taken for what it was.
+const PROFILE_HOLDS: Duration = Duration::from_secs(60);
+
+/// A person, and what sources know of them.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Details, examples(example))]
+pub struct DetailsView {
+    #[schema(value_type = ProfileView)]
+    profile: Value,
+    /// What came of each source that was asked, by its name.
+    sources: BTreeMap<String, SourceView>,
+    /// What profile and sources say together: of each field the value of the most
+    /// trusted that knows it. The profile's fields are `email`, `name`, `locale` and its
+    /// attributes.
+    merged: BTreeMap<String, Field>,
+}
+
+/// What came of a source.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SourceDetails)]
+pub struct SourceView {
+    #[schema(value_type = SourceStatus)]
+    status: &'static str,
+    /// How long it was waited for.
+    latency_ms: u64,
+    /// How long ago it said so, if it says anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u64, required = false)]
+    age_s: Option<u64>,
+    /// What it says: the part of its answer that is wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Value, required = false)]
+    data: Option<Value>,
+    /// Why it says nothing, or nothing new.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = TroubleView, required = false)]
+    problem: Option<TroubleView>,
+}
+
+/// Why a source says nothing, or nothing new.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SourceProblem)]
+struct TroubleView {
+    #[schema(value_type = SourceProblemCode)]
+    code: &'static str,
+    /// In words.
+    #[schema(examples("no answer in time"))]
+    detail: String,
+}
+
+fn example() -> Value {
+    json!({
+        "profile": ProfileView::example(),
+        "sources": {
+            "billing": {
+                "status": "timeout",
+                "latency_ms": 800,
+                "problem": { "code": "timeout", "detail": "no answer in time" },
+            },
+            "crm": { "status": "ok", "latency_ms": 41, "age_s": 0, "data": { "plan": "pro" } },
+        },
+        "merged": {
+            "email": { "value": "ada@example.com", "source": "profile" },
+            "plan": { "value": "pro", "source": "crm" },
+        },
+    })
+}
+
+/// A source failed that must not.
+pub fn source_failed(name: &str) -> Problem {
+    let detail = format!("{name} is required, and says nothing; sources has the reason");
+    Problem::new(Kind::BadGateway, detail)
+}
+
+/// The same with the rest, for the documentation.
+pub fn source_failed_example() -> Problem {
+    let rest = example();
+    let with = |problem: Problem, name| problem.with(name, rest[name].clone());
+    ["profile", "sources", "merged"]
+        .into_iter()
+        .fold(source_failed("billing"), with)
+}
+
+/// What goes out. The profile is there for so long.
+///
+/// # Errors
+/// None that a caller can cause.
+pub fn answer(
+    document: &Document,
+    profile: ProfileItem,
+    mut sightings: Vec<Sighting>,
+    left: Duration,
+) -> Result<Response, Problem> {
+    let knows = knowledge(&profile);
+    let profile = value(&ProfileView::from(profile))?;
+    let mut view = DetailsView::of(document, &profile, &knows, &sightings);
+    while length(&view)? > MAX_ANSWER_BYTES && drop_longest(&mut sightings)? {
+        view = DetailsView::of(document, &profile, &knows, &sightings);
+    }
+    let missing = sightings
+        .iter()
+        .find(|sighting| sighting.source.required && sighting.outcome.data().is_none());
+    if let Some(missing) = missing {
+        let problem = source_failed(&missing.source.name);
+        return Ok(view.beside(problem)?.into_response());
+    }
+    let cache = [(header::CACHE_CONTROL, lifetime(&sightings, left))];
+    Ok((cache, Json(view)).into_response())
+}
+
+fn value(of: &impl Serialize) -> Result<Value, Problem> {
+    serde_json::to_value(of).map_err(|_| Problem::internal())
+}
+
+/// What the profile says of the person, as far as others may know it, too.
+fn knowledge(profile: &ProfileItem) -> Value {
+    let attributes = profile.attributes.iter();
+    let mut fields: BTreeMap<&str, Value> = attributes
+        .map(|(name, value)| (name.as_str(), value.as_str().into()))
+        .collect();
+    fields.insert("email", profile.email.as_str().into());
+    fields.insert("name", json!(profile.name));
+    fields.insert("locale", json!(profile.locale));
+    json!(fields)
+}
+
+/// How long something is on its way through Lambda: JSON, as a text in JSON. (What is not
+/// ASCII stays as it is; control characters are escaped already.)
+fn length(of: &impl Serialize) -> Result<usize, Problem> {
+    struct Length(usize);
+    impl io::Write for Length {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let escaped = bytes.iter().filter(|byte| br#""\"#.contains(byte));
+            self.0 += bytes.len() + escaped.count();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut length = Length(0);
+    serde_json::to_writer(&mut length, of).map_err(|_| Problem::internal())?;
+    Ok(length.0)
+}
+
+/// Better without the longest of the answers than without any.
+fn drop_longest(sightings: &mut [Sighting]) -> Result<bool, Problem> {
+    let mut longest = None;
+    for (index, sighting) in sightings.iter().enumerate() {
+        if let Some(data) = sighting.outcome.data() {
+            longest = longest.max(Some((length(data)?, index)));
+        }
+    }
+    let Some((_, index)) = longest else {
+        return Ok(false);
+    };
+    sightings[index].outcome = Outcome::Failed(Trouble::NoRoom);
+    Ok(true)
+}
+
+/// Who says something, the most trusted first.
+fn in_order<'a>(
+    document: &'a Document,
+    knows: &'a Value,
+    sightings: &'a [Sighting],
+) -> impl Iterator<Item = (&'a str, &'a Value)> {
+    document.precedence.iter().filter_map(move |name| {
+        let data = match name.as_str() {
+            PROFILE => Some(knows),
+            name => sightings
+                .iter()
+                .find(|sighting| sighting.source.name == name)
+                .and_then(|sighting| sighting.outcome.data()),
+        };
+        Some((name.as_str(), data?))
+    })
+}
+
+/// As long as what holds shortest. What is stale or failed may be there the next
+/// moment.
+fn lifetime(sightings: &[Sighting], of_profile: Duration) -> HeaderValue {
+    let left = sightings.iter().map(|sighting| match &sighting.outcome {
+        Outcome::Known { age, .. } => sighting.source.cache.saturating_sub(*age),
+        Outcome::Stale { .. } | Outcome::Failed(_) => Duration::ZERO,
+    });
+    let left = left.min().unwrap_or_default();
+    let seconds = left.min(of_profile).min(PROFILE_HOLDS).as_secs();
+    match HeaderValue::from_str(&format!("private, max-age={seconds}")) {
+        Ok(value) if seconds > 0 => value,
+        _ => HeaderValue::from_static("no-store"),
+    }
+}
+
+impl DetailsView {
+    fn of(document: &Document, profile: &Value, knows: &Value, sightings: &[Sighting]) -> Self {
+        Self {
+            profile: profile.clone(),
+            sources: sightings
+                .iter()
+                .map(|sighting| (sighting.source.name.clone(), SourceView::of(sighting)))
+                .collect(),
+            merged: merged(in_order(document, knows, sightings)),
+        }
+    }
+
+    /// The same as members of a problem.
+    fn beside(self, problem: Problem) -> Result<Problem, Problem> {
+        Ok(problem
+            .with("profile", self.profile)
+            .with("sources", value(&self.sources)?)
+            .with("merged", value(&self.merged)?))
+    }
+}
+
+impl SourceView {
+    /// As callers see it.
+    pub fn of(sighting: &Sighting) -> Self {
+        let (status, age, trouble) = match &sighting.outcome {
+            Outcome::Known { age, .. } => ("ok", Some(age), None),
+            Outcome::Stale { age, trouble, .. } => ("stale", Some(age), Some(trouble)),
+            Outcome::Failed(trouble) => (status(trouble), None, Some(trouble)),
+        };
+        Self {
+            status,
+            latency_ms: sighting.latency.as_millis() as u64,
+            age_s: age.map(Duration::as_secs),
+            data: sighting.outcome.data().cloned(),
+            problem: trouble.map(|trouble| TroubleView {
+                code: trouble.code(),
+                detail: trouble.to_string(),
+            }),
+        }
+    }
+}
+
+/// The statuses that a source may have, and what they mean.
+pub const STATUSES: [(&str, &str); 6] = [
+    ("ok", "it says so now, or said so not too long ago"),
+    ("stale", "it said so before, and nothing newer is to be had"),
+    ("timeout", "it took too long"),
+    ("error", "it answers with an error, or with nothing of use"),
+    ("refused", "its address is none to connect to"),
+    (
+        "open_circuit",
+        "it failed again and again, or asked to be left alone, and was not asked",
+    ),
+];
+
+const fn status(trouble: &Trouble) -> &'static str {
+    match trouble {
+        Trouble::Timeout => "timeout",
+        Trouble::Refused(_) => "refused",
+        Trouble::OpenCircuit { .. } => "open_circuit",
+        _ => "error",
+    }
+}
