@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use muster_core::time::{Clock, Time};
 
-use crate::fetch::Trouble;
+use crate::trouble::Trouble;
 
 /// Failures in a row that open a circuit.
 pub const FAILURES: u32 = 5;

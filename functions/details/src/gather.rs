@@ -20,10 +20,11 @@ use tokio::time::{Instant, timeout_at};
 use crate::breaker::Breakers;
 use crate::config::Sources;
 use crate::document::Source;
-use crate::fetch::{Found, Question, Trouble, ask};
+use crate::fetch::{Found, Question, ask};
 use crate::flights::Flights;
 use crate::template::Person;
 use crate::transport::Transport;
+use crate::trouble::Trouble;
 
 /// What came of a source.
 #[derive(Debug)]
@@ -102,7 +103,7 @@ impl Outcome {
 impl Sighting {
     /// For operators: a source failed. (That a profile has nothing to ask with is no
     /// failure of the source's.)
-    fn complain(&self) {
+    pub fn complain(&self) {
         let trouble = self.outcome.trouble();
         let trouble = trouble.filter(|trouble| !matches!(trouble, Trouble::NotExpanded(_)));
         if let Some(trouble) = trouble {

@@ -6,7 +6,7 @@
 //! | [`settings`], [`config`], [`secrets`] | the environment; which sources there are, read again every minute; their headers |
 //! | [`document`], [`members`], [`template`] | what operators write of a source, and how that is read; its URL |
 //! | [`gather`] | all at once, with one deadline |
-//! | [`fetch`] | one source asked about one person |
+//! | [`fetch`], [`trouble`] | one source asked about one person; why it says nothing |
 //! | [`transport`], [`addresses`] | the way out, and where it does not lead |
 //! | [`breaker`], [`flights`] | sources left alone that fail; the same asked once |
 //! | [`cache`] | what sources said before |
@@ -30,4 +30,5 @@ pub mod secrets;
 pub mod settings;
 pub mod template;
 pub mod transport;
+pub mod trouble;
 pub mod view;

@@ -12,7 +12,7 @@ use utoipa::openapi::schema::Ref;
 use utoipa::{OpenApi, ToSchema};
 
 use crate::details;
-use crate::fetch::CODES;
+use crate::trouble::CODES;
 use crate::view::{STATUSES, source_failed_example};
 
 /// The route of the details.
@@ -29,7 +29,7 @@ pub struct Document;
 muster_http::values! {
     /// [`crate::gather::Outcome`]
     SourceStatus: choice(STATUSES),
-    /// [`crate::fetch::Trouble`]
+    /// [`crate::trouble::Trouble`]
     SourceProblemCode: choice(CODES),
 }
 

@@ -15,10 +15,10 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::document::{Document, PROFILE};
-use crate::fetch::Trouble;
 use crate::gather::{Outcome, Sighting};
 use crate::merged::{Field, merged};
 use crate::openapi::{SourceProblemCode, SourceStatus};
+use crate::trouble::Trouble;
 
 /// What Lambda takes of an answer is 6,291,556 bytes; this leaves some for headers.
 const MAX_ANSWER_BYTES: usize = 6_200_000;
@@ -180,6 +180,7 @@ fn drop_longest(sightings: &mut [Sighting]) -> Result<bool, Problem> {
         return Ok(false);
     };
     sightings[index].outcome = Outcome::Failed(Trouble::NoRoom);
+    sightings[index].complain();
     Ok(true)
 }
 

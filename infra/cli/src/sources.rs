@@ -13,12 +13,12 @@ use muster_details::config;
 use muster_details::document::{
     Document, HeaderSource, InvalidDocument, MAX_DOCUMENT_BYTES, Over, Source,
 };
-use muster_details::fetch;
 use muster_details::gather::{Gatherer, Sighting};
 use muster_details::members::Fault;
 use muster_details::secrets::Secrets;
 use muster_details::template::Person;
 use muster_details::transport;
+use muster_details::trouble;
 use muster_details::view::SourceView;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -201,7 +201,7 @@ fn with_outcome(mut planned: Value, sighting: &Sighting) -> Result<Value, Troubl
     planned["kept"] = view.get("data").map_or(Value::Null, names);
     planned["problem"] = view["problem"].clone();
     let trouble = sighting.outcome.trouble();
-    if let Some(cause) = trouble.and_then(fetch::Trouble::cause) {
+    if let Some(cause) = trouble.and_then(trouble::Trouble::cause) {
         planned["problem"]["cause"] = cause.into();
     }
     Ok(planned)
@@ -317,5 +317,5 @@ fn all_answered(sightings: &[Sighting]) -> Result<(), Trouble> {
 
 fn lacks_a_secret(sighting: &Sighting) -> bool {
     let trouble = sighting.outcome.trouble();
-    trouble.is_some_and(|trouble| matches!(trouble, fetch::Trouble::SecretMissing(_)))
+    trouble.is_some_and(|trouble| matches!(trouble, trouble::Trouble::SecretMissing(_)))
 }
