@@ -24,6 +24,7 @@ use crate::dynamodb::DynamoDb;
 use crate::faults::{Fault, Schedule};
 use crate::import_story::Deed;
 use crate::log::{Call, Log};
+use crate::permissions::demand;
 use crate::process::setting;
 use crate::queues::{FEEDBACK, Queues};
 use crate::s3::S3;
@@ -204,6 +205,7 @@ impl HttpConnector for Connector {
 /// # Errors
 /// When the connection breaks.
 pub async fn serve(state: State, caller: Caller, asked: Asked) -> Result<Answer, ConnectorError> {
+    demand(caller.function, &asked);
     let came = Instant::now();
     there(&state, came, &asked).await;
     let (fault, answer) = state.lock().answer(&caller, &asked);

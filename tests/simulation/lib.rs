@@ -17,6 +17,7 @@
 //! | [`crowd`] | a file of any size that is nowhere |
 //! | [`faults`] | what goes wrong, at which call |
 //! | [`log`] | the calls, in order |
+//! | [`permissions`] | what the role of each function allows |
 //! | [`process`] | the functions, each in processes that can be killed |
 //! | [`sources`] | sources of details that do well or badly, on a network in memory |
 //! | [`socket`] | the same for the real binaries, killed with `SIGKILL` |
@@ -48,6 +49,7 @@ pub mod invariants;
 pub mod kills;
 pub mod log;
 pub mod machine;
+pub mod permissions;
 pub mod process;
 pub mod queues;
 pub mod run;
