@@ -197,26 +197,36 @@ fn signatures_reach_no_further(template: &Template) -> Vec<String> {
     }
 }
 
+/// What is done to items, and so held by a condition on their keys.
+const OF_ITEMS: [&str; 4] = [
+    "dynamodb:BatchGetItem",
+    "dynamodb:ConditionCheckItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:PutItem",
+];
+
 /// What strangers' answers pass through, reaches profiles and what lies beside them.
 fn details_keep_to_profiles(template: &Template) -> Vec<String> {
     let role = template.find("AWS::IAM::Role", "DetailsRole");
-    let statements = role.into_iter().flat_map(statements);
-    let mut of_the_table = statements
-        .filter(|statement| {
-            let actions = texts(&statement["Action"]);
-            actions.iter().any(|action| action.starts_with("dynamodb:"))
-        })
-        .peekable();
-    if of_the_table.peek().is_none() {
-        return vec!["the details read no table".to_owned()];
+    let mut findings = Vec::new();
+    let mut reads = false;
+    for statement in role.into_iter().flat_map(statements) {
+        let keys =
+            texts(&statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]);
+        for action in texts(&statement["Action"]) {
+            reads |= action == "dynamodb:BatchGetItem";
+            let is_of_table = action.starts_with("dynamodb:");
+            if is_of_table && !(OF_ITEMS.contains(&&*action) && keys == ["PROFILE#*"]) {
+                findings.push(format!(
+                    "the details may do {action} to items under {keys:?}"
+                ));
+            }
+        }
     }
-    of_the_table
-        .map(|statement| {
-            texts(&statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"])
-        })
-        .filter(|keys| *keys != ["PROFILE#*"])
-        .map(|keys| format!("the details reach items under {keys:?}"))
-        .collect()
+    if !reads {
+        findings.push("the details read no profile".to_owned());
+    }
+    findings
 }
 
 /// What a function may do this to.
@@ -387,6 +397,10 @@ fn strangers_answers_stay_beside_their_profile() {
         details_keep_to_profiles,
         &[
             (table, ""),
+            (
+                &format!("{table}/Action"),
+                "[dynamodb:BatchGetItem, dynamodb:Scan]",
+            ),
             (&format!("{table}/Condition"), ""),
             (
                 &format!("{table}/Condition"),

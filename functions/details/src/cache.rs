@@ -8,7 +8,7 @@ use muster_core::failure::Failure;
 use muster_core::ids::ProfileId;
 use muster_core::profile::{ProfileItem, present, profile_key};
 use muster_core::random::Random;
-use muster_core::table::{Condition, NotCommitted, Table, decode};
+use muster_core::table::{Condition, NotCommitted, Table, condition_failed, decode};
 use muster_core::time::Time;
 
 use crate::document::Source;
@@ -74,10 +74,13 @@ impl Cache {
             return;
         }
         match self.write(id, changes, now).await {
-            Ok(()) | Err(NotCommitted::Cancelled(_)) => {}
-            Err(NotCommitted::Failed(failure)) => {
-                tracing::warn!(%failure, "what sources said is not kept");
+            Ok(()) => {}
+            Err(NotCommitted::Cancelled(reasons))
+                if reasons.first().is_some_and(condition_failed) =>
+            {
+                // Whose it would be is not there any more.
             }
+            Err(error) => tracing::warn!(%error, "what sources said is not kept"),
         }
     }
 

@@ -29,6 +29,11 @@ use crate::secrets::{MissingSecret, Secrets};
 
 /// How old the document may be until it is read again.
 const READ_EVERY: Duration = Duration::from_secs(60);
+/// How soon it is tried again as long as there is none.
+const TRY_EVERY: Duration = Duration::from_secs(1);
+/// How much of the ten seconds that Lambda gives to a start the first reading may have.
+/// What it lacks by then, the first request waits for.
+const TIME_TO_START: Duration = Duration::from_secs(5);
 /// How old it may be to be used meanwhile.
 const GOOD_FOR: Duration = Duration::from_secs(120);
 
@@ -86,6 +91,22 @@ struct State {
     read_at: Option<Time>,
     tried_at: Option<Time>,
     reading: Option<Shared<BoxFuture<'static, ()>>>,
+}
+
+impl NotRead {
+    /// For operators. What may be over by the next time is no alarm yet.
+    fn complain(&self) {
+        match self {
+            Self::Failed(failure) if failure.is_transient() => {
+                tracing::warn!(error = %self, "the sources stay as they were");
+            }
+            _ => tracing::error!(
+                metric = "sources_unusable",
+                error = %self,
+                "the sources stay as they were"
+            ),
+        }
+    }
 }
 
 impl Sources {
@@ -177,7 +198,9 @@ impl Config {
             clock,
             state: Mutex::default(),
         }));
-        config.refresh().await;
+        if timeout(TIME_TO_START, config.refresh()).await.is_err() {
+            tracing::warn!("there are no sources yet: reading them takes long");
+        }
         config
     }
 
@@ -221,7 +244,8 @@ impl Inner {
     fn reading(self: Arc<Self>) -> Option<Shared<BoxFuture<'static, ()>>> {
         let now = self.clock.now();
         let mut state = self.state();
-        let next = state.tried_at.map(|time| time.after(READ_EVERY));
+        let every = state.newest.as_ref().map_or(TRY_EVERY, |_| READ_EVERY);
+        let next = state.tried_at.map(|time| time.after(every));
         if state.reading.is_none() && next.is_none_or(|time| time <= now) {
             state.tried_at = Some(now);
             state.reading = Some(self.clone().read(now).boxed().shared());
@@ -233,9 +257,7 @@ impl Inner {
         let before = self.state().newest.clone();
         let read = self.reader.document().await;
         let read_at = read.is_ok().then_some(now);
-        let document = read.map_err(|error| {
-            tracing::error!(metric = "sources_unusable", %error, "the sources stay as they were");
-        });
+        let document = read.map_err(|error| error.complain());
         let document = document
             .ok()
             .or_else(|| Some(before.as_ref()?.document.clone()));
@@ -251,7 +273,8 @@ impl Inner {
 
     async fn with_secrets(&self, document: Document, before: Option<Arc<Sources>>) -> Arc<Sources> {
         let sources = Sources::with_secrets(document, &self.reader.secrets).await;
+        let sources = sources.or_as_before(&before.unwrap_or_default());
         sources.complain();
-        Arc::new(sources.or_as_before(&before.unwrap_or_default()))
+        Arc::new(sources)
     }
 }

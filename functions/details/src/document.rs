@@ -308,7 +308,7 @@ fn read_url(members: &mut Members, over: Over, faults: &mut Faults) -> Option<Te
     if writes_out_a_secret(&url) {
         faults.add(&pointer, Violation::new(
             "literal_refused",
-            "an address holds no credentials; a header does, by reference: {\"secret\": \"muster/crm\"}",
+            "an address holds no credentials; a header does, by reference: {\"secret\": \"<stack>/crm\"}",
         ));
     }
     Template::parse(&url, over)
@@ -400,7 +400,7 @@ fn literal(name: Option<&HeaderName>, text: &str) -> Result<HeaderSource, Violat
     if name.is_some_and(|name| carries_credentials(name.as_str())) {
         return Err(Violation::new(
             "literal_refused",
-            "what carries credentials is given by reference: {\"secret\": \"muster/crm\"}",
+            "what carries credentials is given by reference: {\"secret\": \"<stack>/crm\"}",
         ));
     }
     let mut value = visible(text)?;
@@ -451,7 +451,6 @@ fn read_secret(mut reference: Members, faults: &mut Faults) -> Option<HeaderSour
     })
 }
 
-/// The name of a secret that the function may read.
 /// A name of Secrets Manager. Which secrets the function may read is its role's business.
 fn secret_name(name: String) -> Result<String, Violation> {
     let known = |b: u8| b.is_ascii_alphanumeric() || b"/_+=.@-".contains(&b);

@@ -77,8 +77,8 @@ pub async fn ask(
         .unwrap_or(Err(Trouble::Timeout))
 }
 
-/// A second try beside the first, if that has no answer after a while; the first
-/// answer of the two counts, be it that there is nothing, and no failure does.
+/// A second try beside the first, if that has no answer after a while. The first answer
+/// of the two counts, also one that there is nothing; a failure waits for the other.
 async fn hedged<F>(after: Option<Duration>, attempt: impl Fn() -> F) -> Result<Found, Trouble>
 where
     F: Future<Output = Result<Found, Trouble>>,

@@ -101,19 +101,21 @@ impl Outcome {
 }
 
 impl Sighting {
-    /// For operators: a source failed. (That a profile has nothing to ask with is no
-    /// failure of the source's.)
-    pub fn complain(&self) {
-        let trouble = self.outcome.trouble();
-        let trouble = trouble.filter(|trouble| !matches!(trouble, Trouble::NotExpanded(_)));
-        if let Some(trouble) = trouble {
+    /// For operators: a source failed. That a profile has nothing to ask with is no
+    /// failure of its, nor that it does not know a person, unless it must.
+    fn complain(&self) {
+        let is_failure = |trouble: &&Trouble| match trouble {
+            Trouble::NotExpanded(_) => false,
+            trouble => self.source.required || !trouble.is_gone(),
+        };
+        if let Some(trouble) = self.outcome.trouble().filter(is_failure) {
             let (source, code, cause) = (&*self.source.name, trouble.code(), trouble.cause());
             tracing::warn!(
                 metric = "source_failed",
                 source,
                 code,
                 cause,
-                "a source says nothing new"
+                "a source fails: {trouble}"
             );
         }
     }
@@ -215,8 +217,11 @@ impl Gatherer {
             }
         };
         let keep = kept(source, fingerprint, &data, etag, self.clock.now());
+        // What it said before is not true any more.
+        let forget = || cached.map(|cached| Change::Forget(cached.source.clone()));
+        let change = keep.map(Change::Keep).or_else(forget);
         let age = Duration::ZERO;
-        sighting(Outcome::Known { data, age }, keep.map(Change::Keep))
+        sighting(Outcome::Known { data, age }, change)
     }
 
     /// Asks, unless the source is to be left alone, and remembers how it went: once,

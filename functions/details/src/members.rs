@@ -35,7 +35,7 @@ impl Faults {
         });
     }
 
-    /// The same, if something is.
+    /// What a reader brought; or nothing, and what was wrong is noted.
     pub fn note<T>(&mut self, pointer: &str, result: Result<T, Violation>) -> Option<T> {
         result
             .map_err(|violation| self.add(pointer, violation))

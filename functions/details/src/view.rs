@@ -168,19 +168,22 @@ fn length(of: &impl Serialize) -> Result<usize, Problem> {
     Ok(length.0)
 }
 
-/// Better without the longest of the answers than without any.
+/// Better without the longest of the answers than without any; and without one that is
+/// required only if there is no other.
 fn drop_longest(sightings: &mut [Sighting]) -> Result<bool, Problem> {
     let mut longest = None;
     for (index, sighting) in sightings.iter().enumerate() {
         if let Some(data) = sighting.outcome.data() {
-            longest = longest.max(Some((length(data)?, index)));
+            let may_go = !sighting.source.required;
+            longest = longest.max(Some((may_go, length(data)?, index)));
         }
     }
-    let Some((_, index)) = longest else {
+    let Some((.., index)) = longest else {
         return Ok(false);
     };
     sightings[index].outcome = Outcome::Failed(Trouble::NoRoom);
-    sightings[index].complain();
+    let source = &*sightings[index].source.name;
+    tracing::warn!(source, "an answer has no room for what a source says");
     Ok(true)
 }
 
