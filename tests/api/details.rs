@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use muster_simulation::faults::{Fault, Schedule};
+use muster_core::hex::hex;
+use muster_simulation::faults::Fault;
 use muster_simulation::sources::{Behaviour, Reply};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -311,10 +312,7 @@ async fn a_source_is_told_what_the_document_says_and_no_more() {
     assert_eq!(outside.place.request(request).await.status(), 200);
     let asked = outside.stub("crm").requests().pop().unwrap();
     let id = outside.profile["id"].as_str().unwrap();
-    let hash: String = Sha256::digest("ada@example.com")
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hash = hex(&Sha256::digest("ada@example.com"));
     let line = format!("GET /{id}/ada%40example.com/{hash}?plan=a%20b HTTP/1.1");
     assert_eq!(asked.line, line);
     let headers: Vec<_> = asked
@@ -444,19 +442,6 @@ async fn without_a_document_there_are_no_details() {
     assert_eq!(names(&outside).await, ["crm"]);
 }
 
-/// Of the next request, these calls to AWS go wrong.
-fn fail<const N: usize>(outside: &Outside, calls: [u64; N], fault: Fault) {
-    let mut state = outside.place.state.lock();
-    let made = state.log.calls.len() as u64;
-    state.schedule = calls
-        .into_iter()
-        .fold(Schedule::Clean, |other, call| Schedule::Also {
-            other: Box::new(other),
-            call: made + call,
-            fault,
-        });
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_document_that_takes_long_keeps_nobody_beyond_the_deadline() {
     let mut one = document([("crm", json!({}))]);
@@ -466,7 +451,7 @@ async fn a_document_that_takes_long_keeps_nobody_beyond_the_deadline() {
     outside.place.declare(&document([("billing", json!({}))]));
     outside.place.pass(MINUTE).await;
     // After the one for the profile.
-    fail(&outside, [1], Fault::TimeoutBefore);
+    outside.fail([1], Fault::TimeoutBefore);
     let (answer, took) = outside.timed().await;
     assert_eq!(how(&answer.body()["sources"]["crm"]), "ok -");
     let last = outside.place.calls().pop().unwrap();
@@ -498,7 +483,7 @@ async fn a_document_that_must_be_read_first_takes_half_of_the_time() {
     let outside = Outside::with(&document).await;
     outside.stub("crm").does([json!({})]);
     outside.place.pass(2 * MINUTE).await;
-    fail(&outside, [0], Fault::TimeoutBefore);
+    outside.fail([0], Fault::TimeoutBefore);
     let (answer, took) = outside.timed().await;
     assert_eq!(how(&answer.body()["sources"]["crm"]), "ok -");
     assert_eq!(
@@ -549,7 +534,7 @@ async fn a_secret_is_rotated() {
 
     outside.place.declare(&with_secret());
     // After the call for the document, and as often as that for the secret is tried.
-    fail(&outside, [1, 2, 3], Fault::ServerError);
+    outside.fail([1, 2, 3], Fault::ServerError);
     pass().await;
     assert_eq!(sent(&outside).await, "three", "as it was before");
 

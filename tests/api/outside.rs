@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use muster_details::transport::{Transport, through};
 use muster_simulation::endpoint::Latency;
+use muster_simulation::faults::{Fault, Schedule};
 use muster_simulation::sources::{Network, Stub};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
@@ -98,6 +99,19 @@ impl Outside {
         let began = Instant::now();
         let answer = self.ask().await;
         (answer, began.elapsed())
+    }
+
+    /// Of the next request, these calls to AWS go wrong.
+    pub fn fail<const N: usize>(&self, calls: [u64; N], fault: Fault) {
+        let mut state = self.place.state.lock();
+        let made = state.log.calls.len() as u64;
+        state.schedule = calls
+            .into_iter()
+            .fold(Schedule::Clean, |other, call| Schedule::Also {
+                other: Box::new(other),
+                call: made + call,
+                fault,
+            });
     }
 
     /// Lets whatever is under way come to rest.

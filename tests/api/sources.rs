@@ -8,7 +8,7 @@ use muster_details::breaker::{FAILURES, OPEN_FOR};
 use muster_details::transport::{Transport, through};
 use muster_http::tls;
 use muster_simulation::endpoint::Latency;
-use muster_simulation::faults::{Fault, Schedule};
+use muster_simulation::faults::Fault;
 use muster_simulation::sources::{Behaviour, Network, Reply};
 use serde_json::json;
 
@@ -291,18 +291,10 @@ async fn the_deadline_holds_while_answers_are_kept() {
 
     outside.place.pass(Duration::from_secs(60)).await;
     outside.place.state.lock().latency = Latency::Off;
-    hang(&outside, 2);
+    outside.fail([2], Fault::TimeoutBefore);
     let (answer, took) = outside.timed().await;
     assert_eq!(how(&answer.body()["sources"]["crm"]), "ok -");
     assert_eq!(took, Duration::from_millis(TIMEOUT));
-}
-
-/// Of the next request, this call to AWS has no answer.
-fn hang(outside: &Outside, call: u64) {
-    let mut state = outside.place.state.lock();
-    let call = state.log.calls.len() as u64 + call;
-    let fault = Fault::TimeoutBefore;
-    state.schedule = Schedule::Single { call, fault };
 }
 
 #[tokio::test(start_paused = true)]
@@ -548,7 +540,7 @@ async fn who_has_no_time_left_is_not_blamed() {
     let crm = outside.stub("crm");
     crm.does([Behaviour::Hangs]);
     for _ in 0..=FAILURES {
-        hang(&outside, 0);
+        outside.fail([0], Fault::TimeoutBefore);
         let (answer, took) = outside.timed().await;
         assert_eq!((answer.status(), answer.problem()), (503, "unavailable"));
         assert_eq!(took, Duration::from_millis(TIMEOUT));
@@ -566,7 +558,7 @@ async fn who_has_little_time_left_is_not_blamed() {
     crm.does([Behaviour::Hangs]);
     for _ in 0..=FAILURES {
         // A call is tried again after three seconds.
-        hang(&outside, 0);
+        outside.fail([0], Fault::TimeoutBefore);
         assert_eq!(how(&outside.ask_one("crm").await), "timeout timeout");
     }
     crm.does([json!({})]);

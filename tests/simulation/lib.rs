@@ -21,6 +21,7 @@
 //! | [`process`] | the functions, each in processes that can be killed |
 //! | [`sources`] | sources of details that do well or badly, on a network in memory |
 //! | [`socket`] | the same for the real binaries, killed with `SIGKILL` |
+//! | [`apart`] | servers that benches ask, on a thread of their own |
 //! | [`machine`] | a world of real processes |
 //! | [`world`] | who runs when: deliveries, the schedule, what people do |
 //! | [`story`], [`import_story`] | what people do in a run, and what must hold then |
@@ -36,6 +37,7 @@
 #![allow(clippy::expect_used)]
 
 pub mod answer;
+pub mod apart;
 pub mod asked;
 pub mod budget;
 pub mod bug;

@@ -121,14 +121,13 @@ fn changes(sightings: &mut [Sighting], end: i64) -> Vec<Change> {
     let changes = sightings
         .iter_mut()
         .filter_map(|sighting| sighting.change.take());
-    let within = |change| match change {
-        Change::Keep(mut item) => {
+    let mut changes: Vec<_> = changes.collect();
+    for change in &mut changes {
+        if let Change::Keep(item) = change {
             item.expires_at = item.expires_at.min(end);
-            Change::Keep(item)
         }
-        Change::Forget(source) => Change::Forget(source),
-    };
-    changes.map(within).collect()
+    }
+    changes
 }
 
 fn no_document() -> Problem {

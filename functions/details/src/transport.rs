@@ -20,6 +20,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use muster_core::causes::chain;
 use muster_http::tls;
 use tower::Service;
 use tower::timeout::Timeout;
@@ -123,12 +124,5 @@ where
 
 /// That an address was refused, if that is why a request failed.
 pub fn refusal<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e RefusedAddress> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(refused) = error.downcast_ref() {
-            return Some(refused);
-        }
-        cause = error.source();
-    }
-    None
+    chain(error).find_map(|error| error.downcast_ref())
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use muster_core::causes::Causes;
+
 /// A failure that a person reads: never without a next step.
 #[derive(Debug, thiserror::Error)]
 pub struct Trouble {
@@ -55,15 +57,10 @@ pub trait OrTrouble<T> {
     fn or_trouble(self, what: impl fmt::Display, remedy: impl fmt::Display) -> Result<T, Trouble>;
 }
 
-impl<T, E: std::error::Error> OrTrouble<T> for Result<T, E> {
+impl<T, E: std::error::Error + 'static> OrTrouble<T> for Result<T, E> {
     fn or_trouble(self, what: impl fmt::Display, remedy: impl fmt::Display) -> Result<T, Trouble> {
         self.map_err(|error| {
-            let mut what = format!("{what}: {error}");
-            let mut cause = error.source();
-            while let Some(error) = cause {
-                what.push_str(&format!(": {error}"));
-                cause = error.source();
-            }
+            let what = format!("{what}: {}", Causes(&error));
             Trouble::new(what, remedy.to_string())
         })
     }

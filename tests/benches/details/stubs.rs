@@ -1,8 +1,7 @@
 //! Sources, on a thread of their own and behind sockets.
 
-use std::net::{Ipv4Addr, TcpListener};
-use std::thread;
-
+use futures_util::future::join_all;
+use muster_simulation::apart;
 use muster_simulation::sources::{Behaviour, Stub};
 
 /// A source, and where it is.
@@ -15,9 +14,7 @@ pub struct Source {
 pub fn start(behaviours: impl IntoIterator<Item = Behaviour>) -> Vec<Source> {
     let (mut sources, mut listeners) = (Vec::new(), Vec::new());
     for behaviour in behaviours {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-        listener.set_nonblocking(true).expect("a listener");
-        let address = listener.local_addr().expect("an address");
+        let (listener, address) = apart::listener();
         let stub = Stub::default();
         stub.does([behaviour]);
         listeners.push((listener, stub.clone()));
@@ -26,18 +23,12 @@ pub fn start(behaviours: impl IntoIterator<Item = Behaviour>) -> Vec<Source> {
             url: format!("http://{address}/"),
         });
     }
-    thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .expect("a runtime");
-        runtime.block_on(async {
-            for (listener, stub) in listeners {
-                let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
-                tokio::spawn(accept(listener, stub));
-            }
-            std::future::pending::<()>().await;
+    apart::serve(async move || {
+        let accepting = listeners.into_iter().map(async |(listener, stub)| {
+            let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+            accept(listener, stub).await;
         });
+        join_all(accepting).await;
     });
     sources
 }

@@ -1,8 +1,6 @@
 //! AWS, on a thread of its own and behind a socket.
 
-use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use aws_lambda_events::sqs::SqsEvent;
@@ -16,6 +14,7 @@ use muster_core::time::Clock;
 use muster_import_planner::cutter::ChunkSize;
 use muster_import_planner::planner::Planner;
 use muster_import_worker::worker::Worker;
+use muster_simulation::apart;
 use muster_simulation::crowd::{Crowd, Shape};
 use muster_simulation::endpoint::{Caller, Latency, State, http_client};
 use muster_simulation::faults::Schedule;
@@ -43,20 +42,13 @@ impl Endpoint {
             state.latency = Latency::Off;
             state.queues.is_punctual = true;
         }
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-        listener.set_nonblocking(true).expect("a listener");
-        let address = format!("http://{}", listener.local_addr().expect("an address"));
+        let (listener, address) = apart::listener();
         let router = Router::new().fallback(answer).with_state(state.clone());
-        thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .expect("a runtime");
-            runtime.block_on(async {
-                let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
-                axum::serve(listener, router).await.expect("a server");
-            });
+        apart::serve(async move || {
+            let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+            axum::serve(listener, router).await.expect("a server");
         });
+        let address = format!("http://{address}");
         Self { state, address }
     }
 

@@ -68,13 +68,10 @@ struct Arguments {
     bench: bool,
 }
 
-fn main() -> ExitCode {
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime")
-        .block_on(measure(&arguments))
+    measure(&arguments).await
 }
 
 async fn measure(arguments: &Arguments) -> ExitCode {
