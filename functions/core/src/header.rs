@@ -37,7 +37,7 @@ impl Header {
             .collect::<Result<Vec<_>, _>>()?;
         if is_report(&names) {
             for name in &mut names {
-                *name = restored(name).to_owned();
+                *name = restored(name).into_owned();
             }
         }
         Self::of_names(names)

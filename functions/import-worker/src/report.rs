@@ -16,12 +16,12 @@ use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::stream::{self, StreamExt};
 use muster_core::failure::Failure;
-use muster_core::formula::defused;
+use muster_core::formula::{defused, defused_first};
 use muster_core::header::{Header, REPORT_COLUMNS};
 use muster_core::ids::ImportId;
 use muster_core::import::{report_key, report_part};
 
-use crate::row::BadRow;
+use crate::row::{BadRow, RowError};
 
 /// Parts that are read at once; none is much longer than [`PART_BYTES`].
 const PARTS_AT_ONCE: usize = 4;
@@ -33,6 +33,8 @@ const MAX_TRIES: u32 = 10;
 const BACK_OFF: Duration = Duration::from_millis(200);
 /// S3 may take minutes to put a big upload together.
 const TIME_TO_COMPLETE: Duration = Duration::from_secs(100);
+/// What is between the errors of one row. A spreadsheet may cut at others.
+const BETWEEN_ERRORS: &str = " | ";
 /// The pieces of a multipart upload: S3 takes none under 5 MiB but the last.
 const PIECE_BYTES: usize = 5 * 1024 * 1024;
 
@@ -275,10 +277,10 @@ fn not_completed(error: SdkError<CompleteMultipartUploadError>) -> Failure {
 }
 
 fn header_line(header: &Header) -> Result<Vec<u8>, Failure> {
-    let names = header.names()[..header.width()].iter();
-    csv_lines([names
-        .map(|name| defused(name))
-        .chain(REPORT_COLUMNS.map(Cow::from))])
+    let names = &header.names()[..header.width()];
+    let own = defused_cells(names.iter().map(String::as_str));
+    let reasons = REPORT_COLUMNS.map(str::to_owned);
+    csv_lines([own.into_iter().chain(reasons)])
 }
 
 fn part(header: &Header, rows: &[BadRow]) -> Result<Vec<u8>, Failure> {
@@ -288,25 +290,43 @@ fn part(header: &Header, rows: &[BadRow]) -> Result<Vec<u8>, Failure> {
 /// A row with too few or too many fields must not push the reason into another
 /// column: what is missing is empty, what is too much is said with the reason.
 fn report_row(width: usize, row: &BadRow) -> Vec<String> {
-    let text = |field: &Vec<u8>| String::from_utf8_lossy(field).into_owned();
-    let (own, more) = row.fields.split_at(width.min(row.fields.len()));
-    let mut cells: Vec<String> = own
-        .iter()
-        .map(|field| defused(&text(field)).into_owned())
-        .collect();
+    let texts: Vec<_> = row.fields.iter().map(|field| text(field)).collect();
+    let (own, more) = texts.split_at(width.min(texts.len()));
+    let mut cells = defused_cells(own.iter().map(|text| &**text));
     cells.resize(width, String::new());
-    let mut reason = row.violation.detail.clone();
-    if !more.is_empty() {
-        let more: Vec<_> = more.iter().map(text).collect();
-        reason = format!("{reason}; too many: {}", more.join(", "));
-    }
-    cells.extend([
-        row.line.to_string(),
-        defused(row.column.as_deref().unwrap_or_default()).into_owned(),
-        row.violation.code.to_owned(),
-        reason,
-    ]);
+    cells.push(row.line.to_string());
+    cells.extend(reasons(&row.errors, more).map(|reason| defused(&reason).into_owned()));
     cells
+}
+
+fn text(field: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(field)
+}
+
+fn defused_cells<'a>(cells: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let defuse = |(index, cell)| match index {
+        0 => defused_first(cell),
+        _ => defused(cell),
+    };
+    let cells = cells.enumerate().map(defuse);
+    cells.map(Cow::into_owned).collect()
+}
+
+/// Columns, codes and sentences of what is wrong, each in the same order.
+fn reasons(errors: &[RowError], more: &[Cow<'_, str>]) -> [String; 3] {
+    let joined = |part: fn(&RowError) -> &str| {
+        let parts: Vec<_> = errors.iter().map(part).collect();
+        parts.join(BETWEEN_ERRORS)
+    };
+    let mut details = joined(|error| &error.violation.detail);
+    if !more.is_empty() {
+        details = format!("{details}; too many: {}", more.join(", "));
+    }
+    [
+        joined(|error| error.column.as_deref().unwrap_or_default()),
+        joined(|error| error.violation.code),
+        details,
+    ]
 }
 
 fn csv_lines<R, F>(rows: impl IntoIterator<Item = R>) -> Result<Vec<u8>, Failure>
@@ -337,11 +357,18 @@ mod tests {
 
     use crate::row::RowReader;
 
+    fn error(column: Option<&str>, code: &'static str, detail: &str) -> RowError {
+        RowError {
+            column: column.map(str::to_owned),
+            violation: Violation::new(code, detail),
+        }
+    }
+
     fn bad(fields: &[&[u8]]) -> BadRow {
+        let error = error(Some("email"), "invalid_email", "not an e-mail address");
         BadRow {
             line: 7,
-            column: Some("email".to_owned()),
-            violation: Violation::new("invalid_email", "not an e-mail address"),
+            errors: vec![error],
             fields: fields.iter().map(|field| field.to_vec()).collect(),
         }
     }
@@ -355,6 +382,7 @@ mod tests {
             bad(&[b"bob"]),
             bad(&[b"c", b"\xff", b"extra"]),
             bad(&[b"=HYPERLINK(1)", b"+44 20 7946 0958"]),
+            bad(&[b"+44", b"x;=1", b"y;=2"]),
         ];
         report.extend(part(&header, &rows).unwrap());
         assert_eq!(
@@ -363,7 +391,29 @@ mod tests {
              ada,\"a \"\"quote\"\"\nand a line\",7,email,invalid_email,not an e-mail address\n\
              bob,,7,email,invalid_email,not an e-mail address\n\
              c,\u{FFFD},7,email,invalid_email,not an e-mail address; too many: extra\n\
-             '=HYPERLINK(1),+44 20 7946 0958,7,email,invalid_email,not an e-mail address\n"
+             '=HYPERLINK(1),+44 20 7946 0958,7,email,invalid_email,not an e-mail address\n\
+             '+44,x;'=1,7,email,invalid_email,not an e-mail address; too many: y;'=2\n"
+        );
+    }
+
+    #[test]
+    fn all_errors_of_a_row_are_in_one_row_of_the_report() {
+        let bad = BadRow {
+            errors: vec![
+                error(None, "too_many_attributes", "at most 50"),
+                error(Some("email"), "invalid_email", "not an e-mail address"),
+                error(Some("Locale"), "invalid_locale", "such as de-AT"),
+            ],
+            ..bad(&[b"ada", b"x"])
+        };
+        assert_eq!(
+            report_row(2, &bad)[2..],
+            [
+                "7",
+                " | email | Locale",
+                "too_many_attributes | invalid_email | invalid_locale",
+                "at most 50 | not an e-mail address | such as de-AT",
+            ]
         );
     }
 

@@ -1,5 +1,6 @@
 //! One record to one profile, or to what is wrong with it.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use muster_core::email::Email;
@@ -28,12 +29,19 @@ const ERROR_CODE: usize = 2;
 pub struct BadRow {
     /// The line it starts on.
     pub line: u64,
-    /// The column that breaks the rule; none if the row as a whole does.
+    /// Every rule that it breaks, at least one.
+    pub errors: Vec<RowError>,
+    /// The record as it was.
+    pub fields: Vec<Vec<u8>>,
+}
+
+/// A rule that a row breaks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowError {
+    /// The column that breaks it; none if the row as a whole does.
     pub column: Option<String>,
     /// Which rule.
     pub violation: Violation,
-    /// The record as it was.
-    pub fields: Vec<Vec<u8>>,
 }
 
 /// Personal data: what is in the row does not reach a log.
@@ -41,8 +49,7 @@ impl fmt::Debug for BadRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BadRow")
             .field("line", &self.line)
-            .field("column", &self.column)
-            .field("code", &self.violation.code)
+            .field("errors", &self.errors)
             .finish_non_exhaustive()
     }
 }
@@ -87,13 +94,17 @@ impl RowReader {
     /// The profile that a record asks for. Empty fields count as missing.
     ///
     /// # Errors
-    /// The record, and the first rule that it breaks.
+    /// The record, and every rule that it breaks: whoever corrects it once should
+    /// have corrected it.
     pub fn read(&self, record: &Record<'_>, now: Time) -> Result<NewProfile, Box<BadRow>> {
-        self.profile(record, now).map_err(|(column, violation)| {
-            Box::new(BadRow {
-                line: record.line,
+        self.profile(record, now).map_err(|errors| {
+            let errors = errors.into_iter().map(|(column, violation)| RowError {
                 column: column.map(|index| self.header.names()[index].clone()),
                 violation,
+            });
+            Box::new(BadRow {
+                line: record.line,
+                errors: errors.collect(),
                 fields: self.own_fields(record),
             })
         })
@@ -105,22 +116,29 @@ impl RowReader {
         let fields = own.chain(record.fields().skip(self.header.names().len()));
         fields
             .map(|field| match std::str::from_utf8(field) {
-                Ok(text) if self.header.is_report() => restored(text).as_bytes().to_vec(),
+                Ok(text) if self.header.is_report() => restored(text).into_owned().into_bytes(),
                 _ => field.to_vec(),
             })
             .collect()
     }
 
-    fn profile(&self, record: &Record<'_>, now: Time) -> Result<NewProfile, At> {
-        let fields = self.texts(record)?;
-        self.check_corrected(&fields)?;
+    fn profile(&self, record: &Record<'_>, now: Time) -> Result<NewProfile, Vec<At>> {
+        self.check_width(record).map_err(|error| vec![error])?;
+        let mut errors = Errors::default();
+        let texts = self.texts(record, &mut errors);
+        let fields: Vec<_> = texts.iter().map(Option::as_deref).collect();
+        self.check_corrected(&fields).map_err(|error| vec![error])?;
         let column = self.header.email();
-        let email = Email::parse(fields[column]).map_err(at(column))?;
-        let name = optional(&fields, self.header.name(), Name::parse)?;
-        let locale = optional(&fields, self.header.locale(), Locale::parse)?;
+        let email = fields[column].and_then(|text| errors.keep(column, Email::parse(text)));
+        let name = errors.optional(&fields, self.header.name(), Name::parse);
+        let locale = errors.optional(&fields, self.header.locale(), Locale::parse);
+        let attributes = self.attributes(&fields, &mut errors);
+        let (Some(email), Some(attributes), true) = (email, attributes, errors.0.is_empty()) else {
+            return Err(errors.in_order());
+        };
         Ok(NewProfile {
             id: ProfileId::imported(self.import, email.key()),
-            attributes: self.attributes(&fields)?,
+            attributes,
             email,
             name,
             locale,
@@ -132,88 +150,106 @@ impl RowReader {
         })
     }
 
+    /// A row with another number of fields has values in the wrong columns: what
+    /// else is wrong with them says nothing.
+    fn check_width(&self, record: &Record<'_>) -> Result<(), At> {
+        let (expected, found) = (self.header.names().len(), record.fields().len());
+        if found == expected {
+            return Ok(());
+        }
+        let detail = format!("the row has {found} fields, the header has {expected}");
+        Err((None, Violation::new(WRONG_FIELD_COUNT, detail)))
+    }
+
     /// What a report cannot show as it was, it cannot show to be put right either:
     /// there a row has as many fields as the others, and is text.
-    fn check_corrected(&self, fields: &[&str]) -> Result<(), At> {
+    fn check_corrected(&self, fields: &[Option<&str>]) -> Result<(), At> {
         if !self.header.is_report() {
             return Ok(());
         }
-        let given = fields[self.header.width() + ERROR_CODE];
-        let (code, detail) = match given {
-            WRONG_FIELD_COUNT => (WRONG_FIELD_COUNT, "the row had too many or too few fields"),
-            NOT_UTF8 => (
+        let given = fields[self.header.width() + ERROR_CODE].unwrap_or_default();
+        let (code, detail) = if given.contains(WRONG_FIELD_COUNT) {
+            (WRONG_FIELD_COUNT, "the row had too many or too few fields")
+        } else if given.contains(NOT_UTF8) {
+            (
                 NOT_UTF8,
                 "the row had characters that are not shown as they were",
-            ),
-            _ => return Ok(()),
+            )
+        } else {
+            return Ok(());
         };
         let detail = format!("{detail}; put them right, and empty error_code");
         Err((None, Violation::new(code, detail)))
     }
 
-    fn texts<'a>(&self, record: &Record<'a>) -> Result<Vec<&'a str>, At> {
-        let (expected, found) = (self.header.names().len(), record.fields().len());
-        if found != expected {
-            let detail = format!("the row has {found} fields, the header has {expected}");
-            return Err((None, Violation::new(WRONG_FIELD_COUNT, detail)));
-        }
-        record
-            .fields()
-            .enumerate()
-            .map(|(column, field)| {
-                let text = std::str::from_utf8(field).map_err(|_| {
-                    at(column)(Violation::new(NOT_UTF8, "the field is not text in UTF-8"))
-                })?;
-                Ok(match self.header.is_report() {
-                    true => restored(text),
-                    false => text,
-                })
+    /// The fields that are text; the others are errors.
+    fn texts<'a>(&self, record: &Record<'a>, errors: &mut Errors) -> Vec<Option<Cow<'a, str>>> {
+        let text = |(column, field): (usize, &'a [u8])| {
+            let text = std::str::from_utf8(field)
+                .map_err(|_| Violation::new(NOT_UTF8, "the field is not text in UTF-8"));
+            let text = errors.keep(column, text)?;
+            Some(match self.header.is_report() {
+                true => restored(text),
+                false => text.into(),
             })
-            .collect()
+        };
+        record.fields().enumerate().map(text).collect()
     }
 
-    fn attributes(&self, fields: &[&str]) -> Result<Attributes, At> {
-        let given = self
-            .header
-            .attributes()
-            .filter(|(column, _)| !fields[*column].is_empty())
-            .map(|(column, name)| (name.to_owned(), fields[column].to_owned()));
-        Attributes::parse(given).map_err(|violations| {
-            let (name, violation) = violations.into_iter().next().unwrap_or_else(|| {
-                (
-                    String::new(),
-                    Violation::new("invalid_attribute", "an attribute is refused"),
-                )
-            });
-            (
-                self.header
-                    .names()
-                    .iter()
-                    .position(|column| *column == name),
-                violation,
-            )
-        })
-    }
-}
-
-/// The field of a column that may be missing, or empty, through its parser.
-fn optional<T>(
-    fields: &[&str],
-    column: Option<usize>,
-    parse: impl FnOnce(&str) -> Result<T, Violation>,
-) -> Result<Option<T>, At> {
-    let field = column.map(|column| (column, fields[column].trim()));
-    match field {
-        Some((column, text)) if !text.is_empty() => parse(text).map(Some).map_err(at(column)),
-        _ => Ok(None),
+    fn attributes(&self, fields: &[Option<&str>], errors: &mut Errors) -> Option<Attributes> {
+        let columns = self.header.attributes();
+        let given = columns.filter_map(|(column, name)| {
+            let value = fields[column].filter(|value| !value.is_empty())?;
+            Some((name.to_owned(), value.to_owned()))
+        });
+        let attributes = Attributes::parse(given);
+        attributes
+            .map_err(|violations| {
+                let names = self.header.names();
+                let column = |name: String| names.iter().position(|column| *column == name);
+                let found = violations.into_iter();
+                errors
+                    .0
+                    .extend(found.map(|(name, violation)| (column(name), violation)));
+            })
+            .ok()
     }
 }
 
 /// Where a rule is broken, and which.
 type At = (Option<usize>, Violation);
 
-fn at(column: usize) -> impl FnOnce(Violation) -> At {
-    move |violation| (Some(column), violation)
+/// The rules that a row breaks.
+#[derive(Default)]
+struct Errors(Vec<At>);
+
+impl Errors {
+    /// Keeps what is wrong with a column.
+    fn keep<T>(&mut self, column: usize, parsed: Result<T, Violation>) -> Option<T> {
+        let kept = parsed.map_err(|violation| self.0.push((Some(column), violation)));
+        kept.ok()
+    }
+
+    /// The field of a column that may be missing, or empty, through its parser.
+    fn optional<T>(
+        &mut self,
+        fields: &[Option<&str>],
+        column: Option<usize>,
+        parse: impl FnOnce(&str) -> Result<T, Violation>,
+    ) -> Option<T> {
+        let column = column?;
+        let text = fields[column]?.trim();
+        match text.is_empty() {
+            true => None,
+            false => self.keep(column, parse(text)),
+        }
+    }
+
+    /// As the columns are in the file; what is wrong with the row as a whole first.
+    fn in_order(mut self) -> Vec<At> {
+        self.0.sort_by_key(|(column, _)| *column);
+        self.0
+    }
 }
 
 #[cfg(test)]
@@ -257,11 +293,34 @@ mod tests {
         let profile = read(b"ada@example.com,'=1+1,3,email,invalid_email,bad\n").unwrap();
         assert_eq!(profile.name.unwrap().as_str(), "=1+1");
         let bad = read(b"ada@example.com,Ada,3,,wrong_field_count,too many: x\n").unwrap_err();
-        assert_eq!(bad.violation.code, "wrong_field_count");
+        assert_eq!(bad.errors[0].violation.code, "wrong_field_count");
         assert_eq!(bad.fields, [&b"ada@example.com"[..], b"Ada"]);
         assert!(read(b"ada@example.com,Ada,3,,,too many: x\n").is_ok());
         let bad = read("ada@example.com,J\u{FFFD}rg,3,name,not_utf8,bad\n".as_bytes()).unwrap_err();
-        assert_eq!(bad.violation.code, "not_utf8");
+        assert_eq!(bad.errors[0].violation.code, "not_utf8");
+        let bad = read(b"ada,Ada,3,email | name,invalid_email | not_utf8,bad\n").unwrap_err();
+        assert_eq!(bad.errors[0].violation.code, "not_utf8");
+    }
+
+    #[test]
+    fn every_fault_of_a_row_is_named() {
+        let wide = "x".repeat(1025);
+        let row = [b"ada,\xff,".as_slice(), wide.as_bytes(), b",German\n"].concat();
+        let bad = read(&row).unwrap_err();
+        let found: Vec<_> = bad
+            .errors
+            .iter()
+            .map(|error| (error.column.as_deref(), error.violation.code))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                (Some("email"), "invalid_email"),
+                (Some("name"), "not_utf8"),
+                (Some("team"), "attribute_too_long"),
+                (Some("Locale"), "invalid_locale"),
+            ]
+        );
     }
 
     #[test]
@@ -314,8 +373,11 @@ mod tests {
             (b"ada@example.com,Ada,x,de,y\n", None, "wrong_field_count"),
         ] {
             let bad = read(row).unwrap_err();
+            let [error] = &bad.errors[..] else {
+                panic!("one error: {bad:?}");
+            };
             assert_eq!(
-                (bad.column.as_deref(), bad.violation.code, bad.line),
+                (error.column.as_deref(), error.violation.code, bad.line),
                 (column, code, 7)
             );
         }

@@ -10,7 +10,7 @@ use muster_core::records::{Limits, Record, Records};
 use muster_core::time::Clock;
 use muster_core::violation::Violation;
 
-use crate::row::{BadRow, RowReader};
+use crate::row::{BadRow, RowError, RowReader};
 use crate::unanswered::Unanswered;
 
 /// The most rows between two checkpoints: what a crash makes us do again.
@@ -37,8 +37,10 @@ impl Row {
     pub fn refused(&self, column: Option<&str>, violation: Violation) -> BadRow {
         BadRow {
             line: self.line,
-            column: column.map(str::to_owned),
-            violation,
+            errors: vec![RowError {
+                column: column.map(str::to_owned),
+                violation,
+            }],
             fields: self.fields.clone(),
         }
     }
@@ -244,8 +246,9 @@ mod tests {
         let window = window("ada@example.com\nADA@example.com\n", OnConflict::Fail);
         assert_eq!((window.rows.len(), window.repeated), (1, 0));
         let bad = &window.bad[0];
-        assert_eq!((bad.line, bad.violation.code), (3, "repeated_address"));
-        assert_eq!(bad.violation.detail, "line 2 has the same address");
+        let violation = &bad.errors[0].violation;
+        assert_eq!((bad.line, violation.code), (3, "repeated_address"));
+        assert_eq!(violation.detail, "line 2 has the same address");
         assert_eq!(bad.fields, [b"ADA@example.com"]);
     }
 

@@ -497,7 +497,8 @@ mod tests {
             let mut written = Written::default();
             written.add(verdict, &row("a@x.org", 7), task);
             assert_eq!(written.counts.rows(), skipped);
-            let codes: Vec<_> = written.bad.iter().map(|bad| bad.violation.code).collect();
+            let errors = written.bad.iter().flat_map(|bad| &bad.errors);
+            let codes: Vec<_> = errors.map(|error| error.violation.code).collect();
             assert_eq!(codes, Vec::from_iter(code));
         }
     }
