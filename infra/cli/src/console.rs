@@ -1,11 +1,12 @@
 //! What is shown and asked.
 
-use std::io::{BufRead, Write};
+use std::io::{BufRead, ErrorKind, Write};
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::ending::Ending;
+use crate::report_path::Streams;
 use crate::trouble::{OrTrouble, Trouble};
 
 /// How long to wait before what changes is looked at again.
@@ -21,6 +22,10 @@ pub struct Console<'a> {
     pub answers: Option<&'a mut dyn BufRead>,
     /// Whether somebody watches what is said aside.
     pub watched: bool,
+    /// The files behind the standard streams, as far as they are known.
+    pub streams: Streams,
+    /// Whether the output is for a report alone, and all else goes aside.
+    pub output_taken: bool,
     /// How long to wait before what changes is looked at again.
     pub pace: Duration,
     /// What to say to who does not want to wait for the end.
@@ -35,20 +40,31 @@ impl<'a> Console<'a> {
             aside,
             answers: None,
             watched: false,
+            streams: Streams::default(),
+            output_taken: false,
             pace: PACE,
             parting: String::new(),
         }
     }
 
-    /// Shows text.
+    /// Shows text. A reader that has read enough (`| head -1`) is no trouble: the command
+    /// goes on, and its exit status is what it would be otherwise.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn show(&mut self, text: &str) -> Result<(), Trouble> {
-        writeln!(self.output, "{}", text.trim_end()).or_trouble(
-            "what was found cannot be written",
-            "Check where the output goes.",
-        )
+        if self.output_taken {
+            self.remark(text.trim_end());
+            return Ok(());
+        }
+        let shown = writeln!(self.output, "{}", text.trim_end());
+        match shown.and_then(|()| self.output.flush()) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            shown => shown.or_trouble(
+                "what was found cannot be written",
+                "Check where the output goes.",
+            ),
+        }
     }
 
     /// Shows JSON.
@@ -59,27 +75,19 @@ impl<'a> Console<'a> {
         self.show(&format!("{value:#}"))
     }
 
-    /// Says something beside what was found.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn remark(&mut self, text: &str) -> Result<(), Trouble> {
-        writeln!(self.aside, "{text}").or_trouble(
-            "what there is to say cannot be written",
-            "Check where the standard error goes.",
-        )
+    /// Says something beside what was found. What cannot be said is left unsaid: there
+    /// is no other place to complain.
+    pub fn remark(&mut self, text: &str) {
+        let _ = writeln!(self.aside, "{text}");
     }
 
     /// Says what becomes of that whose end nobody wants to wait for.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn part(&mut self) -> Result<Ending, Trouble> {
+    pub fn part(&mut self) -> Ending {
         if !self.parting.is_empty() {
             let parting = std::mem::take(&mut self.parting);
-            self.remark(&parting)?;
+            self.remark(&parting);
         }
-        Ok(Ending::Interrupted)
+        Ending::Interrupted
     }
 
     /// Goes on only if somebody says so.

@@ -1,5 +1,7 @@
 //! `muster import`
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -11,8 +13,9 @@ use crate::ending::Ending;
 use crate::follow::{ending, follow, goes_on, summary};
 use crate::patience::patiently;
 use crate::progress::Progress;
-use crate::report::{self, Place};
-use crate::table::text;
+use crate::report;
+use crate::report_path::{ReportPath, Streams, is_descriptor};
+use crate::table::{path_text, text};
 use crate::trouble::{OrTrouble, Trouble};
 use crate::upload::{Destination, Upload};
 
@@ -28,11 +31,10 @@ pub async fn run(
     console: &mut Console<'_>,
 ) -> Result<Ending, Trouble> {
     let file = Upload::new(&what.file).await?;
-    let place = match &what.report {
-        Some(path) => Place::At(path),
-        None => Place::Beside(&what.file),
-    };
-    place.check()?;
+    spare(&file, console.streams)?;
+    let (asked, force) = (what.report.path.as_deref(), what.report.force);
+    let report = ReportPath::new(asked, force, neighbour(&what.file)).sparing(file.id);
+    report::prepare(&report, console)?;
     console.parting = "Nothing is imported.".to_owned();
     let mut import = create(what, api, console).await?;
     let destination = import.as_object_mut().and_then(|it| it.remove("upload"));
@@ -49,7 +51,26 @@ pub async fn run(
     }
     let import = follow(&id, api, console).await;
     let import = import.map_err(|trouble| trouble.and(&goes_on(&id)))?;
-    conclude(&import, &place, api, output, console).await
+    conclude(&import, &report, api, output, console).await
+}
+
+/// Nothing that is shown may end up in the file.
+fn spare(file: &Upload<'_>, streams: Streams) -> Result<(), Trouble> {
+    if ![streams.output, streams.aside].contains(&Some(file.id)) {
+        return Ok(());
+    }
+    Err(Trouble::new(
+        "what is shown would be written into the file that is imported",
+        "Have it written elsewhere: the file is the standard output or the standard error.",
+    ))
+}
+
+/// The file that a report goes beside. A descriptor has no place of its own.
+pub fn neighbour(file: &Path) -> &Path {
+    match is_descriptor(file) {
+        true => Path::new("import.csv"),
+        false => file,
+    }
 }
 
 /// Makes an import that waits for its file. However often it is asked for, the
@@ -94,7 +115,7 @@ fn leave(import: &Value, output: Output, console: &mut Console<'_>) -> Result<()
 /// Shows what came of an import, and fetches the rows that it refused.
 async fn conclude(
     import: &Value,
-    place: &Place<'_>,
+    to: &ReportPath<'_>,
     api: &mut Api,
     output: Output,
     console: &mut Console<'_>,
@@ -110,15 +131,20 @@ async fn conclude(
     }
     console.parting =
         format!("The import is over. For the refused rows: muster imports errors {id}");
-    let path = match report::download(&id, place, api).await {
-        Ok(path) => path,
+    match report::download(&id, to, api, console).await {
         // That it failed is worse than that the report is missing.
         Err(trouble) => return ending.and(Err(trouble)),
-    };
-    let text = format!("The refused rows, each with its reason: {}", path.display());
-    match output {
-        Output::Json => console.remark(&text)?,
-        Output::Table => console.show(&text)?,
+        Ok(None) => {}
+        Ok(Some(path)) => {
+            let text = format!(
+                "The refused rows, each with its reason: {}",
+                path_text(&path)
+            );
+            match output {
+                Output::Json => console.remark(&text),
+                Output::Table => console.show(&text)?,
+            }
+        }
     }
     ending
 }

@@ -11,8 +11,9 @@ use crate::arguments::imports::Imports;
 use crate::console::Console;
 use crate::ending::Ending;
 use crate::follow::{count, ending, follow, progress, reason, summary};
-use crate::report::{self, Place};
-use crate::table::{Column, fields, text};
+use crate::report;
+use crate::report_path::ReportPath;
+use crate::table::{Column, fields, path_text, text};
 use crate::trouble::Trouble;
 use crate::verbs::show_list;
 
@@ -45,19 +46,30 @@ pub async fn run(
         }
         Imports::Errors { id, report } => {
             let file = format!("{id}.csv");
-            let place = match &report {
-                Some(path) => Place::At(path),
-                None => Place::Beside(Path::new(&file)),
-            };
-            let path = report::download(&id, &place, api).await?;
-            let path = path.display();
-            match output {
-                Output::Json => console.show_json(&json!({ "report": path.to_string() }))?,
-                Output::Table => console.show(&path.to_string())?,
-            }
+            let asked = report.path.as_deref();
+            let to = ReportPath::new(asked, report.force, Path::new(&file));
+            errors(&id, &to, api, output, console).await?;
         }
     }
     Ok(Ending::Done)
+}
+
+/// Fetches the rows that an import refused.
+async fn errors(
+    id: &str,
+    to: &ReportPath<'_>,
+    api: &mut Api,
+    output: Output,
+    console: &mut Console<'_>,
+) -> Result<(), Trouble> {
+    report::prepare(to, console)?;
+    let Some(path) = report::download(id, to, api, console).await? else {
+        return Ok(());
+    };
+    match output {
+        Output::Json => console.show_json(&json!({ "report": path.display().to_string() })),
+        Output::Table => console.show(&path_text(&path)),
+    }
 }
 
 async fn list(

@@ -10,6 +10,7 @@
 //! | [`import`], [`imports`] | the same, of a file to import, and of imports there are |
 //! | [`sources`] | the same, of the document that says which sources details have |
 //! | [`upload`], [`follow`], [`report`] | a file on its way to S3, its import, the rows it refused |
+//! | [`report_path`], [`sink`] | where those rows go, and that this does no harm |
 //! | [`api`], [`machine`], [`http`] | the API, a token for it, and the way there |
 //! | [`s3`], [`patience`] | what S3 refuses, and what is tried again |
 //! | [`console`], [`table`], [`progress`] | what is shown and asked, and what moves meanwhile |
@@ -28,7 +29,9 @@ pub mod machine;
 pub mod patience;
 pub mod progress;
 pub mod report;
+pub mod report_path;
 pub mod s3;
+pub mod sink;
 pub mod sources;
 pub mod table;
 pub mod trouble;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use muster_cli::arguments::Arguments;
 use muster_cli::console::Console;
+use muster_cli::report_path::{FileId, Streams};
 use muster_cli::verbs::run;
 use tokio::signal::ctrl_c;
 
@@ -18,6 +19,10 @@ async fn main() -> ExitCode {
     let mut console = Console {
         answers: asked.then_some(&mut answers),
         watched,
+        streams: Streams {
+            output: FileId::of(stdout()),
+            aside: FileId::of(stderr()),
+        },
         ..Console::new(&mut output, &mut aside)
     };
     let interrupted = async {

@@ -1,5 +1,7 @@
 //! Columns for people.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 /// A column: its title, where its values are, and how they are shown.
@@ -62,6 +64,11 @@ pub fn harmless(text: &str) -> String {
             || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     text.replace(steers, "\u{fffd}")
+}
+
+/// A path, the same way: a file may be called anything.
+pub fn path_text(path: &Path) -> String {
+    harmless(&path.display().to_string())
 }
 
 /// Seconds, as far as anybody wants to know.

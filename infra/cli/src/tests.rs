@@ -2,12 +2,13 @@
 
 mod import;
 mod imports;
+mod reports;
 mod s3;
 mod sources;
 
 use std::collections::VecDeque;
 use std::future::{Future, pending};
-use std::io;
+use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use tokio::net::TcpListener;
 use crate::arguments::{Access, Arguments};
 use crate::console::Console;
 use crate::ending::Ending;
+use crate::report_path::Streams;
 use crate::trouble::Trouble;
 use crate::verbs::run;
 
@@ -64,6 +66,8 @@ async fn respond(status: u16, body: String) -> Response {
 struct Api {
     url: String,
     script: Arc<Mutex<Script>>,
+    /// The files behind the standard streams.
+    streams: Streams,
 }
 
 /// What came of a command.
@@ -116,7 +120,11 @@ impl Api {
         }));
         let router = Router::new().fallback(answer).with_state(script.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { url, script }
+        Self {
+            url,
+            script,
+            streams: Streams::default(),
+        }
     }
 
     /// What the environment says does not matter here.
@@ -164,6 +172,7 @@ impl Api {
         let mut console = Console {
             answers: answers.as_mut().map(|answers| answers as _),
             pace: Duration::ZERO,
+            streams: self.streams,
             ..Console::new(&mut output, &mut aside)
         };
         let result = run(arguments, &mut console, interrupted).await;
@@ -231,6 +240,44 @@ bulk-mail  12000    5          0        7             nudges
     let shown: Value = serde_json::from_str(&outcome.shown).unwrap();
     assert_eq!(shown, queues());
     assert_eq!(api.asked(), ["GET /queues t ", "GET /queues t "]);
+}
+
+/// What nobody reads any more.
+struct BrokenPipe;
+
+impl Write for BrokenPipe {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// How a command ends of which nobody reads what it shows, or says aside.
+async fn unread(api: &Api, command: &str) -> Result<Ending, Trouble> {
+    let words = ["muster"].into_iter().chain(command.split(' '));
+    let mut arguments = Arguments::try_parse_from(words).unwrap();
+    arguments.access = api.access();
+    let (mut output, mut aside) = (BrokenPipe, BrokenPipe);
+    let mut console = Console {
+        pace: Duration::ZERO,
+        ..Console::new(&mut output, &mut aside)
+    };
+    run(arguments, &mut console, pending()).await
+}
+
+#[tokio::test]
+async fn a_reader_that_has_read_enough_ends_nothing() {
+    for command in ["queues", "queues --output json"] {
+        let api = Api::that_says([(200, queues())]).await;
+        assert_eq!(unread(&api, command).await.unwrap(), Ending::Done);
+    }
+    let gone = json!({ "purged": 0, "remaining": 0, "not_found": ["a"] });
+    let api = Api::that_says([(200, gone)]).await;
+    let trouble = unread(&api, "dead-letters purge mail a --yes").await;
+    assert_eq!(trouble.unwrap_err().what, "not found: a");
 }
 
 #[tokio::test]
@@ -537,6 +584,9 @@ fn a_command_that_makes_no_sense_is_refused() {
             "[possible values: skip, send, mark-confirmed]",
         ),
         ("import a --no-follow --report b", "cannot be used with"),
+        ("import a b", "unexpected argument"),
+        ("import a --force", "--report <PATH>"),
+        ("imports errors a --force", "--report <PATH>"),
         ("imports", "resume"),
         ("imports show", "<ID>"),
         ("imports list --limit 0", "at least 1"),

@@ -14,6 +14,8 @@ use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 
 use crate::progress::Progress;
+use crate::report_path::FileId;
+use crate::table::path_text;
 use crate::trouble::{OrTrouble, Trouble};
 use crate::{http, s3};
 
@@ -34,6 +36,8 @@ pub struct Upload<'a> {
     file: File,
     /// How long it is.
     pub size: u64,
+    /// Which file it is.
+    pub id: FileId,
 }
 
 impl<'a> Upload<'a> {
@@ -42,7 +46,7 @@ impl<'a> Upload<'a> {
     /// # Errors
     /// When there is none, or nothing in it.
     pub async fn new(path: &'a Path) -> Result<Self, Trouble> {
-        let name = path.display();
+        let name = path_text(path);
         let unread = format!("{name} cannot be read");
         let remedy = "Check its name and its permissions.";
         let found = metadata(path).or_trouble(&unread, remedy)?;
@@ -61,15 +65,20 @@ impl<'a> Upload<'a> {
             ));
         }
         let file = File::open(path).await.or_trouble(&unread, remedy)?;
-        let size = found.len();
-        Ok(Self { path, file, size })
+        let (size, id) = (found.len(), FileId::from(&found));
+        Ok(Self {
+            path,
+            file,
+            size,
+            id,
+        })
     }
 
     /// What is said while it is sent.
     pub fn describe(&self) -> String {
         format!(
             "uploading {} ({})",
-            self.path.display(),
+            path_text(self.path),
             HumanBytes(self.size)
         )
     }
@@ -79,7 +88,7 @@ impl<'a> Upload<'a> {
     /// # Errors
     /// When it is too long, cannot be read, or S3 does not take it.
     pub async fn send(self, to: Destination, progress: &Progress<'_>) -> Result<(), Trouble> {
-        let name = self.path.display();
+        let name = path_text(self.path);
         if self.size > to.max_bytes {
             let (size, most) = (HumanBytes(self.size), HumanBytes(to.max_bytes));
             return Err(Trouble::new(

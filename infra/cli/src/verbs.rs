@@ -35,14 +35,14 @@ pub async fn run(
             let mut api = api()?;
             return select! {
                 ending = import::run(&what, &mut api, output, console) => ending,
-                () = interrupted => console.part(),
+                () = interrupted => Ok(console.part()),
             };
         }
         Verb::Imports(verb) => {
             let mut api = api()?;
             return select! {
                 ending = imports::run(verb, &mut api, output, console) => ending,
-                () = interrupted => console.part(),
+                () = interrupted => Ok(console.part()),
             };
         }
         Verb::Sources(verb) => {

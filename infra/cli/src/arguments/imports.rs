@@ -21,12 +21,24 @@ pub struct Import {
     #[arg(long, value_enum, default_value_t = Confirm::Skip)]
     pub confirm: Confirm,
     /// Leave once the file is uploaded.
-    #[arg(long, conflicts_with = "report")]
+    #[arg(long, conflicts_with = "path")]
     pub no_follow: bool,
-    /// Where to put the rows that are refused; what is there is replaced. Otherwise they go beside
-    /// the file, under a name that is free: people.errors.csv, people.errors.2.csv.
-    #[arg(long, value_name = "PATH")]
-    pub report: Option<PathBuf>,
+    /// Where the rows go that are refused.
+    #[command(flatten)]
+    pub report: Report,
+}
+
+/// Where the rows go that are refused.
+#[derive(Args)]
+pub struct Report {
+    /// Where to put the refused rows; - is standard output, and all else is then shown on standard
+    /// error. Otherwise they go into a new file: for people.csv beside it as people.errors.csv, for
+    /// an id here as <ID>.errors.csv.
+    #[arg(long = "report", value_name = "PATH")]
+    pub path: Option<PathBuf>,
+    /// Replace the file that is there.
+    #[arg(long, requires = "path")]
+    pub force: bool,
 }
 
 /// What to do with a row whose address has a profile.
@@ -93,10 +105,9 @@ pub enum Imports {
     Errors {
         /// Id of the import.
         id: String,
-        /// Where to put them; what is there is replaced. Otherwise they go here, under a name that
-        /// is free: the import's id and .errors.csv.
-        #[arg(long, value_name = "PATH")]
-        report: Option<PathBuf>,
+        /// Where they go.
+        #[command(flatten)]
+        report: Report,
     },
 }
 

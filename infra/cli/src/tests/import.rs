@@ -41,24 +41,24 @@ pub fn with(mut import: Value, name: &str, value: Value) -> Value {
     import
 }
 
-fn created(s3: &S3) -> (u16, Value) {
+pub fn created(s3: &S3) -> (u16, Value) {
     let import = import("awaiting_upload", 0, 0);
     (201, with(import, "upload", s3.destination()))
 }
 
-fn refused_some() -> Value {
+pub fn refused_some() -> Value {
     let report = json!({ "bucket": "uploads", "key": "reports/i/errors.csv" });
     with(import("completed_with_errors", 1997, 3), "report", report)
 }
 
 /// A directory with people.csv.
-fn people() -> TempDir {
+pub fn people() -> TempDir {
     let directory = TempDir::new().unwrap();
     write(directory.path().join("people.csv"), PEOPLE).unwrap();
     directory
 }
 
-fn names(directory: &TempDir) -> Vec<String> {
+pub fn names(directory: &TempDir) -> Vec<String> {
     let entries = read_dir(directory.path()).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<_> = names.collect();
@@ -67,7 +67,7 @@ fn names(directory: &TempDir) -> Vec<String> {
 }
 
 /// Imports people.csv.
-async fn run(api: &Api, directory: &TempDir, options: &str) -> Outcome {
+pub async fn run(api: &Api, directory: &TempDir, options: &str) -> Outcome {
     let path = directory.path().join("people.csv");
     let command = format!("import {} {options}", path.display());
     api.run(command.trim_end()).await
@@ -200,20 +200,6 @@ async fn refused_rows_are_fetched_and_overwrite_nothing() {
         assert_eq!(got.asked, expected);
         assert!(!got.headers.contains_key("authorization"));
     }
-}
-
-#[tokio::test]
-async fn a_named_report_replaces_what_is_there() {
-    let directory = people();
-    let path = directory.path().join("old.csv");
-    write(&path, "old").unwrap();
-    let s3 = S3::that_says([(204, ""), (200, "new")]).await;
-    let answers = [created(&s3), (200, refused_some()), (200, s3.report())];
-    let api = Api::that_says(answers).await;
-    let outcome = run(&api, &directory, &format!("--report {}", path.display())).await;
-    assert_eq!(outcome.result.unwrap(), Ending::RowsRefused);
-    assert_eq!(read_to_string(&path).unwrap(), "new");
-    assert_eq!(names(&directory), ["old.csv", "people.csv"]);
 }
 
 #[tokio::test]

@@ -163,7 +163,7 @@ async fn the_refused_rows_can_be_fetched_later() {
     let outcome = api.run(&command).await;
     assert_eq!(outcome.shown, format!("{}\n", path.display()));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "rows");
-    let outcome = api.run(&format!("{command} --output json")).await;
+    let outcome = api.run(&format!("{command} --force --output json")).await;
     let shown: Value = serde_json::from_str(&outcome.shown).unwrap();
     assert_eq!(shown, json!({ "report": path.display().to_string() }));
 }
