@@ -271,6 +271,7 @@ impl Changes {
             confirmed: false,
             undeliverable: false,
             locale: after.locale.clone(),
+            signup_mail: None,
             line: None,
             expires_at: after.expires_at,
         };

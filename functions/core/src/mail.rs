@@ -21,6 +21,7 @@
 //! in time, it goes twice. SES offers no idempotency token, so this one window
 //! cannot be closed, only made small and counted.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ use crate::ids::ProfileId;
 use crate::locale::Locale;
 use crate::person::Name;
 use crate::profile::{NewProfile, Source};
-use crate::table::{Condition, Key, Table, text};
+use crate::table::{Condition, Key, Table, number, text};
 use crate::time::Time;
 use crate::token::TokenHash;
 
@@ -142,6 +143,18 @@ pub struct MailItem {
     /// The language that it is to be in, if we know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locale: Option<Locale>,
+    /// The mail of the sign-up that its link confirms. Absent: what the profile
+    /// holds, which is what the first sign-up said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signup_mail: Option<u32>,
+    /// What was said in the later sign-up that this mail was written for, until
+    /// one of the profile's links is followed or an operator takes the profile on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signup: Option<SignupData>,
+    /// As many bytes as `signup` would have, in a mail that must not hold it. The
+    /// mailer drops it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filler: Option<SignupData>,
     /// Before when it is not to be sent, if it is scheduled. (`due_at` is when
     /// somebody looks after it, and moves on when somebody does.)
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -185,6 +198,63 @@ pub struct MailItem {
     pub due_at: Option<String>,
 }
 
+/// What a person says of themselves when they sign up.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignupData {
+    /// The name.
+    pub name: String,
+    /// The language of the mails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locale: Option<Locale>,
+    /// Whatever else.
+    pub attributes: BTreeMap<String, String>,
+}
+
+impl SignupData {
+    /// Data of the same shape and of as many bytes that say nothing of the person.
+    /// The name counts twice: a mail that holds data greets by it, too.
+    #[must_use]
+    pub fn blank(&self) -> Self {
+        let attributes = self.attributes.iter().zip(b'0'..);
+        let attributes = attributes
+            .map(|((name, value), first)| (blank_key(name, char::from(first)), blank(value)));
+        Self {
+            name: blank(&self.name).repeat(2),
+            locale: self.locale.clone(),
+            attributes: attributes.collect(),
+        }
+    }
+}
+
+/// Dashes, but for what JSON writes in more bytes than it has.
+fn blank(text: &str) -> String {
+    let mut blank = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => blank.push(c),
+            c if c.is_ascii_control() => blank.push(c),
+            c => blank.extend(std::iter::repeat_n('-', c.len_utf8())),
+        }
+    }
+    blank
+}
+
+/// The same of a name among others, from which its first byte tells it.
+fn blank_key(name: &str, first: char) -> String {
+    let mut chars = name.chars();
+    let rest = chars.next().map_or(0, |c| c.len_utf8() - 1);
+    format!("{first}{}{}", "-".repeat(rest), blank(chars.as_str()))
+}
+
+/// Personal data: only how much there is of it reaches a log.
+impl fmt::Debug for SignupData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignupData")
+            .field("attributes", &self.attributes.len())
+            .finish_non_exhaustive()
+    }
+}
+
 /// To whom a mail goes.
 #[derive(Clone, Copy)]
 pub struct Recipient<'a> {
@@ -214,6 +284,9 @@ impl MailItem {
             email_key: recipient.email_key.to_owned(),
             name: recipient.name.map(str::to_owned),
             locale: recipient.locale.cloned(),
+            signup_mail: None,
+            signup: None,
+            filler: None,
             not_before: None,
             attempts: 0,
             lease_owner: None,
@@ -292,16 +365,58 @@ impl MailItem {
     /// # Errors
     /// None that a caller of ours can cause.
     pub fn call_off(&self, table: &Table, reason: &str) -> Result<TransactWriteItem, Failure> {
-        let unchanged = Condition::new("#status = :seen")
-            .with(":seen", text(self.status.as_str()))
+        self.give_up(table, reason, "")
+    }
+
+    /// The same of a mail whose profile is [kept](Self::keep).
+    ///
+    /// # Errors
+    /// None that a caller of ours can cause.
+    pub fn call_off_and_keep(
+        &self,
+        table: &Table,
+        reason: &str,
+    ) -> Result<TransactWriteItem, Failure> {
+        self.give_up(table, reason, ", expires_at, signup_mail, signup")
+    }
+
+    fn give_up(
+        &self,
+        table: &Table,
+        reason: &str,
+        removed: &str,
+    ) -> Result<TransactWriteItem, Failure> {
+        let unchanged = self
+            .unchanged()
             .with(":abandoned", text(MailStatus::Abandoned.as_str()))
             .with(":reason", text(reason));
-        table.change(
-            &self.key(),
+        let expression = format!(
             "SET #status = :abandoned, reason = :reason \
-             REMOVE due_shard, due_at, lease_owner, lease_until",
-            &unchanged,
-        )
+             REMOVE due_shard, due_at, lease_owner, lease_until{removed}"
+        );
+        table.change(&self.key(), &expression, &unchanged)
+    }
+
+    /// The action that keeps a mail of a sign-up that an operator or an import
+    /// takes on: it expires no more, and what a stranger said with it never
+    /// applies. If it still is as it was seen: who moves it on may write another.
+    ///
+    /// # Errors
+    /// None that a caller of ours can cause.
+    pub fn keep(&self, table: &Table) -> Result<TransactWriteItem, Failure> {
+        let expression = "REMOVE expires_at, signup_mail, signup";
+        table.change(&self.key(), expression, &self.unchanged())
+    }
+
+    fn unchanged(&self) -> Condition {
+        Condition::new("#status = :seen").with(":seen", text(self.status.as_str()))
+    }
+
+    /// A condition with the one that the mail expires when it did: an operator may
+    /// have taken the sign-up on since, and what is written by it would expire.
+    #[must_use]
+    pub fn expires_as_seen(&self, condition: Condition) -> Condition {
+        expires_as_seen(self.expires_at, condition)
     }
 
     /// The action that has a mail go after all that was called off.
@@ -344,6 +459,17 @@ impl fmt::Debug for MailItem {
     }
 }
 
+/// A condition with the one that an item expires when it did, or still never.
+#[must_use]
+pub fn expires_as_seen(expires_at: Option<i64>, condition: Condition) -> Condition {
+    match expires_at {
+        Some(at) => condition
+            .and("expires_at = :expires_at")
+            .with(":expires_at", number(at)),
+        None => condition.and("attribute_not_exists(expires_at)"),
+    }
+}
+
 /// What the sort keys of mails start with.
 pub const MAIL_PREFIX: &str = "MAIL#";
 
@@ -352,5 +478,62 @@ pub fn mail_key(profile: ProfileId, number: u32) -> Key {
     Key {
         pk: format!("PROFILE#{profile}"),
         sk: format!("{MAIL_PREFIX}{number}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data(name: &str, attributes: &[(&str, &str)]) -> SignupData {
+        let attributes = attributes.iter();
+        SignupData {
+            name: name.to_owned(),
+            locale: Some(Locale::parse("de").unwrap()),
+            attributes: attributes
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+        }
+    }
+
+    fn bytes(data: &SignupData) -> usize {
+        serde_json::to_string(data).unwrap().len()
+    }
+
+    #[test]
+    fn filler_has_as_many_bytes_as_data_and_none_of_them() {
+        let attributes = [
+            ("a", "Rue \"X\"\n\\"),
+            ("b", "ß"),
+            ("größe", "180"),
+            ("ö", ""),
+        ];
+        let data = data("Jürgen", &attributes);
+        let filler = data.blank();
+        assert_eq!(bytes(&filler), bytes(&data) + "Jürgen".len());
+        assert_eq!(filler.attributes.len(), data.attributes.len());
+        let attributes = filler.attributes.iter();
+        let said: String = attributes
+            .flat_map(|(name, value)| [&**name, value])
+            .collect();
+        assert!(!said.chars().any(char::is_alphabetic), "{said}");
+        assert!(!filler.name.chars().any(char::is_alphabetic));
+    }
+
+    #[test]
+    fn fifty_names_of_one_letter_stay_fifty() {
+        let names: Vec<_> = (0..50u8)
+            .map(|n| char::from(b'A' + n).to_string())
+            .collect();
+        let attributes: Vec<_> = names.iter().map(|name| (name.as_str(), "x")).collect();
+        let data = data("Ada", &attributes);
+        assert_eq!(data.blank().attributes.len(), 50);
+        assert_eq!(bytes(&data.blank()), bytes(&data) + 3);
+    }
+
+    #[test]
+    fn what_somebody_said_stays_out_of_logs() {
+        let said = format!("{:?}", data("Ada Lovelace", &[("city", "London")]));
+        assert_eq!(said, "SignupData { attributes: 1, .. }");
     }
 }

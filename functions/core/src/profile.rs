@@ -11,7 +11,7 @@ use crate::email::Email;
 use crate::failure::Failure;
 use crate::ids::{ImportId, ProfileId};
 use crate::locale::Locale;
-use crate::mail::{MAIL_PREFIX, MailItem, REMINDER, mail_key};
+use crate::mail::{MAIL_PREFIX, MailItem, REMINDER, SignupData, mail_key};
 use crate::person::{Attributes, Name};
 use crate::table::{Condition, Key, Table, decode, number, text};
 use crate::time::Time;
@@ -234,9 +234,13 @@ pub struct LockItem {
     /// about: nothing more goes there.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub undeliverable: bool,
-    /// As the profile's: whoever writes to a known address looks only here.
+    /// As the profile's, or as the newest sign-up's while none is confirmed: whoever
+    /// writes to a known address looks only here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locale: Option<Locale>,
+    /// The mail of the newest sign-up, while none is confirmed. Absent: the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signup_mail: Option<u32>,
     /// The line of the import that took it, so that a later line with the
     /// same address can be told which one was first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -244,6 +248,26 @@ pub struct LockItem {
     /// As the profile's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<i64>,
+}
+
+impl LockItem {
+    /// Whether an operator or an import may take the address: a sign-up holds it
+    /// that is not confirmed, expired or not.
+    pub const fn yields(&self) -> bool {
+        self.expires_at.is_some()
+    }
+
+    /// The condition on the lock under which an operator or an import takes the
+    /// address of a sign-up that [yields](Self::yields): it still does, and
+    /// has no mail that was not seen. [`remove_signup`] goes with it.
+    pub fn still_yields(&self) -> Condition {
+        Condition::new(
+            "attribute_not_exists(pk) \
+             OR (profile_id = :held_by AND mails = :held_mails AND attribute_exists(expires_at))",
+        )
+        .with(":held_by", text(self.profile_id.to_string()))
+        .with(":held_mails", number(self.mails))
+    }
 }
 
 /// A profile about to be stored.
@@ -311,6 +335,7 @@ impl NewProfile {
             confirmed: self.confirmed,
             undeliverable: false,
             locale: self.locale.clone(),
+            signup_mail: None,
             line: self.row.map(|(_, line)| line),
             expires_at: self.expires_at(),
         }
@@ -351,10 +376,38 @@ impl NewProfile {
         mail: Option<&MailItem>,
     ) -> Result<Vec<TransactWriteItem>, Failure> {
         let free = Condition::absent_or_expired(self.now);
+        self.actions_on(table, item, mail, &free)
+    }
+
+    /// The same in the place of a sign-up that [yields](LockItem::yields): an
+    /// operator or an import takes its address over. What the sign-up leaves is
+    /// removed in the same transaction, by the actions after the others.
+    ///
+    /// # Errors
+    /// When an item cannot be encoded.
+    pub fn actions_over(
+        &self,
+        table: &Table,
+        item: &ProfileItem,
+        mail: Option<&MailItem>,
+        held: &LockItem,
+    ) -> Result<Vec<TransactWriteItem>, Failure> {
+        let mut actions = self.actions_on(table, item, mail, &held.still_yields())?;
+        actions.extend(remove_signup(table, held)?);
+        Ok(actions)
+    }
+
+    fn actions_on(
+        &self,
+        table: &Table,
+        item: &ProfileItem,
+        mail: Option<&MailItem>,
+        lock_is_free: &Condition,
+    ) -> Result<Vec<TransactWriteItem>, Failure> {
         let lock = self.lock(mail.map_or(0, |mail| mail.number));
         let mut actions = vec![
             table.put(&profile_key(self.id), item, &Condition::absent())?,
-            table.put(&lock_key(self.email.key()), &lock, &free)?,
+            table.put(&lock_key(self.email.key()), &lock, lock_is_free)?,
         ];
         if let Some(mail) = mail {
             actions.push(table.put(&mail.key(), mail, &Condition::absent())?);
@@ -374,16 +427,39 @@ pub fn leftovers(
     lock: &LockItem,
     now: Time,
 ) -> Result<Vec<TransactWriteItem>, Failure> {
-    let expired = Condition::absent_or_expired(now);
+    remove_all(table, lock, &Condition::absent_or_expired(now))
+}
+
+/// The actions that remove a sign-up that is not confirmed, expired or not, beside
+/// its lock: an operator or an import takes its address over. They refuse if the
+/// sign-up was confirmed, changed by an operator or marked `erasing` since. A mail
+/// that is just being sent goes; its link then leads nowhere.
+///
+/// # Errors
+/// None that a caller of ours can cause.
+pub fn remove_signup(table: &Table, lock: &LockItem) -> Result<Vec<TransactWriteItem>, Failure> {
+    let unconfirmed = Condition::new("attribute_not_exists(pk) OR attribute_exists(expires_at)");
+    remove_all(table, lock, &unconfirmed)
+}
+
+/// The profile of a lock and its mails, each on that condition.
+fn remove_all(
+    table: &Table,
+    lock: &LockItem,
+    condition: &Condition,
+) -> Result<Vec<TransactWriteItem>, Failure> {
     let mails = (REMINDER..=lock.mails.min(MAX_LEFTOVERS)).map(|n| mail_key(lock.profile_id, n));
     std::iter::once(profile_key(lock.profile_id))
         .chain(mails)
-        .map(|key| table.delete(&key, Some(&expired)))
+        .map(|key| table.delete(&key, Some(condition)))
         .collect()
 }
 
 /// The most mails that one transaction removes beside what it is for.
 const MAX_LEFTOVERS: u32 = 90;
+/// The most mails that one transaction keeps, the newest first. The links of others
+/// have long expired, and time-to-live may have them.
+const MOST_KEPT: usize = 90;
 
 /// A profile with its mails, read together. What sources said of the person comes
 /// before them in the partition, and may be much: it is not read.
@@ -393,6 +469,24 @@ pub struct Dossier {
     pub profile: Option<ProfileItem>,
     /// Its mails, by number.
     pub mails: Vec<MailItem>,
+}
+
+/// A later sign-up for an address that is signed up already.
+#[derive(Clone, Copy)]
+pub struct Signup<'a> {
+    /// The mail that was written for it.
+    pub mail: u32,
+    /// The address as it was typed in it.
+    pub email: &'a str,
+    /// What was said in it.
+    pub data: &'a SignupData,
+}
+
+/// Personal data: a sign-up in a log is the number of its mail.
+impl fmt::Debug for Signup<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Signup({})", self.mail)
+    }
 }
 
 impl Dossier {
@@ -430,6 +524,60 @@ impl Dossier {
     /// The number of the last mail.
     pub fn last_mail(&self) -> u32 {
         self.mails.last().map_or(0, |mail| mail.number)
+    }
+
+    /// The sign-up that the link of a mail confirms, if it is not the first, whose
+    /// data the profile holds. Only a sign-up that expires has others beside it.
+    pub fn signup_of(&self, mail: u32) -> Option<Signup<'_>> {
+        self.profile.as_ref()?.expires_at?;
+        let mail = self.mails.iter().find(|item| item.number == mail)?;
+        self.signup(mail.signup_mail?)
+    }
+
+    /// The newest sign-up, if it is not the first.
+    pub fn newest_signup(&self) -> Option<Signup<'_>> {
+        self.profile.as_ref()?.expires_at?;
+        let mail = self.mails.iter().rev().find(|mail| mail.signup.is_some())?;
+        self.signup(mail.number)
+    }
+
+    fn signup(&self, number: u32) -> Option<Signup<'_>> {
+        let mail = self.mails.iter().find(|mail| mail.number == number)?;
+        Some(Signup {
+            mail: number,
+            email: &mail.to,
+            data: mail.signup.as_ref()?,
+        })
+    }
+
+    /// The actions that keep a sign-up that an operator or an import takes on:
+    /// beside the profile, which they write themselves without its expiry. Its lock
+    /// and its mails expire no more, and the lock remembers the language of
+    /// `profile`. They refuse if there is a mail that was not seen, or one was moved
+    /// on: look again then.
+    ///
+    /// # Errors
+    /// None that a caller of ours can cause.
+    pub fn keep(
+        &self,
+        table: &Table,
+        profile: &ProfileItem,
+    ) -> Result<Vec<TransactWriteItem>, Failure> {
+        let no_other_mail = Condition::new("profile_id = :id AND mails = :mails")
+            .with(":id", text(profile.id.to_string()))
+            .with(":mails", number(self.last_mail()));
+        let (expression, no_other_mail) = match &profile.locale {
+            Some(locale) => (
+                "SET #locale = :locale REMOVE expires_at, signup_mail",
+                no_other_mail.with(":locale", text(locale.as_str())),
+            ),
+            None => ("REMOVE #locale, expires_at, signup_mail", no_other_mail),
+        };
+        let lock = table.change(&lock_key(&profile.email_key), expression, &no_other_mail);
+        let mails = self.mails.iter().rev().take(MOST_KEPT);
+        std::iter::once(lock)
+            .chain(mails.map(|mail| mail.keep(table)))
+            .collect()
     }
 }
 

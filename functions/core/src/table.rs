@@ -495,7 +495,8 @@ impl Table {
         Ok(TransactWriteItem::builder().condition_check(check).build())
     }
 
-    /// The action that removes an item on a condition, or whatever it is.
+    /// The action that removes an item on a condition, or whatever it is; if the
+    /// condition fails, the cancellation reason carries the item.
     ///
     /// # Errors
     /// None that a caller of ours can cause.
@@ -511,6 +512,7 @@ impl Table {
             .set_condition_expression(expression.map(str::to_owned))
             .set_expression_attribute_names(expression.and_then(|text| names(&[text])))
             .set_expression_attribute_values(condition.and_then(Condition::values))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()
             .map_err(|error| Failure::unreadable("build Delete", error))?;
         Ok(TransactWriteItem::builder().delete(delete).build())
@@ -564,6 +566,15 @@ impl Condition {
         Self {
             expression: expression.into(),
             values: HashMap::new(),
+        }
+    }
+
+    /// The condition and another one.
+    #[must_use]
+    pub fn and(self, other: &str) -> Self {
+        Self {
+            expression: format!("({}) AND {other}", self.expression),
+            ..self
         }
     }
 
