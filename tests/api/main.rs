@@ -15,6 +15,7 @@ mod imports;
 mod kept;
 mod letters;
 mod limits;
+mod links;
 mod mails;
 mod operations;
 mod outside;

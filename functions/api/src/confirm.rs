@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 
 use crate::confirmations::{Outcome, Standing};
 use crate::form::form_field;
+use crate::link;
 use crate::openapi::bodies::{LinkToken, LinkTokenForm};
 use crate::openapi::parameters;
 use crate::page::{Message, Page, Question};
@@ -57,7 +58,7 @@ enum ConfirmedStatus {
     ),
 )]
 pub async fn show(State(services): Shared, RawQuery(query): RawQuery) -> Result<Page, Problem> {
-    let Some(token) = token_in(query.as_deref().unwrap_or_default().as_bytes()) else {
+    let Some(token) = link::token_in(query.as_deref().unwrap_or_default()) else {
         return Ok(Message::Unknown.into());
     };
     Ok(match services.confirmations.standing(&token).await? {
@@ -110,7 +111,7 @@ pub async fn confirm(
     let token = if json {
         json_token(&headers, &body)?
     } else {
-        form_field(&headers, &body, "token")?.and_then(|text| text.parse().ok())
+        form_field(&headers, &body, "token")?.and_then(|text| link::token(&text))
     };
     let outcome = match &token {
         Some(token) => services.confirmations.confirm(token).await?,
@@ -142,16 +143,9 @@ fn answer(outcome: Outcome) -> Result<Confirmed, Problem> {
     Ok(Confirmed { status })
 }
 
-/// The token in a query string or a form.
-pub fn token_in(encoded: &[u8]) -> Option<Token> {
-    form_urlencoded::parse(encoded)
-        .find(|(name, _)| name == "token")
-        .and_then(|(_, value)| value.parse().ok())
-}
-
 fn json_token(headers: &HeaderMap, body: &Bytes) -> Result<Option<Token>, Problem> {
     let mut fields = Fields::parse(headers, body)?;
-    let token = fields.required("token", |text| Ok(text.parse().ok()));
+    let token = fields.required("token", |text| Ok(link::token(text)));
     fields.finish()?;
     Ok(token.flatten())
 }

@@ -7,8 +7,8 @@ use axum::http::HeaderMap;
 use muster_http::openapi::refusals::{Always, BadBody};
 use muster_http::problem::Problem;
 
-use crate::confirm::token_in;
 use crate::form::form_field;
+use crate::link;
 use crate::openapi::bodies::LinkTokenForm;
 use crate::openapi::parameters;
 use crate::page::{Disowning, Message, Page};
@@ -33,7 +33,7 @@ use crate::router::Shared;
     ),
 )]
 pub async fn show(State(services): Shared, RawQuery(query): RawQuery) -> Result<Page, Problem> {
-    let Some(token) = token_in(query.as_deref().unwrap_or_default().as_bytes()) else {
+    let Some(token) = link::token_in(query.as_deref().unwrap_or_default()) else {
         return Ok(Message::NothingToDisown.into());
     };
     Ok(if services.confirmations.can_be_disowned(&token).await? {
@@ -53,8 +53,9 @@ pub async fn show(State(services): Shared, RawQuery(query): RawQuery) -> Result<
     operation_id = "disown",
     tag = "people",
     summary = "Remove a sign-up that was not mine",
-    description = "Removes the sign-up that the token's mail was sent for, unless the address has \
-        been confirmed. Whoever signs the address up again, it gets no more mail that day.",
+    description = "Removes the sign-up that the token's mail was sent for: one that is not \
+        confirmed and would expire, by a link that still works. The link of a mail about a new \
+        address removes nothing. If the address is signed up again, it gets no more mail that day.",
     request_body(content = LinkTokenForm, content_type = "application/x-www-form-urlencoded", description = "The token, as the page's form sends it."),
     responses(
         (status = 200, description = "A page that says that the sign-up is removed.", body = String, content_type = "text/html"),
@@ -68,7 +69,7 @@ pub async fn disown(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Page, Problem> {
-    let token = form_field(&headers, &body, "token")?.and_then(|text| text.parse().ok());
+    let token = form_field(&headers, &body, "token")?.and_then(|text| link::token(&text));
     let disowned = match &token {
         Some(token) => services.confirmations.disown(token).await?,
         None => false,

@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | [`router`] | the routes, and what they share |
 //! | [`signup`], [`confirm`], [`disown`] | for people: sign up, confirm, or say that it was somebody else |
+//! | [`link`] | their links, as mail programs and people change them |
 //! | [`profiles`], [`mails`], [`imports`] | for operators |
 //! | [`signups`], [`confirmations`], [`registry`], [`changes`], [`resends`], [`importing`] | what happens in the table, one transaction each |
 //! | [`import_view`], [`import_report`] | what is shown of an import, and of the rows that it refused |
@@ -30,6 +31,7 @@ pub mod import_view;
 pub mod importing;
 pub mod imports;
 pub mod language;
+pub mod link;
 pub mod listing;
 pub mod mails;
 pub mod nudges;

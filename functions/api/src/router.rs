@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use muster_core::aws::SdkConfig;
@@ -26,7 +27,7 @@ use crate::registry::Registry;
 use crate::resends::Resends;
 use crate::settings::Settings;
 use crate::signups::Signups;
-use crate::{confirm, disown, imports, mails, profiles, signup};
+use crate::{confirm, disown, imports, link, mails, profiles, signup};
 
 /// What the handlers work with.
 pub struct Services {
@@ -143,7 +144,9 @@ pub fn router(services: Services) -> Router {
         .route("/imports/{id}/cancel", post(imports::cancel))
         .route("/imports/{id}/resume", post(imports::resume))
         .route("/imports/{id}/errors", get(imports::errors));
-    framed(routes).with_state(Arc::new(services))
+    framed(routes)
+        .layer(from_fn(link::straighten))
+        .with_state(Arc::new(services))
 }
 
 /// It runs.
