@@ -1,11 +1,16 @@
 //! The links in mails: what each is good for, and until when, however it arrives.
 
+use std::time::Duration;
+
+use muster_core::mail::LINK_LIFETIME;
+use muster_core::profile::{ProfileItem, profile_key};
 use muster_simulation::ses::Accepted;
 use serde_json::{Value, json};
 
 use crate::place::{Answer, Place};
 
 const ADA: &str = "ada@example.com";
+const KING: &str = "king@example.com";
 
 async fn signed_up() -> (Place, Accepted) {
     let place = Place::new();
@@ -23,6 +28,91 @@ async fn post(place: &Place, page: &str, token: &str) -> Answer {
     let form = ("content-type", "application/x-www-form-urlencoded");
     let body = json!(format!("token={token}"));
     place.ask_with("POST", page, form, body).await
+}
+
+/// An operator gives the profile another address, which gets a mail.
+async fn move_to(place: &Place, id: &str, address: &str) {
+    let path = format!("/profiles/{id}");
+    let patch = json!({ "email": address });
+    let changed = place
+        .ask_with("PATCH", &path, ("if-match", "*"), patch)
+        .await;
+    assert_eq!(changed.status(), 200, "{changed:?}");
+    place.deliver_mails().await;
+}
+
+/// Neither the page nor its button offers to remove a profile by this link.
+async fn cannot_disown(place: &Place, token: &str) {
+    let before = place.items();
+    let page = place.get(&format!("/not-me?token={token}")).await;
+    assert_eq!(page.status(), 404, "{}", page.text());
+    let answer = post(place, "/not-me", token).await;
+    assert_eq!(answer.status(), 404, "{}", answer.text());
+    assert_eq!(place.items(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_confirmed_profile_is_not_removed_by_who_got_its_change() {
+    let place = Place::new();
+    let profile = place.confirmed(ADA).await;
+    move_to(&place, profile["id"].as_str().unwrap(), KING).await;
+    let change = newest(&place, KING);
+    assert!(!change.text.contains("/not-me"), "{}", change.text);
+    cannot_disown(&place, &change.token).await;
+    // Nor when it is too late to confirm.
+    place.pass(LINK_LIFETIME).await;
+    cannot_disown(&place, &change.token).await;
+    assert!(place.profile(KING).await.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_address_of_a_sign_up_does_not_remove_it_either() {
+    let (place, sent) = signed_up().await;
+    move_to(&place, &sent.profile_id, KING).await;
+    cannot_disown(&place, &newest(&place, KING).token).await;
+    // The old one is not its address any more.
+    cannot_disown(&place, &sent.token).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_expired_link_removes_nothing() {
+    let (place, sent) = signed_up().await;
+    place.pass(LINK_LIFETIME).await;
+    cannot_disown(&place, &sent.token).await;
+    assert!(place.profile(ADA).await.is_some());
+    // A mail that is not that old does.
+    let resend = json!({ "email": ADA });
+    place.ask("POST", "/signup/resend", resend).await;
+    place.deliver_mails().await;
+    let page = post(&place, "/not-me", &newest(&place, ADA).token).await;
+    assert_eq!(page.status(), 200, "{}", page.text());
+    assert!(place.profile(ADA).await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_expire_is_not_removed() {
+    let (place, sent) = signed_up().await;
+    let key = profile_key(sent.profile_id.parse().unwrap());
+    let item: ProfileItem = place.table().get(&key).await.unwrap().unwrap();
+    let kept = ProfileItem {
+        expires_at: None,
+        ..item
+    };
+    place.store(&key, &kept).await;
+    cannot_disown(&place, &sent.token).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_reminders_link_removes_a_sign_up() {
+    let (place, _) = signed_up().await;
+    place.pass(Duration::from_secs(24 * 60 * 60)).await;
+    place.sweep().await;
+    place.deliver_mails().await;
+    let reminder = newest(&place, ADA);
+    assert_eq!(reminder.mail, "0");
+    let page = post(&place, "/not-me", &reminder.token).await;
+    assert_eq!(page.status(), 200, "{}", page.text());
+    assert!(place.profile(ADA).await.is_none());
 }
 
 /// Where a relative address leads from there.

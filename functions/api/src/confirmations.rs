@@ -135,13 +135,19 @@ impl Confirmations {
         Ok(self.disownable(token).await?.is_some())
     }
 
-    /// The sign-up that a token is good for removing. One that came too late to
-    /// confirm still is.
+    /// The sign-up that a token is good for removing: unconfirmed, and nothing
+    /// that an operator keeps, which would not expire.
     async fn disownable(&self, token: &Token) -> Result<Option<ProfileItem>, Failure> {
         let Look { standing, dossier } = self.look(token).await?;
-        let in_time = matches!(standing, Standing::Fresh | Standing::Expired);
-        let signed_up = |profile: &ProfileItem| in_time && profile.source == Source::Signup;
-        Ok(dossier.profile.filter(signed_up))
+        let mut mails = dossier.mails.iter();
+        let link_disowns = mails.any(|mail| mail.number == token.mail && mail.kind.disowns());
+        let may_go = |profile: &ProfileItem| {
+            standing == Standing::Fresh
+                && link_disowns
+                && profile.source == Source::Signup
+                && profile.expires_at.is_some()
+        };
+        Ok(dossier.profile.filter(may_go))
     }
 
     async fn look(&self, token: &Token) -> Result<Look, Failure> {

@@ -115,7 +115,7 @@ impl Message {
             Self::NothingToDisown => (
                 StatusCode::NOT_FOUND,
                 "There is no sign-up to remove",
-                "It was removed already, or the address has been confirmed since. You can close this page.",
+                "It was removed already, the address has been confirmed since, or the link is too old. A sign-up that is not confirmed is removed after seven days. You can close this page.",
             ),
             Self::Resent => (
                 StatusCode::ACCEPTED,

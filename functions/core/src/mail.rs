@@ -75,6 +75,12 @@ impl MailKind {
     pub const fn confirms(self) -> bool {
         matches!(self, Self::Confirm | Self::Reminder | Self::ConfirmChange)
     }
+
+    /// Whether its link removes the sign-up that it asks to confirm. A mail to a
+    /// new address does not: a typing error is no power over the profile.
+    pub const fn disowns(self) -> bool {
+        matches!(self, Self::Confirm | Self::Reminder)
+    }
 }
 
 /// What a mail is at. The module's documentation draws the way between them.
