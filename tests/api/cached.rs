@@ -6,6 +6,8 @@ use std::time::Duration;
 use muster_core::cached::{CachedItem, cached_key};
 use muster_core::erasure;
 use muster_core::ids::ProfileId;
+use muster_core::random::Random;
+use muster_core::time::Clock;
 use muster_simulation::invariants::text;
 use serde_json::{Value, json};
 
@@ -85,7 +87,8 @@ async fn the_sweeper_removes_what_sources_said_too() {
     let place = Place::new();
     let profile = created(&place, ADDRESS).await;
     cache(&place, &profile, 1);
-    let begun = erasure::begin(&place.table(), id(&profile), None, place.now()).await;
+    let (clock, random) = (Clock::manual(place.now()), Random::seeded(1));
+    let begun = erasure::begin(&place.table(), id(&profile), |_| true, &clock, &random).await;
     assert_eq!(begun.unwrap(), erasure::Begun::Marked);
     // Whoever began it died here.
     place.pass(Duration::from_secs(61)).await;
@@ -99,8 +102,9 @@ async fn what_sources_said_stays_while_nobody_erases_the_profile() {
     let profile = created(&place, ADDRESS).await;
     cache(&place, &profile, 1);
     let before = left(&place, &profile);
-    let (table, random) = (place.table(), muster_core::random::Random::seeded(1));
-    erasure::finish(&table, id(&profile), place.now(), &random)
+    let (clock, random) = (Clock::manual(place.now()), Random::seeded(1));
+    let time = erasure::PATIENCE;
+    erasure::finish(&place.table(), id(&profile), time, &clock, &random)
         .await
         .unwrap();
     assert_eq!(left(&place, &profile), before);

@@ -7,6 +7,7 @@
 mod cached;
 mod captcha;
 mod details;
+mod erasures;
 mod expiry;
 mod failures;
 mod feedback;

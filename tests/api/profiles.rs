@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use muster_core::random::Random;
+use muster_core::time::Clock;
 use muster_simulation::invariants::text;
 use serde_json::{Value, json};
 
@@ -276,8 +278,8 @@ async fn the_sweeper_finishes_an_erasure() {
     place.deliver_mails().await;
     let table = place.table();
     let id = profile["id"].as_str().unwrap().parse().unwrap();
-    let now = place.now();
-    muster_core::erasure::begin(&table, id, None, now)
+    let (clock, random) = (Clock::manual(place.now()), Random::seeded(1));
+    muster_core::erasure::begin(&table, id, |_| true, &clock, &random)
         .await
         .unwrap();
     // Whoever began it died here.

@@ -117,12 +117,17 @@ impl Confirmations {
             return Ok(false);
         };
         self.rates.silence(&profile.email_key).await?;
-        let (version, now) = (Some(profile.version), self.clock.now());
-        if erasure::begin(&self.table, profile.id, version, now).await? == Begun::Changed {
+        let is_meant = |now: &ProfileItem| now.version == profile.version;
+        let (table, clock, random) = (&self.table, &self.clock, &self.random);
+        if erasure::begin(table, profile.id, is_meant, clock, random).await? == Begun::Changed {
             // The other link was faster.
             return Ok(false);
         }
-        erasure::finish(&self.table, profile.id, self.clock.now(), &self.random).await?;
+        // From here on it counts as removed: if we fail, the sweeper does the rest.
+        let finished = erasure::finish(table, profile.id, erasure::PATIENCE, clock, random).await;
+        if let Err(error) = finished {
+            tracing::warn!(profile_id = %profile.id, %error, "the erasure is left to the sweeper");
+        }
         tracing::info!(metric = "signup_disowned", profile_id = %profile.id, "sign-up removed by the address's owner");
         Ok(true)
     }

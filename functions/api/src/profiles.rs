@@ -235,24 +235,16 @@ pub async fn erase(
     Id(id): Id<ProfileId>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    let version = match IfMatch::read(&headers)? {
-        None | Some(IfMatch::Any) => None,
-        Some(condition) => {
-            let item = profile(&services, id).await?.ok_or_else(absent)?;
-            if !condition.allows(item.version) {
-                return Err(changed());
-            }
-            Some(item.version)
-        }
-    };
-    let table = &services.table;
-    match erasure::begin(table, id, version, services.clock.now()).await? {
+    let condition = IfMatch::read(&headers)?.unwrap_or(IfMatch::Any);
+    let is_meant = |profile: &ProfileItem| condition.allows(profile.version);
+    let (table, clock, random) = (&services.table, &services.clock, &services.random);
+    match erasure::begin(table, id, is_meant, clock, random).await? {
         Begun::Absent => return Err(absent()),
         Begun::Changed => return Err(changed()),
         Begun::Marked => {}
     }
     // From here on it counts as erased: if we fail, the sweeper does the rest.
-    if let Err(error) = erasure::finish(table, id, services.clock.now(), &services.random).await {
+    if let Err(error) = erasure::finish(table, id, erasure::PATIENCE, clock, random).await {
         tracing::warn!(profile_id = %id, %error, "the erasure is left to the sweeper");
     }
     tracing::info!(profile_id = %id, by = caller.name, "profile erased");

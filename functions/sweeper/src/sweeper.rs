@@ -123,7 +123,8 @@ impl Sweeper {
     /// An erasure that cannot be finished now is due again, and is no reason
     /// to leave the rest of the sweep undone.
     async fn erase(&self, profile_id: ProfileId) {
-        match erasure::finish(&self.table, profile_id, self.clock.now(), &self.random).await {
+        let time = erasure::PATIENCE;
+        match erasure::finish(&self.table, profile_id, time, &self.clock, &self.random).await {
             Ok(()) => tracing::info!(%profile_id, "finished an erasure that was left"),
             Err(error) => tracing::error!(%profile_id, %error, "an erasure is not finished"),
         }
