@@ -14,6 +14,7 @@ mod feedback;
 mod hostile;
 mod imports;
 mod kept;
+mod leases;
 mod letters;
 mod limits;
 mod links;
