@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use muster_core::mail::mail_key;
+use muster_core::table::{Condition, text};
 use serde_json::{Value, json};
 
 use crate::place::Place;
@@ -118,4 +120,25 @@ async fn nothing_is_sent_where_nothing_arrives_or_nobody_is() {
     }
     place.deliver_mails().await;
     assert_eq!(place.mails_to(ADA).len(), 1);
+}
+
+/// Profiles of old may have an address that SES does not take.
+#[tokio::test(start_paused = true)]
+async fn a_mail_that_ses_cannot_send_is_given_up_with_its_reason() {
+    let place = Place::new();
+    place.sign_up("joerg@example.com").await;
+    let profile = place.profile("joerg@example.com").await.unwrap();
+    let id = profile["id"].as_str().unwrap().parse().unwrap();
+    let table = place.table();
+    let there = Condition::any().with(":to", text("jörg@example.com"));
+    table
+        .change_if(&mail_key(id, 1), "SET #to = :to", &there)
+        .await
+        .unwrap();
+    place.deliver_mails().await;
+    assert_eq!(place.mails(), []);
+    let items = mails(&place, &format!("/profiles/{id}")).await;
+    assert_eq!(items[0]["status"], "abandoned", "{items:?}");
+    let reason = items[0]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("BadRequestException: Local"), "{reason}");
 }

@@ -123,8 +123,10 @@ pub fn refusal(asked: &Asked, fault: Fault) -> Answer {
         }
         (Service::Sqs, Fault::ServerError) => error(500, "com.amazonaws.sqs#InternalError"),
         (Service::Sqs, _) => error(400, "com.amazonaws.sqs#RequestThrottled"),
-        (Service::Ses, Fault::ServerError) => ses_error(500, "InternalServiceErrorException"),
-        (Service::Ses, _) => ses_error(429, "TooManyRequestsException"),
+        (Service::Ses, Fault::ServerError) => {
+            ses_error(500, "InternalServiceErrorException", "on purpose")
+        }
+        (Service::Ses, _) => ses_error(429, "TooManyRequestsException", "on purpose"),
         (Service::Ssm | Service::SecretsManager, Fault::ServerError) => {
             error(500, "InternalServerError")
         }
@@ -142,10 +144,11 @@ pub fn error(status: u16, kind: &str) -> Answer {
     )
 }
 
-fn ses_error(status: u16, kind: &str) -> Answer {
+/// What SES says that refuses something.
+pub fn ses_error(status: u16, kind: &str, message: &str) -> Answer {
     Answer {
         headers: vec![("x-amzn-errortype".to_owned(), kind.to_owned())],
-        ..Answer::json(status, json!({ "message": "on purpose" }).to_string())
+        ..Answer::json(status, json!({ "message": message }).to_string())
     }
 }
 

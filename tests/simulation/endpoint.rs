@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::answer::{Answer, error, refusal};
+use crate::answer::{Answer, error, refusal, ses_error};
 use crate::asked::{Asked, Service};
 use crate::bug::Bug;
 use crate::dynamodb::DynamoDb;
@@ -360,6 +360,9 @@ impl Shared {
             Service::Ses if !self.ses.admits(now) => refusal(asked, Fault::Throttle),
             Service::Ses => {
                 let body = String::from_utf8_lossy(&asked.body);
+                if let Some(message) = Ses::refuses(&body) {
+                    return ses_error(400, "BadRequestException", message);
+                }
                 let answer = self.ses.accept(&body, number, caller.id, now);
                 for (after, event) in self.ses.reports(&self.random) {
                     self.queues.send(FEEDBACK, &event, after, now);

@@ -131,6 +131,14 @@ impl Ses {
         json!({ "MessageId": format!("ses-{call}") }).to_string()
     }
 
+    /// Why it refuses a `SendEmail` for good: it has no SMTPUTF8.
+    pub fn refuses(body: &str) -> Option<&'static str> {
+        let request: Value = serde_json::from_str(body).expect("JSON");
+        let to = text_of(&request["Destination"]["ToAddresses"][0]);
+        let refused = "Local address contains control or whitespace";
+        (!to.is_ascii()).then_some(refused)
+    }
+
     /// Whether it lets another mail through.
     pub fn admits(&mut self, now: Time) -> bool {
         let admits = self
