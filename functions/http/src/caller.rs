@@ -17,7 +17,7 @@ use crate::problem::{Kind, Problem};
 /// lost its authorizer in the template answers 403, not with people's data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// The client of a machine's token, the subject of a person's.
+    /// The subject of the token: the person, or the client of a machine's token.
     pub name: String,
 }
 
@@ -66,9 +66,96 @@ fn named(context: &RequestContext) -> Option<String> {
         return None;
     };
     let claims = &context.authorizer.as_ref()?.jwt.as_ref()?.claims;
-    ["client_id", "sub"]
+    // Cognito's access tokens have both. A person's `client_id` is the application
+    // they signed in with, which all people share; a machine's equals its `sub`.
+    ["sub", "client_id"]
         .into_iter()
-        .find_map(|claim| claims.get(claim))
-        .filter(|name| !name.is_empty())
+        .filter_map(|claim| claims.get(claim))
+        .find(|name| !name.is_empty())
         .cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::Request;
+    use serde_json::{Value, json};
+
+    /// The caller of a request with these claims, as API Gateway passes them on:
+    /// every claim is a text.
+    async fn caller(claims: Value) -> Option<String> {
+        let context = json!({
+            "accountId": "123456789012",
+            "apiId": "a",
+            "authorizer": { "jwt": { "claims": claims, "scopes": null } },
+            "domainName": "a.execute-api.eu-central-1.amazonaws.com",
+            "http": { "method": "GET", "path": "/profiles", "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "test" },
+            "requestId": "request-1",
+            "routeKey": "GET /profiles",
+            "stage": "$default",
+            "time": "27/Nov/2026:08:00:00 +0000",
+            "timeEpoch": 1_795_766_400_000_i64,
+        });
+        let context = serde_json::from_value(context).unwrap();
+        let request = Request::builder().extension(RequestContext::ApiGatewayV2(context));
+        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        Caller::from_request_parts(&mut parts, &())
+            .await
+            .ok()
+            .map(|caller| caller.name)
+    }
+
+    #[tokio::test]
+    async fn people_of_one_client_are_told_apart() {
+        let person = |sub: &str| {
+            json!({
+                "auth_time": "1795766400",
+                "client_id": "7lhb4example0console",
+                "exp": "1795770000",
+                "iat": "1795766400",
+                "iss": "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_Example",
+                "jti": "5d0f2b6e-7c1f-4c7e-9d0a-000000000001",
+                "origin_jti": "5d0f2b6e-7c1f-4c7e-9d0a-000000000002",
+                "scope": "openid profiles/read profiles/write",
+                "sub": sub,
+                "token_use": "access",
+                "username": sub,
+                "version": "2",
+            })
+        };
+        let ada = "a3e4c8d2-0051-70aa-1b2c-000000000001";
+        let grace = "b3e4c8d2-0051-70aa-1b2c-000000000002";
+        assert_eq!(caller(person(ada)).await.as_deref(), Some(ada));
+        assert_eq!(caller(person(grace)).await.as_deref(), Some(grace));
+    }
+
+    #[tokio::test]
+    async fn a_machine_is_its_client() {
+        let machine = json!({
+            "auth_time": "1795766400",
+            "client_id": "2jf9example0machine",
+            "exp": "1795770000",
+            "iat": "1795766400",
+            "iss": "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_Example",
+            "jti": "5d0f2b6e-7c1f-4c7e-9d0a-000000000003",
+            "scope": "profiles/read",
+            "sub": "2jf9example0machine",
+            "token_use": "access",
+            "version": "2",
+        });
+        assert_eq!(
+            caller(machine).await.as_deref(),
+            Some("2jf9example0machine")
+        );
+        // An issuer whose machine tokens have no subject.
+        let other = json!({ "client_id": "backend", "scope": "profiles/read" });
+        assert_eq!(caller(other).await.as_deref(), Some("backend"));
+    }
+
+    #[tokio::test]
+    async fn a_token_that_names_no_caller_is_refused() {
+        assert_eq!(caller(json!({ "scope": "profiles/read" })).await, None);
+        let empty = json!({ "sub": "", "client_id": "" });
+        assert_eq!(caller(empty).await, None);
+    }
 }
