@@ -18,6 +18,7 @@ mod leases;
 mod letters;
 mod limits;
 mod links;
+mod lists;
 mod mails;
 mod operations;
 mod outside;

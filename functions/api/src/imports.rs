@@ -28,7 +28,7 @@ use crate::idempotency::RequestKey;
 use crate::import_report::{ReportLink, link};
 use crate::import_view::{CreatedImport, ImportView, example, view};
 use crate::importing::absent;
-use crate::listing::{self, Page};
+use crate::listing::Page;
 use crate::openapi::bodies::{FailedChunks, NewImport};
 use crate::openapi::parameters::{IdempotencyKey, InPath, Paging};
 use crate::openapi::refusals::{InvalidOrReused, NoReport, NotFailed, NotFound, NotNow};
@@ -178,7 +178,10 @@ pub async fn list(
     let page = Page::take(&mut parameters);
     parameters.finish()?;
     let lists = [IMPORT_LIST.to_owned()];
-    let found = listing::find(&services.table, lists, &page, |_: &ImportItem| true).await?;
+    let found = services
+        .listing()
+        .page(lists, &page, Some::<ImportItem>)
+        .await?;
     let items = found.items.into_iter().map(|item| shown(&services, item));
     Ok(Json(ImportList {
         items: try_join_all(items).await?,

@@ -26,7 +26,7 @@ use utoipa::ToSchema;
 use crate::applicant::Applicant;
 use crate::changes::{NotChanged, Patch};
 use crate::idempotency::{RequestKey, reused};
-use crate::listing::{self, Found, Page};
+use crate::listing::{Found, Page};
 use crate::openapi::parameters::{
     ExpectedVersion, ExpectedVersionIfAny, Filter, IdempotencyKey, InPath, Paging,
 };
@@ -290,11 +290,12 @@ pub async fn find(
         None => {
             let statuses = status.map_or(LISTED.to_vec(), |status| vec![status]);
             let lists = statuses.into_iter().flat_map(lists);
-            listing::find(&services.table, lists, &page, wanted).await?
+            let shown = |item| Some(item).filter(wanted).map(ProfileView::from);
+            services.listing().page(lists, &page, shown).await?
         }
     };
     Ok(Json(ProfileList {
-        items: found.items.into_iter().map(ProfileView::from).collect(),
+        items: found.items,
         next_cursor: found.next_cursor,
     }))
 }
@@ -316,7 +317,7 @@ async fn of_address(
     email: &Email,
     page: &Page,
     wanted: impl Fn(&ProfileItem) -> bool,
-) -> Result<Found<ProfileItem>, Problem> {
+) -> Result<Found<ProfileView>, Problem> {
     let lock: Option<LockItem> = services.table.get(&lock_key(email.key())).await?;
     let item = match lock {
         Some(lock) => profile(services, lock.profile_id).await?,
@@ -330,7 +331,11 @@ async fn of_address(
                 .is_none_or(|after| item.list_sort.as_ref() < Some(after))
     };
     Ok(Found {
-        items: item.into_iter().filter(is_on_page).collect(),
+        items: item
+            .into_iter()
+            .filter(is_on_page)
+            .map(ProfileView::from)
+            .collect(),
         next_cursor: None,
     })
 }

@@ -19,6 +19,7 @@ use crate::captcha::Captcha;
 use crate::changes::Changes;
 use crate::confirmations::Confirmations;
 use crate::importing::Importing;
+use crate::listing::Listing;
 use crate::nudges::Nudges;
 use crate::openapi;
 use crate::presigned_post::Uploads;
@@ -116,6 +117,16 @@ impl Services {
             clock,
             random,
         })
+    }
+}
+
+impl Services {
+    /// Lists, newest first.
+    pub const fn listing(&self) -> Listing<'_> {
+        Listing {
+            table: &self.table,
+            clock: &self.clock,
+        }
     }
 }
 

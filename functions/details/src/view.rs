@@ -1,13 +1,13 @@
 //! The answer: what came of each source, and one view of it all.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::time::Duration;
 
 use axum::Json;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use muster_core::profile::ProfileItem;
+use muster_http::length::{MAX_ANSWER_BYTES, answer_length};
 use muster_http::problem::{Kind, Problem};
 use muster_http::profile::ProfileView;
 use serde::Serialize;
@@ -20,8 +20,6 @@ use crate::merged::{Field, merged};
 use crate::openapi::{SourceProblemCode, SourceStatus};
 use crate::trouble::Trouble;
 
-/// What Lambda takes of an answer is 6,291,556 bytes; this leaves some for headers.
-const MAX_ANSWER_BYTES: usize = 6_200_000;
 /// How long a profile may be taken for what it was.
 const PROFILE_HOLDS: Duration = Duration::from_secs(60);
 
@@ -148,24 +146,8 @@ fn knowledge(profile: &ProfileItem) -> Value {
     json!(fields)
 }
 
-/// How long something is on its way through Lambda: JSON, as a text in JSON. (What is not
-/// ASCII stays as it is; control characters are escaped already.)
 fn length(of: &impl Serialize) -> Result<usize, Problem> {
-    struct Length(usize);
-    impl io::Write for Length {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let escaped = bytes.iter().filter(|byte| br#""\"#.contains(byte));
-            self.0 += bytes.len() + escaped.count();
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut length = Length(0);
-    serde_json::to_writer(&mut length, of).map_err(|_| Problem::internal())?;
-    Ok(length.0)
+    answer_length(of).map_err(|_| Problem::internal())
 }
 
 /// Better without the longest of the answers than without any; and without one that is

@@ -7,6 +7,7 @@
 //! | [`gateway`] | what it hands over, read in one way |
 //! | [`caller`], [`path`], [`query`], [`body`], [`json`] | who asks, and for what |
 //! | [`problem`] | what goes out when something is wrong |
+//! | [`length`] | how much of Lambda's limit that takes |
 //! | [`profile`] | a profile, as it goes out |
 //! | [`openapi`] | all of this described |
 //! | [`tls`] | how others are spoken to |
@@ -16,6 +17,7 @@ pub mod caller;
 pub mod frame;
 pub mod gateway;
 pub mod json;
+pub mod length;
 pub mod openapi;
 pub mod path;
 pub mod problem;
