@@ -19,6 +19,7 @@ mod letters;
 mod limits;
 mod links;
 mod lists;
+mod lost_replies;
 mod mails;
 mod operations;
 mod outside;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -159,6 +160,21 @@ pub enum Updated {
     Done(Item),
     /// The condition did not hold; the item as it was found, if there is one.
     Refused(Option<Item>),
+}
+
+impl Updated {
+    /// The same for an update that takes a lease under this owner's name. If the lease
+    /// is already theirs, the update has done its work: its reply was lost, and the SDK
+    /// sent it again.
+    #[must_use]
+    pub fn or_leased_to(self, owner: &str) -> Self {
+        match self {
+            Self::Refused(Some(item)) if item.get("lease_owner") == Some(&text(owner)) => {
+                Self::Done(item)
+            }
+            other => other,
+        }
+    }
 }
 
 /// Runs an update; that its condition does not hold is an answer, no error.
@@ -339,7 +355,10 @@ impl Table {
         self.put_if(key, fields, &Condition::absent()).await
     }
 
-    /// Writes an item on a condition; says whether it did.
+    /// Writes an item on a condition; says whether it is there now.
+    ///
+    /// It also is if the condition fails on the very same item: the SDK sends the
+    /// write again when its reply was lost, and then meets what it wrote.
     ///
     /// # Errors
     /// When the table cannot be written.
@@ -349,24 +368,26 @@ impl Table {
         fields: &T,
         condition: &Condition,
     ) -> Result<bool, Failure> {
+        let item = encode(key, fields)?;
         let result = self
             .client
             .put_item()
             .table_name(&self.name)
-            .set_item(Some(encode(key, fields)?))
+            .set_item(Some(item.clone()))
             .condition_expression(&condition.expression)
             .set_expression_attribute_names(names(&[&condition.expression]))
             .set_expression_attribute_values(condition.values())
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
         match result {
             Ok(_) => Ok(true),
-            Err(SdkError::ServiceError(context))
-                if context.err().is_conditional_check_failed_exception() =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(Failure::of("PutItem", error)),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(found)) => {
+                    Ok(found.item.as_ref() == Some(&item))
+                }
+                _ => Err(Failure::of("PutItem", error)),
+            },
         }
     }
 

@@ -246,7 +246,8 @@ impl Imports {
         .with(":due", text(until.to_string()));
         let change = "SET #status = :planning, lease_owner = :owner, lease_until = :until, \
              due_at = :due, started_at = if_not_exists(started_at, :now)";
-        match self.table.change_if(&import_key(id), change, &free).await? {
+        let claimed = self.table.change_if(&import_key(id), change, &free).await?;
+        match claimed.or_leased_to(&owner) {
             Updated::Done(item) => {
                 let import = decode(item)?;
                 Ok(Claim::Claimed(Box::new(Plan { import, owner })))

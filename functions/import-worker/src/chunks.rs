@@ -112,7 +112,8 @@ impl Chunks {
             .with(":yes", encode_value(&true)?);
         let change = "SET lease_owner = :owner, lease_until = :until, due_at = :due, \
              due_shard = :shard, attempts = attempts + :one, begun = :yes";
-        match self.table.change_if(&key_of(nudge), change, &free).await? {
+        let claimed = self.table.change_if(&key_of(nudge), change, &free).await?;
+        match claimed.or_leased_to(&owner) {
             Updated::Done(item) => {
                 let chunk = decode(item)?;
                 Ok(Claim::Claimed(Box::new(Claimed { chunk, owner })))

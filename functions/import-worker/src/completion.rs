@@ -156,7 +156,8 @@ impl Completion {
         let change = "SET #status = :next, \
              lease_owner = :owner, lease_until = :until, due_at = :due";
         let key = import_key(import.id);
-        match self.table.change_if(&key, change, &free).await? {
+        let claimed = self.table.change_if(&key, change, &free).await?;
+        match claimed.or_leased_to(owner) {
             Updated::Done(item) => decode(item).map(Some),
             Updated::Refused(_) => Ok(None),
         }

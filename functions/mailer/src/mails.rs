@@ -114,7 +114,7 @@ impl Mails {
             )
             .expression_attribute_values(":none", AttributeValue::L(Vec::new()))
             .return_values(ReturnValue::AllNew);
-        match run(update).await? {
+        match run(update).await?.or_leased_to(&owner) {
             Updated::Done(item) => {
                 let mail = decode(item)?;
                 Ok(Claim::Claimed(Box::new(Claimed { mail, token, owner })))
