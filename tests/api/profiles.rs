@@ -92,6 +92,72 @@ async fn a_patch_is_for_the_version_that_was_looked_at() {
     assert_eq!(patch(&place, &nobody, "*", body).await.status(), 404);
 }
 
+/// A change of the address is another transaction than the others.
+#[tokio::test(start_paused = true)]
+async fn a_stale_change_of_the_address_writes_nothing() {
+    let place = Place::new();
+    let profile = create(&place, "ada@example.com").await;
+    let newer = patch(&place, &profile, "\"1\"", json!({ "name": "Augusta" })).await;
+    assert_eq!(newer.status(), 200);
+    place.deliver_mails().await;
+    let before = place.items();
+    for change in [
+        json!({ "email": "new@example.com" }),
+        json!({ "email": "new@example.com", "name": "Ada", "locale": "de" }),
+    ] {
+        let answer = patch(&place, &profile, "\"1\"", change).await;
+        assert_eq!(
+            (answer.status(), answer.problem()),
+            (412, "precondition-failed")
+        );
+    }
+    place.deliver_mails().await;
+    assert_eq!(place.items(), before);
+    assert_eq!(place.mails_to("new@example.com").len(), 0);
+}
+
+/// Both have looked at the same version before one of them writes.
+#[tokio::test(start_paused = true)]
+async fn of_two_changes_of_one_version_one_is_made() {
+    for changes in [
+        [
+            json!({ "email": "a@example.com" }),
+            json!({ "email": "b@example.com" }),
+        ],
+        [json!({ "name": "A" }), json!({ "email": "b@example.com" })],
+        [
+            json!({ "locale": "de" }),
+            json!({ "email": "b@example.com" }),
+        ],
+        [json!({ "locale": "de" }), json!({ "name": "B" })],
+    ] {
+        let place = Place::new();
+        let profile = create(&place, "ada@example.com").await;
+        let [a, b] = changes
+            .clone()
+            .map(|change| patch(&place, &profile, "\"1\"", change));
+        let (a, b) = tokio::join!(a, b);
+        let mut statuses = [a.status(), b.status()];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 412], "{changes:?}");
+        let (made, lost) = if a.status() == 200 {
+            (a, &changes[1])
+        } else {
+            (b, &changes[0])
+        };
+        let found = place.get(&path(&profile)).await;
+        assert_eq!(
+            (found.header("etag"), found.body()),
+            (Some("\"2\""), made.body())
+        );
+        if let Some(address) = lost["email"].as_str() {
+            assert_eq!(place.profile(address).await, None, "{changes:?}");
+            place.deliver_mails().await;
+            assert_eq!(place.mails_to(address).len(), 0, "{changes:?}");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_patch_that_breaks_a_rule_names_it_and_changes_nothing() {
     let place = Place::new();
