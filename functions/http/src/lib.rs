@@ -9,6 +9,7 @@
 //! | [`problem`] | what goes out when something is wrong |
 //! | [`profile`] | a profile, as it goes out |
 //! | [`openapi`] | all of this described |
+//! | [`secrets`] | secrets of Secrets Manager |
 //! | [`tls`] | how others are spoken to |
 
 pub mod body;
@@ -21,4 +22,5 @@ pub mod path;
 pub mod problem;
 pub mod profile;
 pub mod query;
+pub mod secrets;
 pub mod tls;
