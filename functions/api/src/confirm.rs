@@ -16,6 +16,7 @@ use crate::confirmations::{Outcome, Standing};
 use crate::form::form_field;
 use crate::openapi::bodies::{LinkToken, LinkTokenForm};
 use crate::openapi::parameters;
+use crate::openapi::refusals::FromElsewhere;
 use crate::page::{Message, Page, Question};
 use crate::router::Shared;
 
@@ -53,6 +54,7 @@ enum ConfirmedStatus {
         (status = 200, description = "A page with the button, or one that says that the address is confirmed already.", body = String, content_type = "text/html"),
         (status = 404, description = "A page that says that the link does not work.", body = String, content_type = "text/html"),
         (status = 410, description = "A page that says that the link has expired or is used up.", body = String, content_type = "text/html"),
+        (status = 403, response = FromElsewhere),
         Always,
     ),
 )]
@@ -62,7 +64,7 @@ pub async fn show(State(services): Shared, RawQuery(query): RawQuery) -> Result<
     };
     Ok(match services.confirmations.standing(&token).await? {
         Standing::Fresh => Question { token }.into(),
-        other => Message::from(other).into(),
+        other => Page::behind(Some(&token), other.into()),
     })
 }
 
@@ -98,6 +100,7 @@ pub async fn show(State(services): Shared, RawQuery(query): RawQuery) -> Result<
         Always,
         BadBody,
         (status = 400, response = BadRequest),
+        (status = 403, response = FromElsewhere),
         (status = 422, response = Invalid),
     ),
 )]
@@ -123,7 +126,7 @@ pub async fn confirm(
         Outcome::Confirmed => Message::Confirmed,
         Outcome::Refused(standing) => standing.into(),
     };
-    Ok(Page::from(message).into_response())
+    Ok(Page::behind(token.as_ref(), message).into_response())
 }
 
 fn answer(outcome: Outcome) -> Result<Confirmed, Problem> {
