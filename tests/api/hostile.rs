@@ -40,7 +40,7 @@ const HEADERS: [(&str, &str); 5] = [
     ("content-type", "text/html"),
     ("content-security-policy", "default-src 'none'"),
     ("cache-control", "no-store"),
-    ("referrer-policy", "no-referrer"),
+    ("referrer-policy", "same-origin"),
     ("x-content-type-options", "nosniff"),
 ];
 /// What would tell how we are made.

@@ -48,10 +48,12 @@ async fn network_addresses_are_not_to_be_read_in_the_table() {
         .into_iter()
         .filter(|item| item["pk"].as_s().unwrap().starts_with("RATE#"))
         .collect();
-    assert_eq!(rates.len(), 3);
+    assert_eq!(rates.len(), 4);
     let text = format!("{rates:?}");
     assert!(
-        !text.contains("203.0.113.77") && !text.contains("ada@"),
+        ["203.0.113.77", "ada@", "example.com"]
+            .iter()
+            .all(|secret| !text.contains(secret)),
         "{text}"
     );
 }
@@ -68,6 +70,108 @@ async fn an_hour_has_room_for_so_many_mails() {
     assert!((1..=3600).contains(&wait), "{wait}");
     place.pass(Duration::from_secs(wait)).await;
     assert_eq!(place.sign_up("c@example.com").await.status(), 202);
+}
+
+async fn resend(place: &Place, address: &str) -> u64 {
+    let body = json!({ "email": address });
+    place.ask("POST", "/signup/resend", body).await.status()
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_without_a_mail_leave_the_hour_alone() {
+    let place = Place::with(&[("MUSTER_SIGNUP_MAILS_PER_HOUR", "3")]);
+    for stranger in 0..20 {
+        assert_eq!(
+            resend(&place, &format!("s{stranger}@example.com")).await,
+            202
+        );
+    }
+    place.sign_up("a@example.com").await;
+    for _ in 0..20 {
+        // In its cool-down.
+        assert_eq!(resend(&place, "a@example.com").await, 202);
+    }
+    assert_eq!(place.sign_up("b@example.com").await.status(), 202);
+    assert_eq!(place.sign_up("c@example.com").await.status(), 202);
+    assert_eq!(place.sign_up("d@example.com").await.status(), 503);
+    assert_eq!(resend(&place, "stranger@example.com").await, 503, "for all");
+}
+
+/// Of many requests for one address one has its mail written; the others look again
+/// and find nothing to do.
+#[tokio::test(start_paused = true)]
+async fn a_mail_counts_once_whatever_came_in_between() {
+    let place = Place::with(&[("MUSTER_SIGNUP_MAILS_PER_HOUR", "2")]);
+    let together = (0..3).map(|_| place.sign_up("a@example.com"));
+    for answer in futures_util::future::join_all(together).await {
+        assert_eq!(answer.status(), 202);
+    }
+    place.deliver_mails().await;
+    assert_eq!(place.mails_to("a@example.com").len(), 1);
+    assert_eq!(place.sign_up("b@example.com").await.status(), 202);
+    assert_eq!(place.sign_up("c@example.com").await.status(), 503);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mailbox_is_one_however_its_address_is_spelt() {
+    let place = Place::new();
+    let spellings = [
+        [
+            "ada@example.com",
+            "ada+1@example.com",
+            "Ada+2+3@example.com",
+        ],
+        ["ada@gmail.com", "a.d.a+x@gmail.com", "Ad.a@googlemail.com"],
+    ];
+    for spellings in spellings {
+        let spelt: Vec<_> = spellings.iter().collect();
+        for address in &spelt {
+            assert_eq!(place.sign_up(address).await.status(), 202);
+        }
+        place.deliver_mails().await;
+        let mails: usize = spelt.iter().map(|to| place.mails_to(to).len()).sum();
+        assert_eq!(mails, 1, "{spellings:?}");
+    }
+    // Elsewhere dots are part of the name.
+    for address in ["b.c@example.com", "bc@example.com"] {
+        place.sign_up(address).await;
+        place.deliver_mails().await;
+        assert_eq!(place.mails_to(address).len(), 1, "{address}");
+    }
+    // The profiles are several, each with the address that was typed.
+    let profile = place.profile("Ada%2B2%2B3@example.com").await.unwrap();
+    assert_eq!(profile["email"], "Ada+2+3@example.com");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_domain_of_few_mailboxes_gets_so_many_mails_a_day() {
+    let place = Place::with(&[("MUSTER_SIGNUP_MAILS_PER_DOMAIN", "2")]);
+    for name in ["a", "b", "c", "d"] {
+        let address = format!("{name}@catch-all.example");
+        assert_eq!(place.sign_up(&address).await.status(), 202);
+        assert_eq!(
+            place.profile(&address).await.is_some(),
+            ["a", "b"].contains(&name),
+            "{name}"
+        );
+    }
+    place.pass(Duration::from_secs(300)).await;
+    assert_eq!(resend(&place, "a@catch-all.example").await, 202);
+    place.deliver_mails().await;
+    assert_eq!(place.mails().len(), 2, "a resend is a mail like others");
+    // Others are not concerned, nor are those who have millions of mailboxes.
+    for address in [
+        "a@other.example",
+        "a@gmail.com",
+        "b@gmail.com",
+        "c@gmail.com",
+    ] {
+        place.sign_up(address).await;
+        assert!(place.profile(address).await.is_some(), "{address}");
+    }
+    place.pass(Duration::from_secs(24 * 60 * 60)).await;
+    place.sign_up("c@catch-all.example").await;
+    assert!(place.profile("c@catch-all.example").await.is_some());
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,9 @@
 
 mod cached;
 mod captcha;
+mod cross_site;
 mod details;
+mod edge;
 mod erasures;
 mod expiry;
 mod failures;

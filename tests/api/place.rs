@@ -27,7 +27,7 @@ use tokio::sync::Notify;
 /// It needs tokio's paused clock: `#[tokio::test(start_paused = true)]`.
 pub struct Place {
     pub state: State,
-    clock: Clock,
+    pub clock: Clock,
     random: Random,
     api: Router,
     operations: Router,

@@ -88,6 +88,16 @@ async fn a_resend_looks_the_same_whatever_is_known() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_domain_that_is_full_looks_like_any() {
+    let place = Place::with(&[("MUSTER_SIGNUP_MAILS_PER_DOMAIN", "1")]);
+    let person = |email: &str| json!({ "email": email, "name": "Mallory" });
+    let first = seen(&place, "/signup", person("a@full.example")).await;
+    let second = seen(&place, "/signup", person("b@full.example")).await;
+    assert!(place.profile("b@full.example").await.is_none());
+    assert_eq!(second, first);
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_read_of_the_lock_one_transaction_one_message() {
     let place = Place::new();
     let (_, calls) = seen(
@@ -105,6 +115,7 @@ async fn one_read_of_the_lock_one_transaction_one_message() {
         [
             "DynamoDb.BatchGetItem",
             "DynamoDb.TransactWriteItems",
+            "DynamoDb.UpdateItem",
             "DynamoDb.UpdateItem",
             "DynamoDb.UpdateItem",
             "Sqs.SendMessage"

@@ -8,6 +8,7 @@
 // In a test a panic is an answer, in its helpers too.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod abuse;
 mod api;
 mod contract;
 mod functions;

@@ -5,6 +5,9 @@
 //! protocol: a form with `secret`, `response` and `remoteip` is posted to their
 //! `siteverify` address, and JSON with a `success` comes back. Which of them it
 //! is, is a parameter of the deployment; without one, no token is asked for.
+//!
+//! The secret is one of Secrets Manager. If the verifier does not know it, it may have
+//! been changed, and is read again.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -16,8 +19,10 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use muster_core::failure::Failure;
 use muster_core::violation::Violation;
 use muster_http::problem::{FieldError, Kind, Problem};
+use muster_http::secrets::{AGE_IN_DOUBT, KeptSecret, USUAL_AGE};
 use muster_http::tls;
 use serde::Deserialize;
 
@@ -35,19 +40,23 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024;
 pub struct CaptchaSettings {
     /// `MUSTER_CAPTCHA_URL`: its `siteverify` address.
     pub url: Uri,
-    /// `MUSTER_CAPTCHA_SECRET`: what it knows us by.
-    pub secret: String,
+    /// `MUSTER_CAPTCHA_SECRET_NAME`: the name, in Secrets Manager, of what it knows the
+    /// site by.
+    pub secret_name: String,
 }
 
 /// A verifier.
 pub struct Captcha {
-    settings: CaptchaSettings,
+    url: Uri,
+    secret: KeptSecret,
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
 #[derive(Deserialize)]
 struct Verdict {
     success: bool,
+    #[serde(default, rename = "error-codes")]
+    errors: Vec<String>,
 }
 
 /// No verdict is to be had.
@@ -65,6 +74,10 @@ enum NoVerdict {
     Status(u16),
     #[error("the verifier's answer is no verdict: {0}")]
     Unreadable(#[from] serde_json::Error),
+    #[error("{0}")]
+    Secret(#[from] Failure),
+    #[error("the verifier does not know the secret")]
+    UnknownSecret,
 }
 
 /// A token, as somebody typed it: or rather, as a widget did.
@@ -83,14 +96,15 @@ impl Captcha {
     ///
     /// # Errors
     /// None that the settings can cause.
-    pub fn new(settings: CaptchaSettings) -> Result<Self, rustls::Error> {
+    pub fn new(url: Uri, secret: KeptSecret) -> Result<Self, rustls::Error> {
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(tls::client_config()?)
             .https_or_http()
             .enable_http1()
             .build();
         Ok(Self {
-            settings,
+            url,
+            secret,
             client: Client::builder(TokioExecutor::new()).build(connector),
         })
     }
@@ -107,8 +121,8 @@ impl Captcha {
             return Err(refused(violation));
         };
         match self.verdict(token, from).await {
-            Ok(Verdict { success: true }) => Ok(()),
-            Ok(Verdict { success: false }) => Err(refused(failed())),
+            Ok(verdict) if verdict.success => Ok(()),
+            Ok(_) => Err(refused(failed())),
             Err(error) => {
                 tracing::error!(%error, metric = "captcha_unavailable", "no captcha can be verified");
                 Err(Problem::new(
@@ -120,20 +134,32 @@ impl Captcha {
     }
 
     async fn verdict(&self, token: &str, from: Option<IpAddr>) -> Result<Verdict, NoVerdict> {
-        let request = Request::post(&self.settings.url)
-            .header(header::CONTENT_TYPE, FORM)
-            .body(Full::from(self.form(token, from)))?;
-        tokio::time::timeout(TIMEOUT, self.ask(request)).await?
+        let secret = self.secret.text(USUAL_AGE).await?;
+        let verdict = self.verdict_with(&secret, token, from).await?;
+        if verdict.knows_secret() {
+            return Ok(verdict);
+        }
+        let newer = self.secret.text(AGE_IN_DOUBT).await?;
+        if newer == secret {
+            return Err(NoVerdict::UnknownSecret);
+        }
+        let verdict = self.verdict_with(&newer, token, from).await?;
+        if verdict.knows_secret() {
+            return Ok(verdict);
+        }
+        Err(NoVerdict::UnknownSecret)
     }
 
-    fn form(&self, token: &str, from: Option<IpAddr>) -> String {
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("secret", &self.settings.secret)
-            .append_pair("response", token);
-        if let Some(from) = from {
-            form.append_pair("remoteip", &from.to_string());
-        }
-        form.finish()
+    async fn verdict_with(
+        &self,
+        secret: &str,
+        token: &str,
+        from: Option<IpAddr>,
+    ) -> Result<Verdict, NoVerdict> {
+        let request = Request::post(&self.url)
+            .header(header::CONTENT_TYPE, FORM)
+            .body(Full::from(form(secret, token, from)))?;
+        tokio::time::timeout(TIMEOUT, self.ask(request)).await?
     }
 
     async fn ask(&self, request: Request<Full<Bytes>>) -> Result<Verdict, NoVerdict> {
@@ -146,6 +172,26 @@ impl Captcha {
         let bytes = body.collect().await.map_err(NoVerdict::Body)?.to_bytes();
         Ok(serde_json::from_slice(&bytes)?)
     }
+}
+
+impl Verdict {
+    /// As all verifiers say it, and hCaptcha as well of a secret that is another site's.
+    fn knows_secret(&self) -> bool {
+        let mut errors = self.errors.iter();
+        !errors.any(|code| {
+            ["invalid-input-secret", "sitekey-secret-mismatch"].contains(&code.as_str())
+        })
+    }
+}
+
+fn form(secret: &str, token: &str, from: Option<IpAddr>) -> String {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("secret", secret)
+        .append_pair("response", token);
+    if let Some(from) = from {
+        form.append_pair("remoteip", &from.to_string());
+    }
+    form.finish()
 }
 
 fn failed() -> Violation {

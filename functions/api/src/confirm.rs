@@ -17,6 +17,7 @@ use crate::form::form_field;
 use crate::link;
 use crate::openapi::bodies::{LinkToken, LinkTokenForm};
 use crate::openapi::parameters;
+use crate::openapi::refusals::FromElsewhere;
 use crate::page::{Message, Page, Question};
 use crate::router::Shared;
 
@@ -54,6 +55,7 @@ enum ConfirmedStatus {
         (status = 200, description = "A page with the button, or one that says that the address is confirmed already.", body = String, content_type = "text/html"),
         (status = 404, description = "A page that says that the link does not work.", body = String, content_type = "text/html"),
         (status = 410, description = "A page that says that the link has expired or is used up.", body = String, content_type = "text/html"),
+        (status = 403, response = FromElsewhere),
         Always,
     ),
 )]
@@ -63,7 +65,7 @@ pub async fn show(State(services): Shared, RawQuery(query): RawQuery) -> Result<
     };
     Ok(match services.confirmations.standing(&token).await? {
         Standing::Fresh => Question { token }.into(),
-        other => Message::from(other).into(),
+        other => Page::behind(Some(&token), other.into()),
     })
 }
 
@@ -99,6 +101,7 @@ pub async fn show(State(services): Shared, RawQuery(query): RawQuery) -> Result<
         Always,
         BadBody,
         (status = 400, response = BadRequest),
+        (status = 403, response = FromElsewhere),
         (status = 422, response = Invalid),
     ),
 )]
@@ -124,7 +127,7 @@ pub async fn confirm(
         Outcome::Confirmed => Message::Confirmed,
         Outcome::Refused(standing) => standing.into(),
     };
-    Ok(Page::from(message).into_response())
+    Ok(Page::behind(token.as_ref(), message).into_response())
 }
 
 fn answer(outcome: Outcome) -> Result<Confirmed, Problem> {

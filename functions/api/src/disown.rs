@@ -11,6 +11,7 @@ use crate::form::form_field;
 use crate::link;
 use crate::openapi::bodies::LinkTokenForm;
 use crate::openapi::parameters;
+use crate::openapi::refusals::FromElsewhere;
 use crate::page::{Disowning, Message, Page};
 use crate::router::Shared;
 
@@ -29,6 +30,7 @@ use crate::router::Shared;
     responses(
         (status = 200, description = "A page with the button.", body = String, content_type = "text/html"),
         (status = 404, description = "A page that says that there is no sign-up to remove.", body = String, content_type = "text/html"),
+        (status = 403, response = FromElsewhere),
         Always,
     ),
 )]
@@ -60,6 +62,7 @@ pub async fn show(State(services): Shared, RawQuery(query): RawQuery) -> Result<
     responses(
         (status = 200, description = "A page that says that the sign-up is removed.", body = String, content_type = "text/html"),
         (status = 404, description = "A page that says that there is no sign-up to remove.", body = String, content_type = "text/html"),
+        (status = 403, response = FromElsewhere),
         Always,
         BadBody,
     ),

@@ -10,7 +10,7 @@
 //! | [`signups`], [`confirmations`], [`registry`], [`changes`], [`resends`], [`importing`] | what happens in the table, one transaction each |
 //! | [`import_view`], [`import_report`] | what is shown of an import, and of the rows that it refused |
 //! | [`presigned_post`] | how its file gets to S3 |
-//! | [`rates`], [`captcha`] | limits against abuse |
+//! | [`rates`], [`mailbox`], [`captcha`], [`proof`], [`cross_site`], [`edge`] | limits against abuse |
 //! | [`nudges`] | to the mailer and to the planner |
 //! | [`listing`] | lists, newest first |
 //! | [`applicant`], [`form`], [`language`] | what is asked for, and in which language |
@@ -23,7 +23,9 @@ pub mod captcha;
 pub mod changes;
 pub mod confirm;
 pub mod confirmations;
+pub mod cross_site;
 pub mod disown;
+pub mod edge;
 pub mod form;
 pub mod idempotency;
 pub mod import_report;
@@ -33,6 +35,7 @@ pub mod imports;
 pub mod language;
 pub mod link;
 pub mod listing;
+pub mod mailbox;
 pub mod mails;
 pub mod nudges;
 pub mod openapi;
@@ -40,6 +43,7 @@ pub mod page;
 pub mod precondition;
 pub mod presigned_post;
 pub mod profiles;
+pub mod proof;
 pub mod rates;
 pub mod registry;
 pub mod resends;

@@ -81,6 +81,7 @@ const FOR_FIVE_MINUTES: &str = "public, max-age=300";
         ),
         responses(
             always::BadRequest, no::BadHeader, always::Unauthorized, always::Forbidden,
+            no::FromElsewhere,
             no::NotFound, no::NoReport, always::MethodNotAllowed, no::Conflict, no::NothingToConfirm,
             no::NotNow, no::PreconditionFailed, always::TooLarge, always::UnsupportedMediaType,
             always::Invalid, no::InvalidOrReused, no::NotFailed, always::InvalidParameters, no::PreconditionRequired, always::Throttled,
@@ -165,6 +166,7 @@ fn operator() -> SecurityScheme {
             content_type = "application/json",
             headers(("Cache-Control" = String, description = "It may be kept for a while.")),
         ),
+        (status = 403, response = no::FromElsewhere),
         always::Always,
     ),
 )]

@@ -57,15 +57,19 @@ pub enum Message {
     Resent,
     /// What was typed is no address.
     NoAddress,
+    /// Neither a link nor a captcha shows that a person asks.
+    NotResent,
 }
 
 #[derive(Template)]
 #[template(path = "message.html")]
-struct MessagePage {
+struct MessagePage<'a> {
     title: &'static str,
     text: &'static str,
     /// Where the form for a new mail goes, if one is offered.
     resend: Option<&'static str>,
+    /// What the form sends beside the address: the link that led to the page.
+    link: Option<&'a Token>,
 }
 
 impl From<Standing> for Message {
@@ -127,6 +131,11 @@ impl Message {
                 "This is not an e-mail address",
                 "An address has the form name@example.com. Please try again:",
             ),
+            Self::NotResent => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "No mail was sent",
+                "This link cannot ask for a new mail any more. Sign up again where you signed up before.",
+            ),
         }
     }
 
@@ -141,8 +150,9 @@ impl Message {
     }
 }
 
-impl From<Message> for Page {
-    fn from(message: Message) -> Self {
+impl Page {
+    /// A message about a link, whose form for a new mail shows where it comes from.
+    pub fn behind(link: Option<&Token>, message: Message) -> Self {
         let (status, title, text) = message.words();
         let resend = message.resend();
         Self {
@@ -151,9 +161,16 @@ impl From<Message> for Page {
                 title,
                 text,
                 resend,
+                link,
             }
             .render(),
         }
+    }
+}
+
+impl From<Message> for Page {
+    fn from(message: Message) -> Self {
+        Self::behind(None, message)
     }
 }
 
@@ -184,8 +201,9 @@ impl IntoResponse for Page {
         let headers = response.headers_mut();
         for (name, value) in [
             (header::CACHE_CONTROL, "no-store"),
-            // The address of the page holds the token.
-            (header::REFERRER_POLICY, "no-referrer"),
+            // The address of the page holds the token. Its own form may say it: without
+            // a referrer browsers would hide the form's origin, too.
+            (header::REFERRER_POLICY, "same-origin"),
             (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
             (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
         ] {

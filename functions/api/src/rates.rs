@@ -3,8 +3,12 @@
 //! | who | how much | then |
 //! | --- | --- | --- |
 //! | one network address | so many sign-ups and resends in ten minutes | 429 with `Retry-After` |
-//! | one e-mail address | a mail in three minutes, five a day | silence: 202, and no mail |
+//! | one mailbox | a mail in three minutes, five a day | silence: 202, and no mail |
+//! | one domain of few mailboxes | so many sign-up mails a day | the same |
 //! | everybody together | so many sign-up mails an hour | 503 with `Retry-After`, a metric |
+//!
+//! Mails are counted, not requests: once each, and only those that go. Where a deployment
+//! has a captcha, the last fifth of an hour's mails is for those who solved one.
 //!
 //! What is counted is kept under a keyed hash: whoever reads an item of the
 //! table alone learns nothing of the person. The key is made on first use and
@@ -28,6 +32,8 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use tokio::sync::OnceCell;
 
+use crate::mailbox;
+
 /// How long the requests of one network address are counted together.
 const WINDOW: Duration = Duration::from_secs(10 * 60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -38,6 +44,9 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const COOL_DOWN: Duration = Duration::from_secs(3 * 60);
 /// The most mails that an address gets in a day because somebody asked.
 const MAILS_A_DAY: u32 = 5;
+/// Which part of an hour's mails is kept for requests with a solved captcha: one in so
+/// many.
+const KEPT_PART: u32 = 5;
 
 /// A block of SHA-256, which HMAC takes as it is.
 const SECRET_BYTES: usize = 64;
@@ -50,6 +59,28 @@ pub struct Limits {
     pub per_network_address: u32,
     /// Mails that sign-ups and resends send in an hour, all together.
     pub mails_per_hour: u32,
+    /// Mails that they send in a day to one domain of few mailboxes.
+    pub mails_per_domain: u32,
+}
+
+/// Where the mails to an address are counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counters {
+    /// Those to its mailbox.
+    pub mailbox: Key,
+    /// Those of this hour.
+    pub hour: Key,
+    /// Those of this day to its domain, if that has few mailboxes.
+    pub domain: Option<Key>,
+}
+
+/// Which mails of an hour a request may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// All.
+    Whole,
+    /// All but those that are kept for requests with a solved captcha.
+    Unkept,
 }
 
 /// Counts, and says when it is enough.
@@ -95,14 +126,25 @@ impl Rates {
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn address_key(&self, email: &Email) -> Result<Key, Failure> {
-        Ok(key("address", &self.hash(email.key()).await?))
+    pub async fn counters(&self, email: &Email) -> Result<Counters, Failure> {
+        let now = self.clock.now();
+        let (hour, _) = window(now, HOUR);
+        let domain = match mailbox::small_domain(email.key()) {
+            Some(domain) => {
+                let domain = self.hash(domain).await?;
+                Some(key("domain", &format!("{domain}#{}", day(now))))
+            }
+            None => None,
+        };
+        Ok(Counters {
+            mailbox: self.mailbox_key(email.key()).await?,
+            hour: key("hour", &hour.to_string()),
+            domain,
+        })
     }
 
-    /// Where the mails of this hour are counted.
-    pub fn hour_key(&self) -> Key {
-        let hour = self.clock.now().as_seconds() / HOUR.as_secs() as i64;
-        key("hour", &hour.to_string())
+    async fn mailbox_key(&self, email_key: &str) -> Result<Key, Failure> {
+        Ok(key("address", &self.hash(&mailbox::of(email_key)).await?))
     }
 
     /// Counts a request of a network address.
@@ -114,7 +156,7 @@ impl Rates {
         let (window, left) = window(now, WINDOW);
         let who = self.hash(&network(address)).await?;
         let count = self
-            .count(&key("network", &format!("{who}#{window}")), WINDOW)
+            .add(&key("network", &format!("{who}#{window}")), 1, WINDOW)
             .await?;
         if count > self.limits.per_network_address {
             let problem = Problem::new(
@@ -130,8 +172,13 @@ impl Rates {
     ///
     /// # Errors
     /// 503 until the hour is over, if it has not.
-    pub fn room(&self, hour: Option<&Item>) -> Result<(), Problem> {
-        if counted(hour) < self.limits.mails_per_hour {
+    pub fn room(&self, hour: Option<&Item>, part: Part) -> Result<(), Problem> {
+        let whole = self.limits.mails_per_hour;
+        let limit = match part {
+            Part::Whole => whole,
+            Part::Unkept => whole - whole / KEPT_PART,
+        };
+        if counted(hour) < limit {
             return Ok(());
         }
         tracing::warn!(
@@ -146,10 +193,35 @@ impl Rates {
         Err(problem.retry_after(left))
     }
 
-    /// Counts a mail of this hour. That it is not counted is no reason not to
+    /// Whether a domain got as many mails today as it may.
+    pub fn is_full(&self, domain: Option<&Item>) -> bool {
+        let full = counted(domain) >= self.limits.mails_per_domain;
+        if full {
+            tracing::warn!(
+                metric = "signup_domain_capped",
+                "no more sign-up mails for this domain today"
+            );
+        }
+        full
+    }
+
+    /// Counts mails of this hour, and to this domain: one more, one less, or none. None is
+    /// as much work, on other items. That a mail is not counted is no reason not to
     /// send it.
-    pub async fn count_mail(&self) {
-        if let Err(error) = self.count(&self.hour_key(), HOUR).await {
+    pub async fn count_mails(&self, counters: &Counters, mails: i32) {
+        let (add, counters) = match mails {
+            0 => (1, counters.decoys()),
+            mails => (mails, counters.clone()),
+        };
+        let domain = async {
+            match &counters.domain {
+                Some(domain) => self.add(domain, add, DAY).await.err(),
+                None => None,
+            }
+        };
+        let hour = self.add(&counters.hour, add, HOUR);
+        let (hour, domain) = tokio::join!(hour, domain);
+        for error in [hour.err(), domain].into_iter().flatten() {
             tracing::warn!(%error, "a sign-up mail was not counted");
         }
     }
@@ -166,19 +238,19 @@ impl Rates {
             next_at: now,
             expires_at: now.after(DAY * 2).as_seconds(),
         };
-        let key = key("address", &self.hash(email_key).await?);
+        let key = self.mailbox_key(email_key).await?;
         self.table.put_if(&key, &enough, &Condition::any()).await?;
         Ok(())
     }
 
-    async fn count(&self, key: &Key, lasts: Duration) -> Result<u32, Failure> {
+    async fn add(&self, key: &Key, requests: i32, lasts: Duration) -> Result<u32, Failure> {
         let expires_at = self.clock.now().after(lasts * 2).as_seconds();
         let update = self
             .table
             .update_plain(key)
-            .update_expression("SET expires_at = :expires_at ADD requests :one")
+            .update_expression("SET expires_at = :expires_at ADD requests :requests")
             .expression_attribute_values(":expires_at", number(expires_at))
-            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":requests", number(requests))
             .return_values(ReturnValue::UpdatedNew);
         match run(update).await? {
             Updated::Done(item) => Ok(counted(Some(&item))),
@@ -211,6 +283,17 @@ impl Rates {
             self.table
                 .put_if_absent(&key, &SecretItem { secret })
                 .await?;
+        }
+    }
+}
+
+impl Counters {
+    /// Other items with keys like these, on which nothing depends.
+    fn decoys(&self) -> Self {
+        Self {
+            mailbox: decoy(&self.mailbox),
+            hour: decoy(&self.hour),
+            domain: self.domain.as_ref().map(decoy),
         }
     }
 }
@@ -272,6 +355,14 @@ fn key(kind: &str, of: &str) -> Key {
     Key {
         pk: format!("RATE#{kind}#{of}"),
         sk: "RATE".to_owned(),
+    }
+}
+
+/// The key of an item that stands in for the one with this key.
+pub fn decoy(of: &Key) -> Key {
+    Key {
+        pk: of.pk.replacen("RATE", "DECOY", 1),
+        ..of.clone()
     }
 }
 

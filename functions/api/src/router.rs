@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use muster_core::aws::SdkConfig;
@@ -12,17 +12,22 @@ use muster_core::table::Table;
 use muster_core::time::Clock;
 use muster_http::frame::framed;
 use muster_http::openapi::refusals::Always;
+use muster_http::secrets::{KeptSecret, SecretStore};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::captcha::Captcha;
 use crate::changes::Changes;
 use crate::confirmations::Confirmations;
+use crate::cross_site::{Site, refuse_forms_of_others};
+use crate::edge::{Edge, only_by_edge};
 use crate::importing::Importing;
 use crate::listing::Listing;
 use crate::nudges::Nudges;
 use crate::openapi;
+use crate::openapi::refusals::FromElsewhere;
 use crate::presigned_post::Uploads;
+use crate::proof::Proofs;
 use crate::rates::Rates;
 use crate::registry::Registry;
 use crate::resends::Resends;
@@ -36,8 +41,10 @@ pub struct Services {
     pub table: Table,
     /// Takes sign-ups and resends.
     pub signups: Signups,
-    /// Verifies captchas, if the deployment has a verifier.
-    pub captcha: Option<Captcha>,
+    /// What stands in front of the API, if something does.
+    pub edge: Option<Arc<Edge>>,
+    /// Where the pages are.
+    pub site: Arc<Site>,
     /// Confirms addresses.
     pub confirmations: Confirmations,
     /// Stores new profiles.
@@ -92,12 +99,20 @@ impl Services {
             settings.limits,
         );
         let rates = Arc::new(rates);
+        // A client of Secrets Manager only where there is a secret.
+        let secret = |name: String| KeptSecret::new(SecretStore::new(config), name, clock.clone());
+        let captcha = settings.captcha.clone();
+        let captcha = captcha.map(|captcha| Captcha::new(captcha.url, secret(captcha.secret_name)));
+        let edge = settings.edge.clone();
+        let edge = edge.map(|edge| Edge::new(edge.address_header, secret(edge.secret_name)));
         Ok(Self {
-            captcha: settings.captcha.clone().map(Captcha::new).transpose()?,
+            edge: edge.map(Arc::new),
+            site: Arc::new(settings.site.clone()),
             signups: Signups::new(
                 table.clone(),
                 nudges.clone(),
                 rates.clone(),
+                Proofs::new(captcha.transpose()?, table.clone()),
                 clock.clone(),
                 random.clone(),
             ),
@@ -133,13 +148,18 @@ impl Services {
 /// All routes. Which of them need a token, and with which scope, is the
 /// gateway's business: `template.yaml` says it.
 pub fn router(services: Services) -> Router {
-    let routes = Router::new()
-        .route("/health", get(health))
-        .route("/openapi.json", get(openapi::serve))
-        .route("/signup", post(signup::sign_up))
+    let forms = Router::new()
         .route("/signup/resend", post(signup::resend))
         .route("/confirm", get(confirm::show).post(confirm::confirm))
         .route("/not-me", get(disown::show).post(disown::disown))
+        .layer(from_fn_with_state(
+            services.site.clone(),
+            refuse_forms_of_others,
+        ));
+    let mut routes = forms
+        .route("/health", get(health))
+        .route("/openapi.json", get(openapi::serve))
+        .route("/signup", post(signup::sign_up))
         .route("/profiles", get(profiles::find).post(profiles::create))
         .route(
             "/profiles/{id}",
@@ -155,6 +175,9 @@ pub fn router(services: Services) -> Router {
         .route("/imports/{id}/cancel", post(imports::cancel))
         .route("/imports/{id}/resume", post(imports::resume))
         .route("/imports/{id}/errors", get(imports::errors));
+    if let Some(edge) = services.edge.clone() {
+        routes = routes.layer(from_fn_with_state(edge, only_by_edge));
+    }
     framed(routes)
         .layer(from_fn(link::straighten))
         .with_state(Arc::new(services))
@@ -181,7 +204,11 @@ enum HealthStatus {
     tag = "service",
     summary = "Whether the API runs",
     description = "Looks at nothing behind it.",
-    responses((status = 200, description = "It runs.", body = Health), Always),
+    responses(
+        (status = 200, description = "It runs.", body = Health),
+        (status = 403, response = FromElsewhere),
+        Always,
+    ),
 )]
 async fn health() -> Json<Health> {
     let status = HealthStatus::Ok;
@@ -208,9 +235,12 @@ mod tests {
             Some(match name {
                 "AWS_ENDPOINT_URL" => "http://127.0.0.1:1".to_owned(),
                 "AWS_REGION" => "eu-central-1".to_owned(),
-                "MUSTER_CAPTCHA_URL" => return None,
+                "MUSTER_CAPTCHA_URL" | "MUSTER_VIEWER_ADDRESS_HEADER" | "MUSTER_PUBLIC_URL" => {
+                    return None;
+                }
                 "MUSTER_SIGNUPS_PER_ADDRESS"
                 | "MUSTER_SIGNUP_MAILS_PER_HOUR"
+                | "MUSTER_SIGNUP_MAILS_PER_DOMAIN"
                 | "MUSTER_IMPORT_MAX_FILE_BYTES" => "9".to_owned(),
                 name => name.to_lowercase(),
             })

@@ -1,9 +1,12 @@
 //! What the API is told by its environment.
 
+use axum::http::Uri;
 use muster_core::aws::AwsSettings;
 use muster_core::settings::{SettingsError, Variables};
 
 use crate::captcha::CaptchaSettings;
+use crate::cross_site::Site;
+use crate::edge::EdgeSettings;
 use crate::rates::Limits;
 
 /// The API's settings.
@@ -21,10 +24,15 @@ pub struct Settings {
     pub uploads_bucket: String,
     /// `MUSTER_IMPORT_MAX_FILE_BYTES`
     pub max_file_bytes: u64,
-    /// `MUSTER_SIGNUPS_PER_ADDRESS`, `MUSTER_SIGNUP_MAILS_PER_HOUR`
+    /// `MUSTER_SIGNUPS_PER_ADDRESS`, `MUSTER_SIGNUP_MAILS_PER_HOUR`,
+    /// `MUSTER_SIGNUP_MAILS_PER_DOMAIN`
     pub limits: Limits,
-    /// `MUSTER_CAPTCHA_URL`, `MUSTER_CAPTCHA_SECRET`: neither, or both.
+    /// `MUSTER_CAPTCHA_URL`, `MUSTER_CAPTCHA_SECRET_NAME`: neither, or both.
     pub captcha: Option<CaptchaSettings>,
+    /// `MUSTER_VIEWER_ADDRESS_HEADER`, `MUSTER_ORIGIN_SECRET_NAME`: neither, or both.
+    pub edge: Option<EdgeSettings>,
+    /// `MUSTER_PUBLIC_URL`, without which it is the API's own address.
+    pub site: Site,
 }
 
 impl Settings {
@@ -36,13 +44,24 @@ impl Settings {
         let limits = Limits {
             per_network_address: variables.required_number("MUSTER_SIGNUPS_PER_ADDRESS"),
             mails_per_hour: variables.required_number("MUSTER_SIGNUP_MAILS_PER_HOUR"),
+            mails_per_domain: variables.required_number("MUSTER_SIGNUP_MAILS_PER_DOMAIN"),
         };
         let captcha = variables
             .optional_parsed("MUSTER_CAPTCHA_URL")
             .map(|url| CaptchaSettings {
                 url,
-                secret: variables.required("MUSTER_CAPTCHA_SECRET"),
+                secret_name: variables.required("MUSTER_CAPTCHA_SECRET_NAME"),
             });
+        let edge = variables
+            .optional_parsed("MUSTER_VIEWER_ADDRESS_HEADER")
+            .map(|address_header| EdgeSettings {
+                address_header,
+                secret_name: variables.required("MUSTER_ORIGIN_SECRET_NAME"),
+            });
+        let public: Option<Uri> = variables.optional_parsed("MUSTER_PUBLIC_URL");
+        let site = Site {
+            public: public.and_then(|url| url.into_parts().authority),
+        };
         let settings = Self {
             aws: AwsSettings::read(&mut variables),
             table: variables.required("MUSTER_TABLE"),
@@ -52,6 +71,8 @@ impl Settings {
             max_file_bytes: variables.required_number("MUSTER_IMPORT_MAX_FILE_BYTES"),
             limits,
             captcha,
+            edge,
+            site,
         };
         variables.finish()?;
         Ok(settings)

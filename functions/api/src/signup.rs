@@ -7,10 +7,11 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use muster_core::email::Email;
+use muster_core::token::Token;
 use muster_http::body::{Fields, JSON, is};
 use muster_http::caller::Origin;
 use muster_http::openapi::refusals::{Always, BadBody, BadRequest, Invalid};
-use muster_http::problem::{Problem, Wire};
+use muster_http::problem::{Kind, Problem, Wire};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -19,8 +20,9 @@ use crate::captcha;
 use crate::form::form_field;
 use crate::language;
 use crate::openapi::bodies::{Resend, ResendForm, SignUp};
-use crate::openapi::refusals::TooManyRequests;
+use crate::openapi::refusals::{FromElsewhere, TooManyRequests};
 use crate::page::{Message, Page};
+use crate::proof::Proof;
 use crate::router::Shared;
 
 /// The request was taken. What comes of it, only the address's owner is told.
@@ -59,6 +61,7 @@ enum AcceptedStatus {
         Always,
         BadBody,
         (status = 400, response = BadRequest),
+        (status = 403, response = FromElsewhere),
         (status = 422, response = Invalid),
         (status = 429, response = TooManyRequests),
     ),
@@ -75,10 +78,8 @@ pub async fn sign_up(
     fields.finish()?;
     let mut applicant = applicant.ok_or_else(|| Problem::invalid(Vec::new()))?;
     applicant.locale = applicant.locale.or_else(|| language::preferred(&headers));
-    if let Some(captcha) = &services.captcha {
-        captcha.verify(token.as_deref(), from).await?;
-    }
-    services.signups.sign_up(&applicant, from).await?;
+    let proof = Proof::Captcha(token);
+    services.signups.sign_up(&applicant, &proof, from).await?;
     Ok(accepted())
 }
 
@@ -93,7 +94,10 @@ pub async fn sign_up(
     tag = "people",
     summary = "Have the mail sent again",
     description = "Sends another mail with a fresh link, if there is anything to confirm for the \
-        address and the last mail was more than three minutes ago. The answer tells none of it.",
+        address and the last mail was more than three minutes ago. The answer tells none of it.\n\n\
+        If the deployment has a captcha, it must be solved for this, too. Only the pages behind \
+        mails' links need none: their form carries the link's token, which speaks for the address \
+        that the link was sent to.",
     request_body(
         description = "Which address; as JSON, or as the pages' form sends it.",
         content((Resend = "application/json"), (ResendForm = "application/x-www-form-urlencoded")),
@@ -107,10 +111,11 @@ pub async fn sign_up(
         Always,
         BadBody,
         (status = 400, response = BadRequest),
+        (status = 403, response = FromElsewhere),
         (
             status = 422,
             description = "For JSON: fields of the body break a rule. For a form: a page that \
-                asks for the address again.",
+                asks for the address again, or says to sign up again.",
             content((Wire = "application/problem+json"), (String = "text/html")),
         ),
         (status = 429, response = TooManyRequests),
@@ -125,18 +130,31 @@ pub async fn resend(
     if is(JSON, &headers) {
         let mut fields = Fields::parse(&headers, &body)?;
         let email = fields.required("email", Email::parse);
+        let token = fields.optional("captcha", captcha::token);
         fields.finish()?;
         if let Some(email) = email {
-            services.signups.resend(&email, from).await?;
+            let proof = Proof::Captcha(token);
+            services.signups.resend(&email, &proof, from).await?;
         }
         return Ok(accepted().into_response());
     }
-    let typed = form_field(&headers, &body, "email")?.unwrap_or_default();
+    let field = |name| form_field(&headers, &body, name);
+    let link: Option<Token> = field("token")?.and_then(|text| text.parse().ok());
+    let typed = field("email")?.unwrap_or_default();
     let Ok(email) = Email::parse(&typed) else {
-        return Ok(Page::from(Message::NoAddress).into_response());
+        return Ok(Page::behind(link.as_ref(), Message::NoAddress).into_response());
     };
-    services.signups.resend(&email, from).await?;
-    Ok(Page::from(Message::Resent).into_response())
+    let proof = match link {
+        Some(link) => Proof::Link(link),
+        None => Proof::Captcha(field("captcha")?.and_then(|text| captcha::token(&text).ok())),
+    };
+    match services.signups.resend(&email, &proof, from).await {
+        Ok(()) => Ok(Page::from(Message::Resent).into_response()),
+        Err(problem) if problem.kind() == Kind::Invalid => {
+            Ok(Page::from(Message::NotResent).into_response())
+        }
+        Err(problem) => Err(problem),
+    }
 }
 
 fn accepted() -> (StatusCode, Json<Accepted>) {

@@ -3,19 +3,25 @@
 //! ```text
 //!              ┌─ UpdateItem: requests of the network address ─┐
 //!  request ────┤                                               ├──┐
-//!              └─ BatchGetItem: lock, mails of the address,    │  │
-//!                 mails of the hour ───────────────────────────┘  │
+//!              └─ BatchGetItem: lock, mails of the mailbox,    │  │
+//!                 of the domain, of the hour ──────────────────┘  │
 //!              ┌──────────────────────────────────────────────────┘
+//!              │  (the captcha's verifier, if there is one)
 //!              ├─ TransactWriteItems: four writes ─────┐
 //!              ├─ SendMessage (delayed by 1 s) ────────┼──▶ answer
-//!              └─ UpdateItem: mails of the hour ───────┘
+//!              ├─ UpdateItem: mails of the hour ───────┤
+//!              └─ UpdateItem: mails of the domain ─────┘
 //! ```
+//!
+//! Who asks too often is told so before anything else; the counts of mails change only
+//! if a mail goes.
 //!
 //! | the address | sign-up writes | resend writes |
 //! | --- | --- | --- |
 //! | is unknown | rate, profile, lock, mail | rate, three decoys |
 //! | has a profile | rate, profile, lock, mail | rate, profile, lock, mail |
 //! | was written to just now, or nothing can go there | rate, three decoys | rate, three decoys |
+//! | is of a domain that got enough mails today | rate, three decoys | rate, three decoys |
 //!
 //! Whatever is known of the address, the answer is the same, and so are the
 //! calls and the number of writes, so that their time tells nothing either. The
@@ -44,7 +50,8 @@ use muster_http::problem::Problem;
 
 use crate::applicant::Applicant;
 use crate::nudges::Nudges;
-use crate::rates::{AddressRate, Rates};
+use crate::proof::{Proof, Proofs, Worth};
+use crate::rates::{AddressRate, Counters, Part, Rates, decoy};
 
 /// How often a request looks again when another one came in between.
 const TRIES: u32 = 4;
@@ -56,6 +63,7 @@ pub struct Signups {
     table: Table,
     nudges: Nudges,
     rates: Arc<Rates>,
+    proofs: Proofs,
     clock: Clock,
     random: Random,
 }
@@ -67,19 +75,25 @@ enum Asked<'a> {
 }
 
 /// Where what must be known of an address is.
-struct Keys([Key; 3]);
+struct Keys {
+    lock: Key,
+    counters: Counters,
+}
 
 /// What is known of an address.
 struct Seen {
     lock: Option<LockItem>,
     rate: Option<AddressRate>,
     hour: Option<Item>,
+    domain: Option<Item>,
 }
 
 /// What is done about a request.
 struct Plan {
     actions: Vec<TransactWriteItem>,
     nudge: (ProfileId, u32),
+    /// How many mails go.
+    mails: i32,
 }
 
 impl Asked<'_> {
@@ -97,6 +111,7 @@ impl Signups {
         table: Table,
         nudges: Nudges,
         rates: Arc<Rates>,
+        proofs: Proofs,
         clock: Clock,
         random: Random,
     ) -> Self {
@@ -104,6 +119,7 @@ impl Signups {
             table,
             nudges,
             rates,
+            proofs,
             clock,
             random,
         }
@@ -112,44 +128,57 @@ impl Signups {
     /// Somebody signs up.
     ///
     /// # Errors
-    /// 429 for too many of one network address, 503 for too many in all, 5xx
-    /// when AWS does not do its part.
+    /// 429 for too many of one network address, 422 without the proof that the
+    /// deployment asks for, 503 for too many in all, 5xx when AWS does not do its part.
     pub async fn sign_up(
         &self,
         applicant: &Applicant,
+        proof: &Proof,
         from: Option<IpAddr>,
     ) -> Result<(), Problem> {
-        self.take(Asked::SignUp(applicant), from).await
+        self.take(Asked::SignUp(applicant), proof, from).await
     }
 
     /// Somebody wants the mail again.
     ///
     /// # Errors
     /// As for [`sign_up`](Self::sign_up).
-    pub async fn resend(&self, email: &Email, from: Option<IpAddr>) -> Result<(), Problem> {
-        self.take(Asked::Resend(email), from).await
+    pub async fn resend(
+        &self,
+        email: &Email,
+        proof: &Proof,
+        from: Option<IpAddr>,
+    ) -> Result<(), Problem> {
+        self.take(Asked::Resend(email), proof, from).await
     }
 
-    async fn take(&self, asked: Asked<'_>, from: Option<IpAddr>) -> Result<(), Problem> {
+    async fn take(
+        &self,
+        asked: Asked<'_>,
+        proof: &Proof,
+        from: Option<IpAddr>,
+    ) -> Result<(), Problem> {
         let email = asked.email();
-        let keys = Keys([
-            lock_key(email.key()),
-            self.rates.address_key(email).await?,
-            self.rates.hour_key(),
-        ]);
+        let keys = Keys {
+            lock: lock_key(email.key()),
+            counters: self.rates.counters(email).await?,
+        };
         let (admitted, seen) = tokio::join!(self.rates.admit(from), self.look(&keys));
         admitted?;
+        let worth = self.proofs.check(proof, email, from).await?;
         let mut seen = seen?;
-        self.rates.room(seen.hour.as_ref())?;
+        self.rates.room(seen.hour.as_ref(), part(worth))?;
+        let mut counted = 0;
         let mut cancelled = Vec::new();
         for _ in 0..TRIES {
-            let plan = self.plan(&asked, &keys, &seen)?;
+            let plan = self.plan(&asked, worth, &keys, &seen)?;
             let token = self.random.name();
             let (committed, (), ()) = tokio::join!(
                 self.table.transact(plan.actions, &token),
                 self.nudges.mail(plan.nudge.0, plan.nudge.1),
-                self.rates.count_mail(),
+                self.rates.count_mails(&keys.counters, plan.mails - counted),
             );
+            counted = plan.mails;
             match committed {
                 Ok(()) => return Ok(()),
                 Err(NotCommitted::Failed(failure)) => return Err(failure.into()),
@@ -160,38 +189,56 @@ impl Signups {
                 }
             }
         }
+        self.rates.count_mails(&keys.counters, -counted).await;
         Err(Failure::from(NotCommitted::Cancelled(cancelled)).into())
     }
 
     async fn look(&self, keys: &Keys) -> Result<Seen, Failure> {
-        let mut found = self.table.get_many(&keys.0).await?.into_iter();
-        let [lock, rate, hour] = keys.0.each_ref().map(|_| found.next().flatten());
-        Ok(Seen {
-            lock: lock.map(decode).transpose()?,
-            rate: rate.map(decode).transpose()?,
+        let Counters {
+            mailbox,
             hour,
+            domain,
+        } = &keys.counters;
+        let mut all = vec![keys.lock.clone(), mailbox.clone(), hour.clone()];
+        all.extend(domain.clone());
+        let mut found = self.table.get_many(&all).await?.into_iter();
+        let mut next = || found.next().flatten();
+        Ok(Seen {
+            lock: next().map(decode).transpose()?,
+            rate: next().map(decode).transpose()?,
+            hour: next(),
+            domain: next(),
         })
     }
 
-    fn plan(&self, asked: &Asked<'_>, keys: &Keys, seen: &Seen) -> Result<Plan, Failure> {
+    fn plan(
+        &self,
+        asked: &Asked<'_>,
+        worth: Worth,
+        keys: &Keys,
+        seen: &Seen,
+    ) -> Result<Plan, Failure> {
         let now = self.clock.now();
         let next = AddressRate::next(seen.rate.as_ref(), now);
         let lock = seen.lock.as_ref();
         let held = lock.filter(|lock| !expired(lock.expires_at, now));
-        let (mut plan, mailed) = match (asked, held) {
-            (Asked::SignUp(applicant), None) => (self.create(applicant, lock, next)?, true),
+        let silent = worth == Worth::OthersLink || self.rates.is_full(seen.domain.as_ref());
+        let mailbox = &keys.counters.mailbox;
+        let mut plan = match (asked, held) {
+            _ if silent => self.pretend(asked.email(), mailbox)?,
+            (Asked::SignUp(applicant), None) => self.create(applicant, lock, next)?,
             (_, Some(lock)) if next <= now && !lock.undeliverable => {
-                (self.write_again(asked.email(), lock)?, true)
+                self.write_again(asked.email(), lock)?
             }
-            _ => (self.pretend(asked.email(), &keys.0[1])?, false),
+            _ => self.pretend(asked.email(), mailbox)?,
         };
         // Only mails count: asking alone is not to keep the owner waiting.
         let rate = match &seen.rate {
-            rate if mailed => AddressRate::with(rate.as_ref(), next),
+            rate if plan.mails > 0 => AddressRate::with(rate.as_ref(), next),
             Some(rate) => rate.clone(),
             None => AddressRate::none(now),
         };
-        let rate = rate.replace(&self.table, &keys.0[1], seen.rate.as_ref())?;
+        let rate = rate.replace(&self.table, mailbox, seen.rate.as_ref())?;
         plan.actions.insert(0, rate);
         Ok(plan)
     }
@@ -227,6 +274,7 @@ impl Signups {
         Ok(Plan {
             actions,
             nudge: (profile.id, mail.number),
+            mails: 1,
         })
     }
 
@@ -266,6 +314,7 @@ impl Signups {
                 table.put(&mail.key(), &mail, &Condition::absent())?,
             ],
             nudge: (id, last),
+            mails: 1,
         })
     }
 
@@ -290,8 +339,8 @@ impl Signups {
             ..MailItem::new(MailKind::Confirm, 1, recipient, now)
         };
         let decoy = |sk: &str| Key {
-            pk: rate.pk.replacen("RATE", "DECOY", 1),
             sk: sk.to_owned(),
+            ..decoy(rate)
         };
         // No decoy has a status or comes back, so these always hold.
         let present = Condition::new(
@@ -314,6 +363,16 @@ impl Signups {
                 table.put(&decoy("MAIL"), &mail, &Condition::any())?,
             ],
             nudge: (id, 1),
+            mails: 0,
         })
+    }
+}
+
+/// Which mails of the hour a request may use: the last are for those who solved a
+/// captcha, if there is one to solve.
+const fn part(worth: Worth) -> Part {
+    match worth {
+        Worth::NotAsked | Worth::Captcha => Part::Whole,
+        Worth::OwnLink | Worth::OthersLink => Part::Unkept,
     }
 }

@@ -3,11 +3,12 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use muster_core::aws::SdkConfig;
 use muster_core::failure::Failure;
+use muster_http::secrets::SecretStore;
 
 use crate::document::{HeaderSource, Source};
 
 /// Reads secrets.
-pub struct Secrets(aws_sdk_secretsmanager::Client);
+pub struct Secrets(SecretStore);
 
 /// A header whose secret is not to be had. The cause is for operators: it may name
 /// accounts and roles.
@@ -25,7 +26,7 @@ pub struct MissingSecret {
 impl Secrets {
     /// Secrets through that configuration.
     pub fn new(config: &SdkConfig) -> Self {
-        Self(aws_sdk_secretsmanager::Client::new(config))
+        Self(SecretStore::new(config))
     }
 
     /// The headers that the document gives to a source.
@@ -57,20 +58,9 @@ impl Secrets {
         key: Option<&str>,
         prefix: &str,
     ) -> Result<HeaderValue, Failure> {
-        const OPERATION: &str = "GetSecretValue";
-        let output = self.0.get_secret_value().secret_id(secret).send().await;
-        let output = output.map_err(|error| Failure::of(OPERATION, error))?;
-        let text = output.secret_string.unwrap_or_default();
-        let text = match key {
-            Some(key) => member(&text, key)
-                .ok_or_else(|| Failure::unreadable(OPERATION, "it has no such key"))?,
-            None => text,
-        };
-        if text.is_empty() {
-            return Err(Failure::unreadable(OPERATION, "it is empty, or no text"));
-        }
+        let text = self.0.read(secret, key).await?;
         let mut value = HeaderValue::from_str(&format!("{prefix}{text}"))
-            .map_err(|_| Failure::unreadable(OPERATION, "it is no value of a header"))?;
+            .map_err(|_| Failure::unreadable("GetSecretValue", "it is no value of a header"))?;
         value.set_sensitive(true);
         Ok(value)
     }
@@ -84,10 +74,4 @@ impl MissingSecret {
             is_transient: failure.is_transient(),
         }
     }
-}
-
-/// A text in a JSON object.
-fn member(text: &str, key: &str) -> Option<String> {
-    let whole: serde_json::Value = serde_json::from_str(text).ok()?;
-    whole.get(key)?.as_str().map(str::to_owned)
 }

@@ -34,7 +34,13 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// Where a request comes from, as the gateway saw it.
+/// Whether the gateway accepted a token of the request's.
+pub fn has_token(extensions: &Extensions) -> bool {
+    extensions.get::<RequestContext>().and_then(named).is_some()
+}
+
+/// Where a request comes from: as the gateway saw it, unless something in front of it
+/// that is trusted said so before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Origin(pub Option<IpAddr>);
 
@@ -42,6 +48,9 @@ impl<S: Sync> FromRequestParts<S> for Origin {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        if let Some(told) = parts.extensions.get::<Self>() {
+            return Ok(*told);
+        }
         let address = parts
             .extensions
             .get::<RequestContext>()

@@ -10,6 +10,7 @@
 //! | [`length`] | how much of Lambda's limit that takes |
 //! | [`profile`] | a profile, as it goes out |
 //! | [`openapi`] | all of this described |
+//! | [`secrets`] | secrets of Secrets Manager |
 //! | [`tls`] | how others are spoken to |
 
 pub mod body;
@@ -23,4 +24,5 @@ pub mod path;
 pub mod problem;
 pub mod profile;
 pub mod query;
+pub mod secrets;
 pub mod tls;

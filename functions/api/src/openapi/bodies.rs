@@ -43,6 +43,9 @@ pub struct Resend {
     /// The address that signed up.
     #[schema(value_type = EmailAddress)]
     pub email: String,
+    /// Needed if the deployment has a captcha; if it has none, nobody looks at it.
+    #[schema(value_type = Captcha, required = false)]
+    pub captcha: String,
 }
 
 /// The same as a form.
@@ -52,6 +55,13 @@ pub struct ResendForm {
     /// The address that signed up.
     #[schema(value_type = EmailAddress)]
     pub email: String,
+    /// The token of the link that led to the page. If the deployment has a captcha, either
+    /// this or `captcha` is needed.
+    #[schema(required = false)]
+    pub token: String,
+    /// What the widget of the captcha gave.
+    #[schema(value_type = Captcha, required = false)]
+    pub captcha: String,
 }
 
 /// What a link of a mail carries.

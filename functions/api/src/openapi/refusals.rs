@@ -1,6 +1,8 @@
 //! What comes instead of what was asked for, beside what every function says
 //! ([`muster_http::openapi::refusals`]).
 
+use crate::cross_site::of_another_site;
+use crate::edge::went_round;
 use crate::idempotency::reused;
 use crate::import_report::{none_refused, not_over};
 use crate::importing::{absent as no_import, not_failed};
@@ -24,6 +26,12 @@ muster_http::refusals! {
     ),
     /// 404
     NotFound: problem(&absent(), "There is no such thing, or no longer."),
+    /// 403, where no token is needed
+    FromElsewhere: with_problems(
+        [("form-of-another-site", of_another_site()), ("not-by-the-edge", went_round())],
+        "A page of another site sent the form. Or the deployment is reached by something in \
+         front of it, and this request came another way.",
+    ),
     /// 404, of a report
     NoReport: with_problems(
         [("none-refused", none_refused()), ("not-over", not_over()), ("no-import", no_import())],
