@@ -11,6 +11,7 @@
 mod api;
 mod contract;
 mod functions;
+mod loops;
 mod metrics;
 mod queues;
 mod roles;

@@ -230,7 +230,11 @@ fn details_keep_to_profiles(template: &Template) -> Vec<String> {
 }
 
 /// What a function may do this to.
-fn allowed(template: &Template, function: Resource<'_>, action: &str) -> BTreeSet<String> {
+pub(crate) fn allowed(
+    template: &Template,
+    function: Resource<'_>,
+    action: &str,
+) -> BTreeSet<String> {
     let text = function.text("Role");
     let role = referenced(&text).and_then(|role| template.find("AWS::IAM::Role", role));
     role.into_iter()
