@@ -10,6 +10,7 @@
 
 mod api;
 mod contract;
+mod environment;
 mod functions;
 mod loops;
 mod metrics;
