@@ -18,6 +18,7 @@ mod limits;
 mod mails;
 mod operations;
 mod outside;
+mod permissions;
 mod place;
 mod profiles;
 mod reasons;

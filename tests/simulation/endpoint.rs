@@ -209,7 +209,8 @@ impl HttpConnector for Connector {
 /// # Errors
 /// When the connection breaks.
 pub async fn serve(state: State, caller: Caller, asked: Asked) -> Result<Answer, ConnectorError> {
-    demand(caller.function, &asked);
+    let needed = demand(caller.function, &asked);
+    state.lock().log.use_permissions(caller.function, needed);
     let came = Instant::now();
     there(&state, came, &asked).await;
     let (fault, answer) = state.lock().answer(&caller, &asked);
