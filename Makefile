@@ -6,7 +6,7 @@ export SAM_CLI_TELEMETRY := 0
 FUNCTIONS := api mailer import-planner import-worker sweeper feedback operations details
 LOCAL := cargo run --quiet --package muster-local --
 
-.PHONY: up demo inbox down test test-long simulate bench audit build tools
+.PHONY: up demo inbox down deploy test test-long simulate bench audit build tools
 
 up: build ## start the local stack and deploy to it
 	@$(LOCAL) up
@@ -19,6 +19,18 @@ inbox: tools ## show the mails that were sent
 
 down: ## stop the local stack
 	@$(LOCAL) down
+
+ENV ?= prod
+STACK ?=
+REGION ?=
+SENDER ?=
+PARAMETERS ?=
+DEPLOY = cargo run --quiet --package muster-deploy -- --environment $(ENV) $(STACK:%=--stack %) $(REGION:%=--region %) $(SENDER:%=SenderAddress=%) $(PARAMETERS)
+
+deploy: tools ## deploy to AWS: SENDER=<address> REGION=<region> [ENV=prod STACK=<name> PARAMETERS="Key=Value …"]
+	@$(DEPLOY) --check
+	@$(MAKE) --no-print-directory build
+	@$(DEPLOY)
 
 test: tools ## everything that gates a change
 	@tests/stages.sh

@@ -25,6 +25,7 @@ mod lost_replies;
 mod mails;
 mod operations;
 mod outside;
+mod permissions;
 mod place;
 mod profiles;
 mod reasons;

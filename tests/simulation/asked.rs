@@ -129,6 +129,7 @@ fn s3_operation(method: &http::Method, uri: &str) -> &'static str {
         http::Method::PUT => "PutObject",
         http::Method::POST if asks("uploadId=") => "CompleteMultipartUpload",
         http::Method::POST if asks("?uploads") => "CreateMultipartUpload",
+        http::Method::DELETE if asks("uploadId=") => "AbortMultipartUpload",
         _ => "Other",
     }
 }

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use crate::answer::{Answer, error, refusal, ses_error};
 use crate::asked::{Asked, Service};
 use crate::bug::Bug;
+use crate::chains::Chain;
 use crate::dynamodb::DynamoDb;
 use crate::faults::{Fault, Schedule};
 use crate::import_story::Deed;
@@ -64,6 +65,8 @@ pub struct Shared {
     pub ses: Ses,
     /// The queues.
     pub queues: Queues,
+    /// What was invoked until each process handles what it handles now.
+    pub chains: BTreeMap<u64, Chain>,
     /// The calls.
     pub log: Log,
     /// What goes wrong.
@@ -104,6 +107,7 @@ impl Shared {
             s3: S3::new(),
             ses: Ses::default(),
             queues,
+            chains: BTreeMap::new(),
             log: Log::default(),
             schedule,
             bug,
@@ -205,7 +209,8 @@ impl HttpConnector for Connector {
 /// # Errors
 /// When the connection breaks.
 pub async fn serve(state: State, caller: Caller, asked: Asked) -> Result<Answer, ConnectorError> {
-    demand(caller.function, &asked);
+    let needed = demand(caller.function, &asked);
+    state.lock().log.use_permissions(caller.function, needed);
     let came = Instant::now();
     there(&state, came, &asked).await;
     let (fault, answer) = state.lock().answer(&caller, &asked);
@@ -352,7 +357,10 @@ impl Shared {
             Service::DynamoDb => self.work_on_table(asked),
             Service::Sqs => {
                 let body = String::from_utf8_lossy(&asked.body);
-                Answer::json(200, self.queues.call(asked.operation(), &body, now))
+                self.queues.chain = self.chains.get(&caller.id).cloned().unwrap_or_default();
+                let answer = self.queues.call(asked.operation(), &body, now);
+                self.queues.chain = Chain::default();
+                Answer::json(200, answer)
             }
             Service::Ses if asked.operation() == "GetAccount" => {
                 Answer::json(200, self.ses.account())

@@ -142,6 +142,33 @@ pub fn plain_story(random: &Random) -> Story {
     }
 }
 
+/// An import whose chunks are worked on one after the other in long lanes: of each
+/// chunk of the simulation's forty rows, one row is a person.
+pub fn long_story(_: &Random) -> Story {
+    let lines = 2..2 + 40 * 40;
+    let mut csv = "email\n".to_owned();
+    let mut rows = Vec::new();
+    for line in lines {
+        let address = (line % 40 == 2).then(|| address(line));
+        csv.push_str(address.as_deref().unwrap_or("nobody"));
+        csv.push('\n');
+        rows.push(Row { line, address });
+    }
+    let upload = Act::Upload {
+        key: "uploads/people.csv".to_owned(),
+        csv: csv.into_bytes(),
+        options: BTreeMap::new(),
+    };
+    Story {
+        acts: vec![(Duration::ZERO, upload)],
+        then: Vec::new(),
+        rules: rules(&Plan {
+            options: BTreeMap::new(),
+            rows,
+        }),
+    }
+}
+
 /// People who sign up and are in the file, too.
 const KNOWN: [&str; 4] = [
     "known0@example.com",

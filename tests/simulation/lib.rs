@@ -14,6 +14,7 @@
 //! | [`endpoint`] | the connector: every call of every function comes by here |
 //! | [`asked`], [`answer`] | a call, read off its request; what is said to it, also when it goes wrong |
 //! | [`dynamodb`], [`s3`], [`ses`], [`queues`], [`sqs`] | who answers it |
+//! | [`chains`] | which loops Lambda stops |
 //! | [`crowd`] | a file of any size that is nowhere |
 //! | [`faults`] | what goes wrong, at which call |
 //! | [`log`] | the calls, in order |
@@ -41,6 +42,7 @@ pub mod apart;
 pub mod asked;
 pub mod budget;
 pub mod bug;
+pub mod chains;
 pub mod crowd;
 pub mod dynamodb;
 pub mod endpoint;

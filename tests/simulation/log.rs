@@ -1,8 +1,10 @@
 //! The calls, in order: what a run was.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::faults::Fault;
+use crate::permissions::Permissions;
 
 /// One call of one process.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,12 +70,20 @@ pub struct Log {
     pub calls: Vec<Call>,
     /// What happened between them.
     pub notes: Vec<(u64, String)>,
+    /// The permissions that calls needed, by function.
+    pub used: Permissions,
 }
 
 impl Log {
     /// Notes something that is no call: a delivery, a kill.
     pub fn note(&mut self, text: String) {
         self.notes.push((self.calls.len() as u64, text));
+    }
+
+    /// Notes the permissions of a call.
+    pub fn use_permissions(&mut self, function: &str, needed: BTreeSet<String>) {
+        let used = self.used.entry(function.to_owned()).or_default();
+        used.extend(needed);
     }
 
     /// The run as people read it.

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tower::ServiceExt;
 
+use crate::chains::Chain;
 use crate::dynamodb::TABLE;
 use crate::endpoint::{Caller, State, http_client};
 use crate::queues::{BULK_MAIL, CHUNK, FEEDBACK, IMPORT, MAIL, dead_letters_url, url};
@@ -243,6 +244,8 @@ impl Process {
     /// Has the process handle one event; a process that was killed or ran out
     /// of time does not come back.
     pub async fn invoke(self, event: Value) -> (Option<Self>, Outcome) {
+        let chain = Chain::of_invocation(self.function.name(), &event);
+        self.state.lock().chains.insert(self.caller.id, chain);
         let killed = self.caller.killed.clone();
         let work = tokio::time::timeout(self.function.timeout(), self.handle(event));
         let outcome = tokio::select! {

@@ -8,6 +8,8 @@ use muster_core::random::Random;
 use muster_core::time::Time;
 use serde_json::{Value, json};
 
+use crate::chains::{self, Chain};
+
 /// The queues of `template.yaml`.
 pub const MAIL: &str = "mail";
 /// Nudges of the sweeper.
@@ -45,12 +47,16 @@ pub struct Message {
     pub visible_at: Time,
     /// How often it was handed out.
     pub receives: u32,
+    /// What was invoked on its way.
+    pub chain: Chain,
     receipt: String,
 }
 
 /// What `template.yaml` says of a queue.
 #[derive(Debug, Clone)]
 pub struct Properties {
+    /// The function that it triggers.
+    pub reader: &'static str,
     /// How long a message that was handed out is out of sight.
     pub visibility: Duration,
     /// How often a message is handed out before it is a dead letter.
@@ -80,6 +86,8 @@ pub struct Queues {
     count: u64,
     /// Whether they deliver once and at once, as they do most of the time.
     pub is_punctual: bool,
+    /// The chain that what is sent now belongs to: empty but for a call of a function.
+    pub chain: Chain,
     /// When a nudge of a profile was to be seen for the first time.
     pub seen_first: BTreeMap<String, Time>,
 }
@@ -103,6 +111,7 @@ impl Queues {
             random,
             count: 0,
             is_punctual: false,
+            chain: Chain::default(),
             seen_first: BTreeMap::new(),
         }
     }
@@ -123,6 +132,7 @@ impl Queues {
             sent_at: now,
             visible_at: now.after(delay + late),
             receives: 0,
+            chain: self.chain.clone(),
             receipt: String::new(),
         };
         if let Ok(MailNudge { profile_id, .. }) = serde_json::from_str(body) {
@@ -155,9 +165,10 @@ impl Queues {
             message.receipt = format!("r{batch}-{index}");
             taken.push(message.clone());
         }
-        let (dead, alive): (Vec<_>, Vec<_>) = taken
-            .into_iter()
-            .partition(|message| message.receives > queue.properties.max_receives);
+        let (dead, alive): (Vec<_>, Vec<_>) = taken.into_iter().partition(|message| {
+            message.receives > queue.properties.max_receives
+                || message.chain.is_stopped_at(queue.properties.reader)
+        });
         for message in dead {
             queue
                 .messages
@@ -306,6 +317,7 @@ impl Message {
             "attributes": {
                 "ApproximateReceiveCount": self.receives.to_string(),
                 "SentTimestamp": self.sent_at.as_millis().to_string(),
+                chains::ATTRIBUTE: self.chain.header(),
             },
             "eventSource": "aws:sqs",
             "eventSourceARN": format!("arn:aws:sqs:local:1:{queue}"),

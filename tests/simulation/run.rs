@@ -18,6 +18,7 @@ use crate::faults::{FAULTS, Schedule};
 use crate::import_story::{self, object};
 use crate::invariants::{INVARIANTS, text};
 use crate::log::Log;
+use crate::process::Function;
 use crate::queues::{BULK_MAIL, CHUNK, FEEDBACK, IMPORT, MAIL, Properties, Queues};
 use crate::story::Story;
 use crate::world::World;
@@ -54,6 +55,9 @@ pub static PEOPLE: Tale = Tale::of(Story::of);
 pub static IMPORTS: Tale = Tale::of(import_story::story);
 /// An import that ends the same whatever happens.
 pub static PLAIN_IMPORTS: Tale = Tale::of(import_story::plain_story);
+
+/// An import of forty chunks, twenty to a lane.
+pub static LONG_IMPORTS: Tale = Tale::of(import_story::long_story);
 
 impl Tale {
     /// Runs of these stories.
@@ -223,14 +227,14 @@ const DEFAULT_RETENTION: u64 = 4 * 24 * 3600;
 fn queues() -> Vec<(&'static str, Properties)> {
     let resources = &template()["Resources"];
     [
-        (MAIL, "Mail"),
-        (BULK_MAIL, "BulkMail"),
-        (IMPORT, "Import"),
-        (CHUNK, "Chunk"),
-        (FEEDBACK, "Feedback"),
+        (MAIL, "Mail", Function::Mailer),
+        (BULK_MAIL, "BulkMail", Function::Mailer),
+        (IMPORT, "Import", Function::Planner),
+        (CHUNK, "Chunk", Function::Worker),
+        (FEEDBACK, "Feedback", Function::Feedback),
     ]
     .into_iter()
-    .map(|(name, resource)| {
+    .map(|(name, resource, reader)| {
         let queue = &resources[format!("{resource}Queue")]["Properties"];
         let dead = &resources[format!("{resource}DeadLetterQueue")]["Properties"];
         let visibility = queue["VisibilityTimeout"].as_u64();
@@ -240,6 +244,7 @@ fn queues() -> Vec<(&'static str, Properties)> {
             Duration::from_secs(seconds.unwrap_or(DEFAULT_RETENTION))
         };
         let properties = Properties {
+            reader: reader.name(),
             visibility: Duration::from_secs(visibility.expect("a visibility timeout")),
             max_receives: receives.expect("receives").try_into().expect("a number"),
             retention: retention(queue),
@@ -250,7 +255,8 @@ fn queues() -> Vec<(&'static str, Properties)> {
     .collect()
 }
 
-fn template() -> &'static serde_yaml_ng::Value {
+/// `template.yaml`.
+pub fn template() -> &'static serde_yaml_ng::Value {
     static TEMPLATE: LazyLock<serde_yaml_ng::Value> = LazyLock::new(|| {
         let text = include_str!("../../template.yaml");
         serde_yaml_ng::from_str(text).expect("template.yaml is YAML")

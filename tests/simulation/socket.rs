@@ -26,6 +26,7 @@ use tokio::time::Instant;
 
 use crate::answer::Answer;
 use crate::asked::Asked;
+use crate::chains::Chain;
 use crate::endpoint::{Caller, State, serve};
 use crate::process::{Function, Outcome};
 
@@ -265,6 +266,8 @@ impl Gate {
         if call == "invocation/next" {
             return match self.events.lock().await.recv().await {
                 Some(event) => {
+                    let chain = Chain::of_invocation(self.function.name(), &event);
+                    self.state.lock().chains.insert(self.caller.id, chain);
                     let response = invocation(&event, self.function.timeout());
                     *self.handed.lock().await = Instant::now();
                     response

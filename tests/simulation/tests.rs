@@ -15,7 +15,7 @@ use muster_simulation::bug::Bug;
 use muster_simulation::faults::{FAULTS, Schedule};
 use muster_simulation::flood::{Flood, batch_takes};
 use muster_simulation::invariants::text;
-use muster_simulation::run::{IMPORTS, PEOPLE, PLAIN_IMPORTS, Run, Tale};
+use muster_simulation::run::{IMPORTS, LONG_IMPORTS, PEOPLE, PLAIN_IMPORTS, Run, Tale};
 use muster_simulation::story::Story;
 
 #[test]
@@ -113,6 +113,17 @@ fn an_import_ends_the_same_whatever_happens() {
             difference(&found.0, &expected.0)
         );
     });
+}
+
+/// Each worker queues the chunk after its own: a chain that Lambda stops at its 17th
+/// message unless the template says that it may go on.
+#[test]
+fn a_lane_of_twenty_chunks_is_imported_without_dead_letters() {
+    let run = LONG_IMPORTS.run_with(0, Schedule::Clean, None);
+    assert!(run.broken.is_empty(), "{:#?}", run.broken);
+    let began = run.log.calls.first().map_or(0, |call| call.at);
+    let ended = run.log.calls.last().map_or(0, |call| call.at);
+    assert!(ended - began < 10 * 60 * 1000, "{began} to {ended} ms");
 }
 
 /// What is stored of profiles, mails and counts, but for times, attempts, links.

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::template::{Resource, Template, items, referenced, texts, written};
+use serde_yaml_ng::Value;
+
+use crate::template::{Resource, Template, branches, entries, items, referenced, texts, written};
 use crate::{assert_kept, assert_noticed};
 
 /// The routes that need no token.
@@ -180,7 +182,8 @@ fn the_document_is_right(template: &Template) -> Vec<String> {
     findings
 }
 
-/// The pool knows each scope that a route takes, and hands it to both clients.
+/// The pool knows each scope that a route takes. The machines' client may ask for all
+/// of them, the readers' for those that only read.
 fn scopes_can_be_had(template: &Template) -> Vec<String> {
     let known: BTreeSet<String> = template
         .of_type("AWS::Cognito::UserPoolResourceServer")
@@ -199,20 +202,24 @@ fn scopes_can_be_had(template: &Template) -> Vec<String> {
             }
         }
     }
-    for client in template.of_type("AWS::Cognito::UserPoolClient") {
-        let given: BTreeSet<String> = texts(client.property("AllowedOAuthScopes"))
-            .into_iter()
-            .filter(|scope| scope.contains('/'))
-            .collect();
-        if given != known {
-            findings.push(format!("{} gets {given:?}", client.name));
+    let reading = known.iter().filter(|scope| scope.ends_with("/read"));
+    let reading: BTreeSet<String> = reading.cloned().collect();
+    for (name, scopes) in [("MachineClient", known), ("ReaderClient", reading)] {
+        let client = template.find("AWS::Cognito::UserPoolClient", name);
+        let given = client.map(|client| texts(client.property("AllowedOAuthScopes")));
+        let given: BTreeSet<String> = given.into_iter().flatten().collect();
+        if given != scopes {
+            findings.push(format!("{name} gets {given:?}"));
         }
     }
     findings
 }
 
-/// Administrators make users; machines have a secret; the console, which
-/// could not keep one, has the code flow.
+/// The clients of the pool: all are for machines, and have a secret.
+const CLIENTS: [&str; 2] = ["MachineClient", "ReaderClient"];
+
+/// Administrators make users, whose passwords are strong and who need a second factor
+/// unless the deployment says otherwise. No client is there that no page uses.
 fn nobody_signs_up_as_an_operator(template: &Template) -> Vec<String> {
     let mut findings = Vec::new();
     for pool in template.of_type("AWS::Cognito::UserPool") {
@@ -220,20 +227,119 @@ fn nobody_signs_up_as_an_operator(template: &Template) -> Vec<String> {
         if only.as_bool() != Some(true) {
             findings.push(format!("anybody signs up to {}", pool.name));
         }
+        if pool.text("MfaConfiguration") != "${OperatorMfa}" {
+            findings.push(format!("{}: OperatorMfa decides nothing", pool.name));
+        }
+        if texts(pool.property("EnabledMfas")) != ["SOFTWARE_TOKEN_MFA"] {
+            findings.push(format!("{} has another second factor", pool.name));
+        }
+        findings.extend(weak_passwords(pool));
     }
-    for (name, secret, flow) in [
-        ("MachineClient", true, "client_credentials"),
-        ("ConsoleClient", false, "code"),
-    ] {
-        let client = template.find("AWS::Cognito::UserPoolClient", name);
-        let as_it_should_be = client.is_some_and(|client| {
-            client.property("GenerateSecret").as_bool() == Some(secret)
-                && texts(client.property("AllowedOAuthFlows")) == [flow]
-        });
-        if !as_it_should_be {
-            findings.push(format!(
-                "{name} is not a client with secret={secret} and {flow}"
-            ));
+    let mfa = template
+        .section("Parameters")
+        .find(|(name, _)| *name == "OperatorMfa");
+    if mfa.is_none_or(|(_, parameter)| parameter["Default"] != "ON") {
+        findings.push("a second factor is not required by default".to_owned());
+    }
+    let clients = template.of_type("AWS::Cognito::UserPoolClient");
+    let names: Vec<_> = clients.map(|client| client.name).collect();
+    if names != CLIENTS {
+        findings.push(format!("the clients are {names:?}"));
+    }
+    for client in template.of_type("AWS::Cognito::UserPoolClient") {
+        if client.property("GenerateSecret").as_bool() != Some(true)
+            || texts(client.property("AllowedOAuthFlows")) != ["client_credentials"]
+        {
+            findings.push(format!("{} is not for machines", client.name));
+        }
+    }
+    let audience = template
+        .find("AWS::ApiGatewayV2::Authorizer", "OperatorAuthorizer")
+        .map(|authorizer| branches(authorizer.property("JwtConfiguration/Audience")))
+        .and_then(|branches| Some(texts(branches.first()?)));
+    if audience.as_deref() != Some(&CLIENTS.map(|name| format!("${{{name}}}"))[..]) {
+        findings.push(format!("tokens are taken that were made for {audience:?}"));
+    }
+    findings
+}
+
+/// What a password of the pool need not have.
+fn weak_passwords(pool: Resource<'_>) -> Vec<String> {
+    let policy = |name: &str| pool.property(&format!("Policies/PasswordPolicy/{name}"));
+    let classes = ["Lowercase", "Uppercase", "Numbers", "Symbols"];
+    let mut findings: Vec<_> = classes
+        .iter()
+        .filter(|class| policy(&format!("Require{class}")).as_bool() != Some(true))
+        .map(|class| format!("{}: passwords need no {class}", pool.name))
+        .collect();
+    let least = |name: &str| policy(name).as_u64().unwrap_or_default();
+    if least("MinimumLength") < 14 {
+        findings.push(format!("{}: passwords may be short", pool.name));
+    }
+    if !(1..=2).contains(&least("TemporaryPasswordValidityDays")) {
+        findings.push(format!("{}: first passwords are valid for long", pool.name));
+    }
+    findings
+}
+
+/// Routes that strangers may not use as fast as operators: what costs the most, and what
+/// answers every path that is not there. Of the other public routes, scanners follow
+/// each link of a mail the moment it comes, and the rest are texts that do not change.
+const THROTTLED: [&str; 3] = ["$default", "POST /signup", "POST /signup/resend"];
+
+/// The most that such a route takes in a second, by the value of `PublicTraffic`.
+const MOST_A_SECOND: [u64; 2] = [100, 20];
+
+/// Throttles are by route: strangers have low ones, so that what they ask for takes
+/// nothing from operators.
+fn strangers_are_throttled(template: &Template) -> Vec<String> {
+    let Some(stage) = template.find("AWS::ApiGatewayV2::Stage", "HttpApiStage") else {
+        return vec!["there is no stage".to_owned()];
+    };
+    let mut findings = Vec::new();
+    let branches = branches(stage.property("RouteSettings"));
+    let [throttled, Value::Tagged(otherwise)] = branches else {
+        return vec!["RouteSettings are not under a condition".to_owned()];
+    };
+    if otherwise.value != "AWS::NoValue" {
+        findings.push("unlimited sets limits".to_owned());
+    }
+    let keys: BTreeSet<_> = entries(throttled).map(|(key, _)| key).collect();
+    if keys != BTreeSet::from(THROTTLED) {
+        findings.push(format!("throttled are {keys:?}"));
+    }
+    for (key, settings) in entries(throttled) {
+        for (limit, factor) in [("ThrottlingRateLimit", 1), ("ThrottlingBurstLimit", 2)] {
+            let Value::Tagged(choice) = &settings[limit] else {
+                findings.push(format!("{key}: {limit} is not for high and low"));
+                continue;
+            };
+            let is_low = choice.tag == "If"
+                && choice.value[0] == "ExpectsCrowds"
+                && (1..3).zip(MOST_A_SECOND).all(|(branch, most)| {
+                    let limit = choice.value[branch].as_u64();
+                    limit.is_some_and(|limit| (1..=most * factor).contains(&limit))
+                });
+            if !is_low {
+                findings.push(format!("{key}: {limit} is not low"));
+            }
+        }
+        let route = routes(template).find(|route| route.text("RouteKey") == key);
+        let Some(route) = route else {
+            findings.push(format!("{key} is throttled and not there"));
+            continue;
+        };
+        let waits_for = items(stage.depends_on());
+        if !waits_for.iter().any(|name| name == route.name) {
+            findings.push(format!("the stage does not wait for {}", route.name));
+        }
+    }
+    for limit in ["ThrottlingRateLimit", "ThrottlingBurstLimit"] {
+        if stage
+            .property(&format!("DefaultRouteSettings/{limit}"))
+            .is_null()
+        {
+            findings.push(format!("operators have no {limit}"));
         }
     }
     findings
@@ -342,7 +448,7 @@ fn the_document_tells_of_every_route_and_its_scope() {
 }
 
 #[test]
-fn every_scope_can_be_had_by_both_clients() {
+fn every_scope_can_be_had_by_its_clients() {
     assert_kept(scopes_can_be_had);
     assert_noticed(
         scopes_can_be_had,
@@ -357,8 +463,8 @@ fn every_scope_can_be_had_by_both_clients() {
                 "[profiles/read]",
             ),
             (
-                "Resources/ConsoleClient/Properties/AllowedOAuthScopes",
-                "[openid]",
+                "Resources/ReaderClient/Properties/AllowedOAuthScopes",
+                "[profiles/read, imports/read, operations/read, profiles/write]",
             ),
         ],
     );
@@ -367,6 +473,7 @@ fn every_scope_can_be_had_by_both_clients() {
 #[test]
 fn operators_are_made_by_administrators() {
     assert_kept(nobody_signs_up_as_an_operator);
+    let password = "Resources/UserPool/Properties/Policies/PasswordPolicy";
     assert_noticed(
         nobody_signs_up_as_an_operator,
         &[
@@ -375,12 +482,56 @@ fn operators_are_made_by_administrators() {
                 "false",
             ),
             ("Resources/UserPool/Properties/AdminCreateUserConfig", ""),
-            ("Resources/ConsoleClient/Properties/GenerateSecret", "true"),
+            ("Resources/ReaderClient/Properties/GenerateSecret", "false"),
             (
-                "Resources/ConsoleClient/Properties/AllowedOAuthFlows",
+                "Resources/ReaderClient/Properties/AllowedOAuthFlows",
                 "[implicit]",
             ),
             ("Resources/MachineClient/Properties/GenerateSecret", ""),
+            (
+                "Resources/PageClient",
+                "{ Type: AWS::Cognito::UserPoolClient }",
+            ),
+            (
+                "Resources/OperatorAuthorizer/Properties/JwtConfiguration/Audience/1",
+                "[!Ref MachineClient, any]",
+            ),
+            ("Resources/UserPool/Properties/MfaConfiguration", "OPTIONAL"),
+            ("Resources/UserPool/Properties/MfaConfiguration", "'OFF'"),
+            ("Resources/UserPool/Properties/EnabledMfas", "[SMS_MFA]"),
+            ("Parameters/OperatorMfa/Default", "OPTIONAL"),
+            (&format!("{password}/MinimumLength"), "8"),
+            (&format!("{password}/RequireSymbols"), "false"),
+            (&format!("{password}/RequireUppercase"), ""),
+            (&format!("{password}/TemporaryPasswordValidityDays"), "7"),
+        ],
+    );
+}
+
+#[test]
+fn strangers_routes_are_throttled_apart() {
+    assert_kept(strangers_are_throttled);
+    let stage = "Resources/HttpApiStage";
+    let settings = format!("{stage}/Properties/RouteSettings");
+    assert_noticed(
+        strangers_are_throttled,
+        &[
+            (&settings, ""),
+            (&format!("{settings}/1/POST ~1signup"), ""),
+            (&format!("{settings}/1/$default"), ""),
+            (
+                &format!("{settings}/1/$default/ThrottlingRateLimit"),
+                "!If [ExpectsCrowds, 100, 200]",
+            ),
+            (
+                &format!("{settings}/1/$default/ThrottlingRateLimit"),
+                "!Ref RequestsPerSecond",
+            ),
+            (&format!("{settings}/1/$default/ThrottlingBurstLimit"), ""),
+            (&format!("{settings}/1/GET ~1profiles"), "{}"),
+            (&format!("{settings}/2"), "{ $default: {} }"),
+            (&format!("{stage}/DependsOn"), "[SignupRoute, ResendRoute]"),
+            (&format!("{stage}/Properties/DefaultRouteSettings"), ""),
         ],
     );
 }

@@ -17,7 +17,7 @@ const OUTPUTS: [&str; 26] = [
     "ChunkDeadLetterQueueUrl",
     "UserPoolId",
     "MachineClientId",
-    "ConsoleClientId",
+    "ReaderClientId",
     "TokenUrl",
     "ApiId",
     "ApiFunctionName",

@@ -11,10 +11,14 @@
 mod abuse;
 mod api;
 mod contract;
+mod environment;
 mod functions;
+mod loops;
 mod metrics;
+mod names;
 mod queues;
 mod roles;
+mod schedule;
 mod sources;
 mod state;
 mod template;

@@ -18,9 +18,11 @@ const LEAST_RECEIVES: u64 = 5;
 /// What Lambda asks for between visibility and time-out.
 const VISIBILITY_PER_TIMEOUT: u64 = 6;
 
-/// What all triggers may run at once: of the thousand that an account has by
-/// default, the requests of people are to have the most.
-const MOST_AT_ONCE: u64 = 100;
+/// What all triggers may run at once, by the value of `BackgroundConcurrency`. An
+/// account has a thousand executions at once, but ten while it is new. Each trigger
+/// takes two at the least: five triggers leave the API none of ten only if all have
+/// work for two, and one import alone keeps the planner at one.
+const MOST_AT_ONCE: [(&str, u64); 2] = [("normal", 35), ("small", 10)];
 
 /// One trigger: this function reads that queue.
 pub(crate) struct Trigger<'a> {
@@ -137,7 +139,7 @@ fn triggers_are_bounded(template: &Template) -> Vec<String> {
             format!("{name}: write it as an event of its function, where these rules look")
         })
         .collect();
-    let mut at_once = 0;
+    let mut at_once = [0; 2];
     for trigger in triggers(template) {
         let name = format!("{}.{}", trigger.function.name, trigger.event);
         let types = trigger.property(trigger.function, "FunctionResponseTypes");
@@ -145,20 +147,61 @@ fn triggers_are_bounded(template: &Template) -> Vec<String> {
             findings.push(format!("{name} does not report batch item failures"));
         }
         let concurrency = trigger.property(trigger.function, "ScalingConfig/MaximumConcurrency");
-        if !concurrency
-            .as_u64()
-            .is_some_and(|n| (2..=1000).contains(&n))
-        {
+        let [Some(normal), Some(small)] = branches_of(concurrency, "RunsManyAtOnce") else {
+            findings.push(format!("{name}: MaximumConcurrency is not two numbers"));
+            continue;
+        };
+        for (sum, count) in at_once.iter_mut().zip([normal, small]) {
+            *sum += count;
+            if !(2..=1000).contains(&count) {
+                findings.push(format!("{name}: MaximumConcurrency is not 2 to 1000"));
+            }
+        }
+    }
+    for (sum, (value, most)) in at_once.into_iter().zip(MOST_AT_ONCE) {
+        if sum > most {
             findings.push(format!(
-                "{name}: MaximumConcurrency is not a number of 2 to 1000"
+                "{value}: all triggers together may run {sum} at once"
             ));
         }
-        at_once += concurrency.as_u64().unwrap_or(0);
-    }
-    if at_once > MOST_AT_ONCE {
-        findings.push(format!("all triggers together may run {at_once} at once"));
     }
     findings
+}
+
+/// The numbers of an `!If` on this condition.
+fn branches_of(value: &Value, condition: &str) -> [Option<u64>; 2] {
+    match value {
+        Value::Tagged(choice) if choice.tag == "If" && choice.value[0] == condition => {
+            [1, 2].map(|branch| choice.value[branch].as_u64())
+        }
+        _ => [None; 2],
+    }
+}
+
+/// How long a queue keeps what nobody takes: half of what dead letters are kept for,
+/// where a message is more than a nudge (uploads, chunks, SES's reports); as AWS has it
+/// where the sweeper nudges again.
+const KEPT_FOR: [(&str, u64); 10] = [
+    ("MailQueue", DEFAULT_RETENTION),
+    ("BulkMailQueue", DEFAULT_RETENTION),
+    ("ImportQueue", LONGEST_RETENTION / 2),
+    ("ChunkQueue", LONGEST_RETENTION / 2),
+    ("FeedbackQueue", LONGEST_RETENTION / 2),
+    ("MailDeadLetterQueue", LONGEST_RETENTION),
+    ("BulkMailDeadLetterQueue", LONGEST_RETENTION),
+    ("ImportDeadLetterQueue", LONGEST_RETENTION),
+    ("ChunkDeadLetterQueue", LONGEST_RETENTION),
+    ("FeedbackDeadLetterQueue", LONGEST_RETENTION),
+];
+
+fn retention_is_as_designed(template: &Template) -> Vec<String> {
+    let kept: BTreeSet<_> = queues(template)
+        .map(|queue| (queue.name, retention(queue)))
+        .collect();
+    let designed = BTreeSet::from(KEPT_FOR);
+    kept.symmetric_difference(&designed)
+        .map(|(queue, seconds)| format!("{queue}: {seconds} s is not as designed"))
+        .collect()
 }
 
 /// A dead letter keeps the age it had, so its queue keeps longer than any
@@ -264,9 +307,23 @@ fn every_trigger_reports_single_failures_and_is_bounded() {
             (&format!("{mail}/FunctionResponseTypes"), ""),
             (&format!("{mail}/FunctionResponseTypes"), "[]"),
             (&format!("{mail}/ScalingConfig"), ""),
-            (&format!("{mail}/ScalingConfig/MaximumConcurrency"), "1"),
-            (&format!("{mail}/ScalingConfig/MaximumConcurrency"), "1001"),
-            (&format!("{mail}/ScalingConfig/MaximumConcurrency"), "90"),
+            (&format!("{mail}/ScalingConfig/MaximumConcurrency"), "5"),
+            (
+                &format!("{mail}/ScalingConfig/MaximumConcurrency"),
+                "!If [RunsManyAtOnce, 5, 1]",
+            ),
+            (
+                &format!("{mail}/ScalingConfig/MaximumConcurrency"),
+                "!If [RunsManyAtOnce, 5, 3]",
+            ),
+            (
+                &format!("{mail}/ScalingConfig/MaximumConcurrency"),
+                "!If [RunsManyAtOnce, 6, 2]",
+            ),
+            (
+                &format!("{mail}/ScalingConfig/MaximumConcurrency"),
+                "!If [HasPublicUrl, 5, 2]",
+            ),
             (
                 &format!("{mail}/ScalingConfig/MaximumConcurrency"),
                 "!Ref Workers",
@@ -301,6 +358,30 @@ fn messages_are_encrypted_and_dead_letters_outlive_the_rest() {
                 "Resources/ChunkQueue/Properties/MessageRetentionPeriod",
                 "1209600",
             ),
+        ],
+    );
+}
+
+#[test]
+fn each_queue_keeps_its_messages_as_long_as_designed() {
+    assert_kept(retention_is_as_designed);
+    assert_noticed(
+        retention_is_as_designed,
+        &[
+            (
+                "Resources/ImportQueue/Properties/MessageRetentionPeriod",
+                "60",
+            ),
+            ("Resources/ChunkQueue/Properties/MessageRetentionPeriod", ""),
+            (
+                "Resources/FeedbackQueue/Properties/MessageRetentionPeriod",
+                "345600",
+            ),
+            (
+                "Resources/MailQueue/Properties/MessageRetentionPeriod",
+                "3600",
+            ),
+            ("Resources/NewQueue", "{ Type: AWS::SQS::Queue }"),
         ],
     );
 }

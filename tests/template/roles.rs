@@ -52,6 +52,23 @@ fn functions_have_their_own_roles(template: &Template) -> Vec<String> {
     findings
 }
 
+/// Every role, also one that no function has, is bounded by what the account's
+/// administrators say.
+fn roles_can_be_bounded(template: &Template) -> Vec<String> {
+    template
+        .of_type("AWS::IAM::Role")
+        .filter(|role| match role.property("PermissionsBoundary") {
+            Value::Tagged(choice) => {
+                choice.tag != "If"
+                    || choice.value[0] != "HasPermissionsBoundary"
+                    || texts(&choice.value)[1..] != ["${PermissionsBoundary}", "${AWS::NoValue}"]
+            }
+            _ => true,
+        })
+        .map(|role| format!("{} has no boundary", role.name))
+        .collect()
+}
+
 /// What AWS lets nobody allow on anything narrower than the account.
 const OF_THE_ACCOUNT: [&str; 1] = ["ses:GetAccount"];
 
@@ -230,7 +247,11 @@ fn details_keep_to_profiles(template: &Template) -> Vec<String> {
 }
 
 /// What a function may do this to.
-fn allowed(template: &Template, function: Resource<'_>, action: &str) -> BTreeSet<String> {
+pub(crate) fn allowed(
+    template: &Template,
+    function: Resource<'_>,
+    action: &str,
+) -> BTreeSet<String> {
     let text = function.text("Role");
     let role = referenced(&text).and_then(|role| template.find("AWS::IAM::Role", role));
     role.into_iter()
@@ -268,6 +289,22 @@ fn each_function_has_a_role_of_its_own() {
                 "Resources/ApiRole/Properties/AssumeRolePolicyDocument/Statement/0/Principal",
                 "{ AWS: '*' }",
             ),
+        ],
+    );
+}
+
+#[test]
+fn every_role_has_the_boundary() {
+    assert_kept(roles_can_be_bounded);
+    assert_noticed(
+        roles_can_be_bounded,
+        &[
+            ("Resources/MailerRole/Properties/PermissionsBoundary", ""),
+            (
+                "Resources/SweeperScheduleRole/Properties/PermissionsBoundary",
+                "!If [HasPermissionsBoundary, !Ref AWS::NoValue, !Ref PermissionsBoundary]",
+            ),
+            ("Resources/NewRole", "{ Type: AWS::IAM::Role }"),
         ],
     );
 }

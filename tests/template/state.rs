@@ -1,5 +1,7 @@
 //! What holds data: the table, the bucket, the user pool.
 
+use serde_yaml_ng::Value;
+
 use crate::template::{Resource, Template, items, texts, written};
 use crate::{assert_kept, assert_noticed};
 
@@ -8,6 +10,46 @@ const STATEFUL: [&str; 3] = [
     "AWS::S3::Bucket",
     "AWS::Cognito::UserPool",
 ];
+
+/// Deletion protection, by the parameter: on unless a deployment says otherwise.
+fn data_is_protected(template: &Template) -> Vec<String> {
+    let protections = [
+        (
+            "AWS::DynamoDB::Table",
+            "DeletionProtectionEnabled",
+            ["true", "false"],
+        ),
+        (
+            "AWS::Cognito::UserPool",
+            "DeletionProtection",
+            ["ACTIVE", "INACTIVE"],
+        ),
+    ];
+    let mut findings = Vec::new();
+    for (kind, property, values) in protections {
+        for resource in template.of_type(kind) {
+            let is_by_parameter = match resource.property(property) {
+                Value::Tagged(choice) => {
+                    choice.tag == "If"
+                        && choice.value[0] == "ProtectsData"
+                        && texts(&choice.value)[1..] == values
+                }
+                _ => false,
+            };
+            if !is_by_parameter {
+                findings.push(format!("{} can be deleted", resource.name));
+            }
+        }
+    }
+    let default = template
+        .section("Parameters")
+        .find(|(name, _)| *name == "DeletionProtection")
+        .map(|(_, parameter)| written(&parameter["Default"]));
+    if default.as_deref() != Some("true") {
+        findings.push(format!("DeletionProtection is {default:?} by default"));
+    }
+    findings
+}
 
 /// Data outlives the stack, and a change that would replace what holds it.
 fn data_outlives_the_stack(template: &Template) -> Vec<String> {
@@ -97,16 +139,32 @@ fn files_go_after_a_while(template: &Template) -> Vec<String> {
         let rules = items(bucket.property("LifecycleConfiguration/Rules"));
         let enabled = || rules.iter().filter(|rule| rule["Status"] == "Enabled");
         for prefix in ["uploads/", "reports/"] {
-            if !enabled()
-                .any(|rule| rule["Prefix"] == prefix && !rule["ExpirationInDays"].is_null())
-            {
-                findings.push(format!("{}: {prefix} is kept for ever", bucket.name));
+            if !enabled().any(|rule| {
+                rule["Prefix"] == prefix
+                    && written(&rule["ExpirationInDays"]) == "${ReportRetentionDays}"
+            }) {
+                findings.push(format!("{}: {prefix} is kept for longer", bucket.name));
             }
         }
         if !enabled().any(|rule| {
-            !rule["AbortIncompleteMultipartUpload"].is_null() && rule["Prefix"].is_null()
+            let days = &rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"];
+            days.as_u64() == Some(1) && rule["Prefix"].is_null()
         }) {
             findings.push(format!("{} keeps unfinished uploads", bucket.name));
+        }
+    }
+    for group in template.of_type("AWS::Logs::LogGroup") {
+        if group.text("RetentionInDays") != "${LogRetentionDays}" {
+            findings.push(format!("{} keeps its lines for another time", group.name));
+        }
+    }
+    for parameter in ["ReportRetentionDays", "LogRetentionDays"] {
+        let default = template
+            .section("Parameters")
+            .find(|(name, _)| *name == parameter)
+            .and_then(|(_, parameter)| parameter["Default"].as_u64());
+        if default != Some(30) {
+            findings.push(format!("{parameter} is {default:?} by default"));
         }
     }
     findings
@@ -193,14 +251,15 @@ fn only_our_mails_are_reported(template: &Template) -> Vec<String> {
     findings
 }
 
-/// What the feedback function understands.
+/// What the feedback function understands, as the schema of the resource spells it.
+/// (The API of SES spells it `DELIVERY_DELAY`.)
 const REPORTED: [&str; 6] = [
-    "SEND",
-    "DELIVERY",
-    "DELIVERY_DELAY",
-    "BOUNCE",
-    "COMPLAINT",
-    "REJECT",
+    "send",
+    "delivery",
+    "deliveryDelay",
+    "bounce",
+    "complaint",
+    "reject",
 ];
 
 /// On demand, recoverable, expiring, and with both indexes.
@@ -252,6 +311,26 @@ fn data_is_retained() {
 }
 
 #[test]
+fn data_is_protected_from_deletion() {
+    assert_kept(data_is_protected);
+    assert_noticed(
+        data_is_protected,
+        &[
+            ("Resources/Table/Properties/DeletionProtectionEnabled", ""),
+            (
+                "Resources/Table/Properties/DeletionProtectionEnabled",
+                "false",
+            ),
+            (
+                "Resources/UserPool/Properties/DeletionProtection",
+                "!If [ProtectsData, INACTIVE, ACTIVE]",
+            ),
+            ("Parameters/DeletionProtection/Default", "'false'"),
+        ],
+    );
+}
+
+#[test]
 fn the_bucket_is_private() {
     assert_kept(buckets_are_private);
     let block = "Resources/UploadsBucket/Properties/PublicAccessBlockConfiguration";
@@ -289,8 +368,21 @@ fn files_are_not_kept_for_ever() {
         &[
             (&format!("{rules}/0/Status"), "Disabled"),
             (&format!("{rules}/1/ExpirationInDays"), ""),
+            (&format!("{rules}/0/ExpirationInDays"), "3650"),
+            (
+                &format!("{rules}/1/ExpirationInDays"),
+                "!Ref LogRetentionDays",
+            ),
             (&format!("{rules}/2/AbortIncompleteMultipartUpload"), ""),
+            (
+                &format!("{rules}/2/AbortIncompleteMultipartUpload"),
+                "{ DaysAfterInitiation: 30 }",
+            ),
             (&format!("{rules}/2/Prefix"), "reports/"),
+            ("Resources/MailerLogs/Properties/RetentionInDays", "365"),
+            ("Resources/ApiAccessLogs/Properties/RetentionInDays", ""),
+            ("Parameters/ReportRetentionDays/Default", "365"),
+            ("Parameters/LogRetentionDays/Default", "1"),
         ],
     );
 }
@@ -333,7 +425,11 @@ fn our_mails_alone_are_reported() {
             (&format!("{destination}/ConfigurationSetName"), "another"),
             (
                 &format!("{destination}/EventDestination/MatchingEventTypes"),
-                "[SEND, DELIVERY]",
+                "[send, delivery]",
+            ),
+            (
+                &format!("{destination}/EventDestination/MatchingEventTypes/2"),
+                "DELIVERY_DELAY",
             ),
         ],
     );
@@ -348,6 +444,15 @@ fn the_table_is_as_designed() {
         &[
             (&format!("{table}/BillingMode"), "PROVISIONED"),
             (&format!("{table}/PointInTimeRecoverySpecification"), ""),
+            (
+                &format!("{table}/PointInTimeRecoverySpecification/PointInTimeRecoveryEnabled"),
+                "false",
+            ),
+            (&format!("{table}/TimeToLiveSpecification"), ""),
+            (
+                &format!("{table}/TimeToLiveSpecification/AttributeName"),
+                "due_at",
+            ),
             (&format!("{table}/TimeToLiveSpecification/Enabled"), "false"),
             (
                 &format!("{table}/GlobalSecondaryIndexes/0/IndexName"),

@@ -31,10 +31,15 @@ impl Template {
         entries(&self.root[name])
     }
 
-    /// The resources of one type.
-    pub(crate) fn of_type(&self, kind: &str) -> impl Iterator<Item = Resource<'_>> {
+    /// All resources.
+    pub(crate) fn resources(&self) -> impl Iterator<Item = Resource<'_>> {
         self.section("Resources")
             .map(|(name, body)| Resource { name, body })
+    }
+
+    /// The resources of one type.
+    pub(crate) fn of_type(&self, kind: &str) -> impl Iterator<Item = Resource<'_>> {
+        self.resources()
             .filter(move |resource| resource.attribute("Type") == kind)
     }
 
@@ -48,19 +53,22 @@ impl Template {
         walk(&self.root, &format!("Globals/Function/{path}"))
     }
 
-    /// The same template with another value at `path` (`Resources/Table/…`),
-    /// or with nothing there if the value is empty.
+    /// The same template with another value at `path` (`Resources/Table/…`, a slash
+    /// in a name being `~1`), or with nothing there if the value is empty.
     pub(crate) fn with(mut self, path: &str, value: &str) -> Self {
         let (parent, key) = path
             .rsplit_once('/')
             .unwrap_or_else(|| panic!("{path} has no parent"));
-        let parent = parent.split('/').try_fold(&mut self.root, child);
+        let key = &unescaped(key);
+        let parent = parent
+            .split('/')
+            .try_fold(&mut self.root, |value, key| child(value, &unescaped(key)));
         match parent.map(untagged) {
             Some(Value::Mapping(mapping)) if value.is_empty() => {
                 assert!(mapping.remove(key).is_some(), "nothing to remove at {path}");
             }
             Some(Value::Mapping(mapping)) => {
-                mapping.insert(key.into(), parse(value));
+                mapping.insert(key.as_str().into(), parse(value));
             }
             Some(Value::Sequence(items)) => items[index(key)] = parse(value),
             _ => panic!("there is no {path} to change"),
@@ -75,9 +83,19 @@ impl<'a> Resource<'a> {
         self.body[name].as_str().unwrap_or_default()
     }
 
+    /// What is made before it: a name, or several.
+    pub(crate) fn depends_on(self) -> &'a Value {
+        &self.body["DependsOn"]
+    }
+
+    /// Its properties.
+    pub(crate) fn properties(self) -> &'a Value {
+        &self.body["Properties"]
+    }
+
     /// A property by its path; null if it is not there.
     pub(crate) fn property(self, path: &str) -> &'a Value {
-        walk(&self.body["Properties"], path)
+        walk(self.properties(), path)
     }
 
     /// A property as the template writes it, see [`written`].
@@ -88,6 +106,11 @@ impl<'a> Resource<'a> {
 
 fn parse(text: &str) -> Value {
     serde_yaml_ng::from_str(text).unwrap_or_else(|error| panic!("not YAML: {error}: {text}"))
+}
+
+/// As in a JSON pointer (RFC 6901).
+fn unescaped(key: &str) -> String {
+    key.replace("~1", "/")
 }
 
 fn index(key: &str) -> usize {
