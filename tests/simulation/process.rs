@@ -109,10 +109,7 @@ pub const SOURCES: &str = "/muster/sources";
 /// What every process of the simulation is told by its environment.
 pub fn setting(name: &str) -> Option<String> {
     let value = match name {
-        "AWS_SESSION_TOKEN"
-        | "MUSTER_CAPTCHA_URL"
-        | "MUSTER_SOURCES_FILE"
-        | "MUSTER_SOURCES_LOCAL" => return None,
+        "AWS_SESSION_TOKEN" | "MUSTER_CAPTCHA_URL" | "MUSTER_SOURCES_FILE" => return None,
         "AWS_ENDPOINT_URL" => "http://aws.local".to_owned(),
         "MUSTER_TABLE" => TABLE.to_owned(),
         "MUSTER_MAIL_QUEUE_URL" => url(MAIL),
