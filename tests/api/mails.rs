@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use muster_simulation::faults::{Fault, Schedule};
 use serde_json::{Value, json};
 
 use crate::place::Place;
@@ -118,4 +119,36 @@ async fn nothing_is_sent_where_nothing_arrives_or_nobody_is() {
     }
     place.deliver_mails().await;
     assert_eq!(place.mails_to(ADA).len(), 1);
+}
+
+/// What SES cannot have seen goes again soon, and is no attempt. What it may have seen
+/// stays leased, until SES would have reported it.
+#[tokio::test(start_paused = true)]
+async fn a_mail_that_found_no_connection_was_not_sent() {
+    let (place, _) = signed_up().await;
+    let calls = place.calls();
+    let send = calls.iter().find(|call| call.operation == "Ses.SendEmail");
+    let call = send.unwrap().number;
+    for (fault, status, attempts) in [
+        (Fault::NoConnection, "queued", 0),
+        (Fault::Throttle, "queued", 0),
+        (Fault::TimeoutBefore, "sending", 1),
+        (Fault::DroppedReply, "sending", 1),
+    ] {
+        let place = Place::new();
+        place.state.lock().schedule = Schedule::Single { call, fault };
+        place.sign_up(ADA).await;
+        place.deliver_mails().await;
+        let profile = place.profile(ADA).await.unwrap();
+        let path = format!("/profiles/{}", profile["id"].as_str().unwrap());
+        let items = mails(&place, &path).await;
+        assert_eq!(seen(&items), [(1, "confirm", status)], "{fault}");
+        assert_eq!(items[0]["attempts"], attempts, "{fault}");
+        place.pass(Duration::from_secs(120)).await;
+        place.sweep().await;
+        place.deliver_mails().await;
+        let sent = place.mails_to(ADA).len();
+        let doubled = usize::from(fault == Fault::DroppedReply);
+        assert_eq!(sent, 1 + doubled, "{fault}");
+    }
 }
