@@ -66,7 +66,7 @@ pub enum Trouble {
 }
 
 /// All codes, and what they mean.
-pub const CODES: [(&str, &str); 15] = [
+pub const CODES: [(&str, &str); 16] = [
     ("timeout", "no answer in time"),
     (
         "address_refused",
@@ -99,6 +99,10 @@ pub const CODES: [(&str, &str); 15] = [
     (
         "attribute_missing",
         "its address needs an attribute that the profile has not",
+    ),
+    (
+        "attribute_unconfirmed",
+        "its address needs an attribute of a sign-up that is not confirmed",
     ),
     (
         "attribute_unsuitable",
@@ -207,6 +211,7 @@ mod tests {
             Trouble::TooDeep,
             Trouble::NothingThere(String::new()),
             NotExpanded::AttributeMissing(String::new()).into(),
+            NotExpanded::AttributeUnconfirmed(String::new()).into(),
             NotExpanded::Unsuitable("").into(),
             missing.into(),
             Trouble::NoRoom,
