@@ -1,5 +1,6 @@
 //! A deployment with a captcha. The verifier is a server, so time is real here.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -7,6 +8,8 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
+use axum::serve::ListenerExt;
+use muster_core::aws::POOL_IDLE_TIMEOUT;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -20,14 +23,25 @@ const SOLVED: &str = "good";
 
 /// A verifier to which `good` is a solved captcha, and what it was asked.
 async fn verifier() -> (String, Asked) {
+    let (url, asked, _) = verifier_with_count().await;
+    (url, asked)
+}
+
+/// The same with the number of connections that it has had.
+async fn verifier_with_count() -> (String, Asked, Arc<AtomicUsize>) {
     let asked = Asked::default();
+    let connections = Arc::new(AtomicUsize::new(0));
+    let count = connections.clone();
     let router = Router::new()
         .route("/siteverify", post(verify))
         .with_state(asked.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/siteverify", listener.local_addr().unwrap());
+    let listener = listener.tap_io(move |_| {
+        count.fetch_add(1, Ordering::SeqCst);
+    });
     tokio::spawn(async move { axum::serve(listener, router).await });
-    (url, asked)
+    (url, asked, connections)
 }
 
 /// It knows the sites with the secrets `s3cret&` and `new`.
@@ -299,4 +313,26 @@ async fn without_a_verifier_a_token_is_ignored() {
     assert_eq!(answer.status(), 202);
     let form = "email=ada%40example.com&token=x&captcha=y";
     assert_eq!(send_form(&place, form).await.status(), 202);
+}
+
+/// A token is good once: it cannot be shown again when the verifier turns out to have
+/// closed the connection.
+#[tokio::test]
+async fn a_connection_to_the_verifier_that_was_idle_for_long_is_not_used_again() {
+    let (url, _, connections) = verifier_with_count().await;
+    let place = place(url);
+    let second = Duration::from_secs(1);
+    for (time, expected) in [
+        (Duration::ZERO, 1),
+        (POOL_IDLE_TIMEOUT - second, 1),
+        (POOL_IDLE_TIMEOUT + second, 2),
+    ] {
+        // Until the connection is back in the pool.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::pause();
+        tokio::time::advance(time).await;
+        tokio::time::resume();
+        assert_eq!(sign_up(&place, json!("good")).await.status(), 202);
+        assert_eq!(connections.load(Ordering::SeqCst), expected, "{time:?}");
+    }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use muster_core::hex::hex;
 use muster_simulation::faults::Fault;
+use muster_simulation::ses::BOUNCE;
 use muster_simulation::sources::{Behaviour, Reply};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -77,6 +78,145 @@ async fn a_profile_comes_with_what_sources_know() {
     let merged: Vec<_> = body["merged"].as_object().unwrap().keys().collect();
     let expected = ["city", "email", "name", "plan", "score", "tariff"];
     assert_eq!(merged, expected, "and nothing of how we keep a profile");
+}
+
+/// Whoever signs up types what they like. Who they are is theirs to say, and what else a
+/// source knows is not.
+#[tokio::test(start_paused = true)]
+async fn by_default_a_source_outranks_what_a_person_typed() {
+    let said = json!({ "name": "A.", "locale": "fr", "email": "x", "plan": "pro", "city": "Rome" });
+    let fields = ["email", "name", "locale", "plan", "city", "hobby"];
+    for (precedence, expected) in [
+        (Value::Null, "profile profile profile crm crm profile"),
+        (json!(["crm"]), "profile profile profile crm crm profile"),
+        (json!(["crm", "profile"]), "crm crm crm crm crm profile"),
+        (
+            json!(["profile"]),
+            "profile profile profile profile crm profile",
+        ),
+    ] {
+        let mut document = document([("crm", json!({})), ("other", json!({}))]);
+        if !precedence.is_null() {
+            document["precedence"] = precedence.clone();
+        }
+        let outside = Outside::with(&document).await;
+        outside.stub("crm").does([said.clone()]);
+        let stranger = json!({
+            "email": "bob@example.com", "name": "Mallory", "locale": "en",
+            "attributes": { "plan": "free", "hobby": "chess", "email": "y", "name": "z" },
+        });
+        let path = sign_up(&outside, stranger).await;
+        let answer = outside.place.get(&path).await;
+        let merged = &answer.body()["merged"];
+        let sources = fields.map(|field| merged[field]["source"].as_str().unwrap());
+        assert_eq!(sources.join(" "), expected, "{precedence}");
+        if sources[0] == "profile" {
+            assert_eq!(merged["name"]["value"], "Mallory");
+            assert_eq!(merged["email"]["value"], "bob@example.com");
+        }
+    }
+}
+
+/// The path of the details of someone who signs up.
+async fn sign_up(outside: &Outside, person: Value) -> String {
+    let email = person["email"].as_str().unwrap().to_owned();
+    let signed_up = outside.place.ask("POST", "/signup", person).await;
+    assert_eq!(signed_up.status(), 202, "{signed_up:?}");
+    let profile = outside.place.profile(&email).await.unwrap();
+    format!("/profiles/{}/details", profile["id"].as_str().unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unconfirmed_sign_up_fills_no_address_with_attributes() {
+    const BOB: &str = "bob@example.com";
+    let url = |name: &str, rest: &str| json!(format!("https://{name}.example.com/{rest}"));
+    let outside = Outside::with(&document([
+        ("crm", json!({ "url": url("crm", "{attributes.customer}") })),
+        (
+            "query",
+            json!({ "url": url("query", "?of={attributes.customer}") }),
+        ),
+        ("lacks", json!({ "url": url("lacks", "{attributes.plan}") })),
+        (
+            "mail",
+            json!({ "url": url("mail", "{id}/{email}/{email_sha256}") }),
+        ),
+        (
+            "trusting",
+            json!({
+                "url": url("trusting", "{attributes.customer}"),
+                "unconfirmed_attributes": true,
+            }),
+        ),
+    ]))
+    .await;
+    for name in ["crm", "query", "lacks", "mail", "trusting"] {
+        outside.stub(name).does([json!({})]);
+    }
+    let person = json!({ "email": BOB, "name": "B", "attributes": { "customer": "7" } });
+    let path = sign_up(&outside, person).await;
+    let look = async || {
+        let answer = outside.place.get(&path).await;
+        let sources = answer.body()["sources"].clone();
+        ["crm", "query", "lacks", "mail", "trusting"].map(|name| how(&sources[name]))
+    };
+    let unconfirmed = "error attribute_unconfirmed";
+    let before = [
+        unconfirmed,
+        unconfirmed,
+        "error attribute_missing",
+        "ok -",
+        "ok -",
+    ];
+    assert_eq!(look().await, before);
+    assert_eq!(outside.stub("crm").opened(), 0);
+    let asked = outside.stub("trusting").requests().pop().unwrap();
+    assert_eq!(asked.line, "GET /7 HTTP/1.1");
+
+    outside.place.deliver_mails().await;
+    let token = outside.place.mails_to(BOB).pop().unwrap().token;
+    let click = json!({ "token": token });
+    let confirmed = outside.place.ask("POST", "/confirm", click).await;
+    assert_eq!(confirmed.status(), 200, "{confirmed:?}");
+    let after = ["ok -", "ok -", "error attribute_missing", "ok -", "ok -"];
+    assert_eq!(look().await, after);
+}
+
+/// Mail that comes back confirms nothing.
+#[tokio::test(start_paused = true)]
+async fn nor_does_a_sign_up_whose_mail_came_back() {
+    let source = json!({ "url": "https://crm.example.com/{attributes.customer}" });
+    let outside = Outside::with_one("crm", source).await;
+    let person =
+        json!({ "email": "bob@example.com", "name": "B", "attributes": { "customer": "7" } });
+    let path = sign_up(&outside, person).await;
+    outside.place.deliver_mails().await;
+    let mail = outside.place.mails_to("bob@example.com").pop().unwrap();
+    outside.place.report(&mail.report(BOUNCE)).await;
+    let answer = outside.place.get(&path).await;
+    let source = &answer.body()["sources"]["crm"];
+    assert_eq!(how(source), "error attribute_unconfirmed");
+    let detail = source["problem"]["detail"].as_str().unwrap();
+    assert!(detail.contains("\"customer\""), "{detail}");
+}
+
+/// Nobody has confirmed these addresses either. But who gave the attributes is entitled to.
+#[tokio::test(start_paused = true)]
+async fn what_an_operator_gave_fills_an_address() {
+    let source = json!({ "url": "https://crm.example.com/{attributes.plan}" });
+    let outside = Outside::with_one("crm", source).await;
+    outside.stub("crm").does([json!({})]);
+    assert_eq!(outside.profile["status"], "pending");
+    assert_eq!(how(&outside.ask_one("crm").await), "ok -");
+    outside
+        .place
+        .import("email,plan\nbob@example.com,pro\n")
+        .await;
+    let bob = outside.place.profile("bob@example.com").await.unwrap();
+    assert_eq!(bob["status"], "pending");
+    let path = format!("/profiles/{}/details", bob["id"].as_str().unwrap());
+    let answer = outside.place.get(&path).await;
+    assert_eq!(how(&answer.body()["sources"]["crm"]), "ok -");
 }
 
 #[tokio::test(start_paused = true)]

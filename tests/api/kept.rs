@@ -114,11 +114,13 @@ async fn a_source_is_asked_whether_it_knows_better() {
 
 #[tokio::test(start_paused = true)]
 async fn what_was_said_before_serves_for_a_while() {
-    let troubles: [(Behaviour, &str); 4] = [
+    let packed = Reply::text("{}").with("content-encoding", "gzip");
+    let troubles: [(Behaviour, &str); 5] = [
         (Behaviour::Hangs, "stale timeout"),
         (Behaviour::Resets, "stale broken_off"),
         (Reply::status(500).into(), "stale bad_status"),
         (Reply::text("<html>").into(), "stale not_json"),
+        (packed.into(), "stale compressed"),
     ];
     for (trouble, expected) in troubles {
         let source = json!({ "cache_s": 60, "stale_if_error_s": 240, "timeout_ms": 100 });
@@ -316,6 +318,7 @@ async fn time_to_live_takes_what_is_of_no_use() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_is_an_answer() {
     for (status, expected, left) in [
+        (204, "error no_content", 0),
         (404, "error not_found", 0),
         (410, "error bad_status", 0),
         (401, "error bad_status", 1),
@@ -332,6 +335,19 @@ async fn an_answer_is_an_answer() {
         assert_eq!(how(&outside.ask_one("crm").await), expected, "{status}");
         assert_eq!(kept(&outside), left, "{status}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_body_is_an_answer_too() {
+    let source = json!({ "cache_s": 60, "stale_if_error_s": 240 });
+    let outside = Outside::with_one("crm", source).await;
+    let crm = outside.stub("crm");
+    crm.does([pro(), Reply::text(""), Reply::status(500)]);
+    outside.ask().await;
+    outside.place.pass(60 * SECOND).await;
+    assert_eq!(how(&outside.ask_one("crm").await), "error no_content");
+    assert_eq!(kept(&outside), 0);
+    assert_eq!(how(&outside.ask_one("crm").await), "error bad_status");
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use muster_core::mail::mail_key;
 use muster_core::table::{Condition, text};
+use muster_simulation::faults::{Fault, Schedule};
 use serde_json::{Value, json};
 
 use crate::place::Place;
@@ -141,4 +142,36 @@ async fn a_mail_that_ses_cannot_send_is_given_up_with_its_reason() {
     assert_eq!(items[0]["status"], "abandoned", "{items:?}");
     let reason = items[0]["reason"].as_str().unwrap();
     assert!(reason.starts_with("BadRequestException: Local"), "{reason}");
+}
+
+/// What SES cannot have seen goes again soon, and is no attempt. What it may have seen
+/// stays leased, until SES would have reported it.
+#[tokio::test(start_paused = true)]
+async fn a_mail_that_found_no_connection_was_not_sent() {
+    let (place, _) = signed_up().await;
+    let calls = place.calls();
+    let send = calls.iter().find(|call| call.operation == "Ses.SendEmail");
+    let call = send.unwrap().number;
+    for (fault, status, attempts) in [
+        (Fault::NoConnection, "queued", 0),
+        (Fault::Throttle, "queued", 0),
+        (Fault::TimeoutBefore, "sending", 1),
+        (Fault::DroppedReply, "sending", 1),
+    ] {
+        let place = Place::new();
+        place.state.lock().schedule = Schedule::Single { call, fault };
+        place.sign_up(ADA).await;
+        place.deliver_mails().await;
+        let profile = place.profile(ADA).await.unwrap();
+        let path = format!("/profiles/{}", profile["id"].as_str().unwrap());
+        let items = mails(&place, &path).await;
+        assert_eq!(seen(&items), [(1, "confirm", status)], "{fault}");
+        assert_eq!(items[0]["attempts"], attempts, "{fault}");
+        place.pass(Duration::from_secs(120)).await;
+        place.sweep().await;
+        place.deliver_mails().await;
+        let sent = place.mails_to(ADA).len();
+        let doubled = usize::from(fault == Fault::DroppedReply);
+        assert_eq!(sent, 1 + doubled, "{fault}");
+    }
 }

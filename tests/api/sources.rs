@@ -51,7 +51,8 @@ fn all() -> Vec<Case> {
         much("long", Reply::text(long).into()),
         text("not-json", "<html>"),
         text("deep", &"[".repeat(60_000)),
-        text("nothing", ""),
+        ("nothing", Reply::text("").into(), "error no_content", 0, 1),
+        status("status-204", 204, "error no_content"),
         status("status-404", 404, "error not_found"),
         status("status-429", 429, "error bad_status"),
         status("status-500", 500, "error bad_status"),
@@ -144,7 +145,18 @@ async fn no_message_is_too_odd() {
             ),
             status,
         ),
-        ("empty", says("204 No Content", ""), text),
+        ("empty", says("204 No Content", ""), "error no_content"),
+        (
+            "reset",
+            says("205 Reset Content\r\ncontent-length: 0", ""),
+            "error no_content",
+        ),
+        (
+            "blank",
+            with("content-length: 2", "\r\n"),
+            "error no_content",
+        ),
+        ("chunks-none", chunked("0\r\n\r\n"), "error no_content"),
         (
             "part",
             says("206 Partial Content\r\ncontent-length: 2", "{}"),
@@ -169,13 +181,11 @@ async fn no_message_is_too_odd() {
         ("chunk-much", chunked("1ffffffffffffffff\r\n{}"), broken),
         ("chunk-long", chunked("ffffffffffffffff\r\n{}"), slow),
         (
-            "gzip",
-            with(
-                "content-encoding: gzip\r\ncontent-length: 3",
-                "\u{1f}\u{b}\u{8}",
-            ),
-            text,
+            "identity",
+            with("content-encoding: identity\r\ncontent-length: 2", "{}"),
+            fine,
         ),
+        ("text", with("content-length: 6", "<html>"), text),
     ];
     let sources = cases
         .iter()
@@ -197,6 +207,36 @@ async fn no_message_is_too_odd() {
     }
 }
 
+/// It is asked for its answer as it is, and nothing here unpacks: a few bytes that unpack to
+/// gigabytes are no danger.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_compressed_is_said_to_be_so() {
+    let packed = Reply::text([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]);
+    let coded = |coding: &str| packed.clone().with("content-encoding", coding);
+    let cases = [
+        ("gzip", coded("gzip"), "(gzip)"),
+        ("upper", coded("X-GZIP"), "(gzip)"),
+        ("deflate", coded("deflate"), "(deflate)"),
+        ("brotli", coded("br"), "(br)"),
+        ("zstandard", coded("zstd"), "(zstd)"),
+        ("twice", coded("identity, gzip"), "(gzip)"),
+        ("other", coded("hunter2"), "(an encoding of its own)"),
+        ("silent", packed, "(gzip)"),
+    ];
+    let sources = cases.iter().map(|(name, ..)| (*name, json!({})));
+    let outside = Outside::with(&document(sources)).await;
+    for (name, reply, _) in &cases {
+        outside.stub(name).does([reply.clone()]);
+    }
+    let answer = outside.ask().await;
+    for (name, _, coding) in &cases {
+        let source = &answer.body()["sources"][name];
+        assert_eq!(how(source), "error compressed", "{name}");
+        let detail = source["problem"]["detail"].as_str().unwrap();
+        assert!(detail.contains(coding), "{name}: {detail}");
+    }
+}
+
 /// Else a source could answer what is asked of it about the next person.
 #[tokio::test(start_paused = true)]
 async fn what_comes_unasked_answers_nothing() {
@@ -215,10 +255,12 @@ async fn a_text_is_json_or_it_is_not() {
     let nested = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     let not_json = "error not_json";
     let cases = [
-        ("mark", "\u{feff}{}".to_owned(), not_json),
+        ("mark", "\u{feff}{}".to_owned(), "ok -"),
+        ("marks", "\u{feff}\u{feff}{}".to_owned(), not_json),
+        ("mark-alone", "\u{feff}".to_owned(), "error no_content"),
         ("nan", "NaN".to_owned(), not_json),
         ("infinity", "1e999".to_owned(), not_json),
-        ("surrogate", r#""\ud800""#.to_owned(), not_json),
+        ("surrogate", r#""\ud800""#.to_owned(), "ok -"),
         ("zero-byte", "{}\0".to_owned(), not_json),
         ("two", "{}{}".to_owned(), not_json),
         ("null", "null".to_owned(), "ok -"),
@@ -230,11 +272,40 @@ async fn a_text_is_json_or_it_is_not() {
     let sources = cases.iter().map(|(name, ..)| (*name, json!({})));
     let outside = Outside::with(&document(sources)).await;
     for (name, text, _) in &cases {
-        outside.stub(name).does([Reply::text(text)]);
+        outside.stub(name).does([Reply::text(text.as_str())]);
     }
     let answer = outside.ask().await;
     for (name, _, expected) in &cases {
         assert_eq!(how(&answer.body()["sources"][name]), *expected, "{name}");
+    }
+}
+
+/// A program that cuts texts by UTF-16 units cuts emojis. One name that is cut must not cost
+/// the whole answer.
+#[tokio::test(start_paused = true)]
+async fn half_a_surrogate_is_a_replacement_character() {
+    let outside = Outside::with_one("crm", json!({})).await;
+    let text = r#"{"name": "Ada \ud83d", "\uDE00x": "\ud83d\ude00", "path": "C:\\ud800"}"#;
+    outside.stub("crm").does([Reply::text(text)]);
+    let expected = json!({ "name": "Ada \u{fffd}", "\u{fffd}x": "😀", "path": "C:\\ud800" });
+    assert_eq!(outside.ask_one("crm").await["data"], expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_json_is_told_with_its_place() {
+    let outside = Outside::with_one("crm", json!({})).await;
+    let utf_16: Vec<u8> = [0xff, 0xfe, b'{', 0, b'}', 0].into();
+    for (reply, expected) in [
+        (Reply::text("{\n hunter2}"), "line 2 column 2"),
+        (Reply::text(*b"\"\xff\""), "line 1 column 2"),
+        (Reply::text(utf_16), "UTF-16"),
+    ] {
+        outside.stub("crm").does([reply]);
+        let source = outside.ask_one("crm").await;
+        assert_eq!(how(&source), "error not_json");
+        let detail = source["problem"]["detail"].as_str().unwrap();
+        assert!(detail.contains(expected), "{detail}");
+        assert!(!detail.contains("hunter2"), "{detail}");
     }
 }
 

@@ -11,6 +11,11 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
+use bytes::Bytes;
+use http::Uri;
+use http_body_util::Empty;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 use muster_core::random::Random;
 use muster_core::time::{Clock, Time};
 use serde_json::{Map, Value, json};
@@ -25,11 +30,12 @@ use crate::dynamodb::DynamoDb;
 use crate::faults::{Fault, Schedule};
 use crate::import_story::Deed;
 use crate::log::{Call, Log};
-use crate::permissions::demand;
 use crate::process::setting;
 use crate::queues::{FEEDBACK, Queues};
 use crate::s3::S3;
 use crate::ses::Ses;
+use crate::sources::Network;
+use crate::{leading_keys, permissions};
 
 /// Within this time of each other come calls that are made together.
 const TOGETHER: Duration = Duration::from_micros(500);
@@ -209,7 +215,8 @@ impl HttpConnector for Connector {
 /// # Errors
 /// When the connection breaks.
 pub async fn serve(state: State, caller: Caller, asked: Asked) -> Result<Answer, ConnectorError> {
-    let needed = demand(caller.function, &asked);
+    leading_keys::demand(caller.function, &asked);
+    let needed = permissions::demand(caller.function, &asked);
     state.lock().log.use_permissions(caller.function, needed);
     let came = Instant::now();
     there(&state, came, &asked).await;
@@ -221,12 +228,22 @@ pub async fn serve(state: State, caller: Caller, asked: Asked) -> Result<Answer,
         Some(Fault::KillBefore | Fault::KillAfter | Fault::TimeoutBefore | Fault::TimeoutAfter) => {
             return std::future::pending().await;
         }
+        Some(Fault::NoConnection) => return Err(not_connected().await),
         Some(Fault::DroppedReply) => return Err(ConnectorError::io("the connection broke".into())),
         _ => {}
     }
     back(&state, came, &asked, &answer).await;
     state.lock().now();
     Ok(answer)
+}
+
+/// What the SDK's own HTTP client says when no connection opens. Only that client can make
+/// the error that is inside, so it is asked, over a network on which AWS is not.
+async fn not_connected() -> ConnectorError {
+    let client: Client<_, Empty<Bytes>> =
+        Client::builder(TokioExecutor::new()).build(Network::default());
+    let answer = client.get(Uri::from_static("http://aws.local/")).await;
+    ConnectorError::io(answer.expect_err("nobody is there").into())
 }
 
 /// The way of a call to its work.
@@ -320,6 +337,7 @@ impl Shared {
             Some(
                 Fault::KillBefore
                     | Fault::KillAfter
+                    | Fault::NoConnection
                     | Fault::TimeoutBefore
                     | Fault::TimeoutAfter
                     | Fault::DroppedReply

@@ -13,6 +13,8 @@ pub enum Fault {
     ServerError,
     /// A transaction meets another one.
     Conflict,
+    /// No connection opens: nothing was sent.
+    NoConnection,
     /// Nothing was done and no answer comes.
     TimeoutBefore,
     /// It was done and no answer comes.
@@ -28,10 +30,11 @@ pub enum Fault {
 }
 
 /// Every kind.
-pub const FAULTS: [Fault; 9] = [
+pub const FAULTS: [Fault; 10] = [
     Fault::Throttle,
     Fault::ServerError,
     Fault::Conflict,
+    Fault::NoConnection,
     Fault::TimeoutBefore,
     Fault::TimeoutAfter,
     Fault::DroppedReply,
@@ -61,6 +64,7 @@ impl fmt::Display for Fault {
             Self::Throttle => "throttle",
             Self::ServerError => "server error",
             Self::Conflict => "transaction conflict",
+            Self::NoConnection => "no connection",
             Self::TimeoutBefore => "time-out before",
             Self::TimeoutAfter => "time-out after",
             Self::DroppedReply => "dropped reply",

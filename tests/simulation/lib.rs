@@ -18,7 +18,7 @@
 //! | [`crowd`] | a file of any size that is nowhere |
 //! | [`faults`] | what goes wrong, at which call |
 //! | [`log`] | the calls, in order |
-//! | [`permissions`] | what the role of each function allows |
+//! | [`permissions`], [`leading_keys`] | what the role of each function allows |
 //! | [`process`] | the functions, each in processes that can be killed |
 //! | [`sources`] | sources of details that do well or badly, on a network in memory |
 //! | [`socket`] | the same for the real binaries, killed with `SIGKILL` |
@@ -51,6 +51,7 @@ pub mod flood;
 pub mod import_story;
 pub mod invariants;
 pub mod kills;
+pub mod leading_keys;
 pub mod log;
 pub mod machine;
 pub mod permissions;

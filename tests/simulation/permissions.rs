@@ -4,7 +4,7 @@
 //! A permission is an action and what it is done to: `dynamodb:Query index/due`,
 //! `sqs:SendMessage chunk`, `s3:GetObject uploads`. A call that the role does not
 //! allow stops the run; what the role allows and no call used is for
-//! [`unused`] to say.
+//! [`unused`] to say. Conditions on keys are for [`leading_keys`](crate::leading_keys).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -64,7 +64,7 @@ pub fn granted(template: &Value) -> Permissions {
 
 /// `ImportWorkerRole` is the role of `import-worker`. That of a schedule is no
 /// function's.
-fn function_of(role: &str) -> Option<String> {
+pub fn function_of(role: &str) -> Option<String> {
     let words = role.strip_suffix("Role")?;
     let mut name = String::new();
     for letter in words.chars() {
@@ -100,7 +100,7 @@ fn collect(value: &Value, permissions: &mut BTreeSet<String>) {
 }
 
 /// The texts of a list, or of the one that stands for it; of `!GetAtt` and `!Sub`, too.
-fn texts(value: &Value) -> Vec<String> {
+pub fn texts(value: &Value) -> Vec<String> {
     match value {
         Value::Sequence(items) => items.iter().flat_map(texts).collect(),
         Value::Tagged(tagged) => texts(&tagged.value),

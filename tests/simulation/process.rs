@@ -113,8 +113,7 @@ pub fn setting(name: &str) -> Option<String> {
         "AWS_SESSION_TOKEN"
         | "MUSTER_CAPTCHA_URL"
         | "MUSTER_VIEWER_ADDRESS_HEADER"
-        | "MUSTER_SOURCES_FILE"
-        | "MUSTER_SOURCES_LOCAL" => return None,
+        | "MUSTER_SOURCES_FILE" => return None,
         "AWS_ENDPOINT_URL" => "http://aws.local".to_owned(),
         "MUSTER_TABLE" => TABLE.to_owned(),
         "MUSTER_MAIL_QUEUE_URL" => url(MAIL),

@@ -61,12 +61,12 @@ pub struct Reply {
     after: Duration,
     status: u16,
     headers: Vec<(&'static str, String)>,
-    body: String,
+    body: Vec<u8>,
 }
 
 impl Reply {
     /// A success with that body, whatever it is.
-    pub fn text(body: impl Into<String>) -> Self {
+    pub fn text(body: impl Into<Vec<u8>>) -> Self {
         Self {
             after: Duration::ZERO,
             status: 200,
@@ -102,14 +102,17 @@ impl Reply {
         for (name, value) in &self.headers {
             headers += &format!("{name}: {value}\r\n");
         }
-        // RFC 9110 section 15.4.5: there is no body.
-        let body = if self.status == 304 { "" } else { &self.body };
-        format!(
-            "HTTP/1.1 {} Status\r\n{headers}content-length: {}\r\n\r\n{body}",
-            self.status,
-            body.len(),
-        )
-        .into_bytes()
+        // RFC 9110 sections 15.3.5 and 15.4.5: there is no body, and with 204 no length.
+        let (length, body) = match self.status {
+            204 => (String::new(), &[][..]),
+            304 => ("content-length: 0\r\n".to_owned(), &[][..]),
+            _ => {
+                let length = format!("content-length: {}\r\n", self.body.len());
+                (length, &self.body[..])
+            }
+        };
+        let head = format!("HTTP/1.1 {} Status\r\n{headers}{length}\r\n", self.status);
+        [head.as_bytes(), body].concat()
     }
 }
 

@@ -12,9 +12,10 @@ use muster_core::random::Random;
 use muster_core::table::Item;
 use muster_simulation::budget;
 use muster_simulation::bug::Bug;
-use muster_simulation::faults::{FAULTS, Schedule};
+use muster_simulation::faults::{FAULTS, Fault, Schedule};
 use muster_simulation::flood::{Flood, batch_takes};
 use muster_simulation::invariants::text;
+use muster_simulation::log::Call;
 use muster_simulation::run::{IMPORTS, LONG_IMPORTS, PEOPLE, PLAIN_IMPORTS, Run, Tale};
 use muster_simulation::story::Story;
 
@@ -68,6 +69,30 @@ fn three_hundred_schedules_break_nothing() {
             assert_eq!((met.site(), met.fault), (site.clone(), Some(fault)));
             assert!(run.broken.is_empty(), "{site:?} {fault}: {:#?}", run.broken);
         }
+    }
+}
+
+/// SES cannot have taken it: it is put off there and then, and not left leased.
+#[test]
+fn a_mail_that_found_no_connection_is_put_off_at_once() {
+    let clean = PEOPLE.run_with(0, Schedule::Clean, None);
+    let is_send = |call: &&Call| call.operation == "Ses.SendEmail";
+    let sends: Vec<_> = clean.log.calls.iter().filter(is_send).collect();
+    assert!(sends.len() > 5, "{}", clean.log.timeline());
+    for send in sends {
+        let call = send.number;
+        let fault = Fault::NoConnection;
+        let run = PEOPLE.run_with(0, Schedule::Single { call, fault }, None);
+        assert!(run.broken.is_empty(), "{call}: {:#?}", run.broken);
+        assert_eq!(run.doubled, 0, "{call}");
+        let later = &run.log.calls[call as usize..];
+        let is_put_off = later.iter().any(|later| {
+            later.process == send.process
+                && later.operation == "DynamoDb.UpdateItem"
+                && later.subject.contains(&send.subject)
+                && later.at < send.at + 1000
+        });
+        assert!(is_put_off, "{send}");
     }
 }
 

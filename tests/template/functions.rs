@@ -122,11 +122,7 @@ const FUNCTIONS: &[Function] = &[
     Function {
         name: "DetailsFunction",
         binary: "details",
-        environment: &[
-            "MUSTER_TABLE",
-            "MUSTER_SOURCES_PARAMETER",
-            "MUSTER_SOURCES_LOCAL",
-        ],
+        environment: &["MUSTER_TABLE", "MUSTER_SOURCES_PARAMETER"],
         settings: include_str!("../../functions/details/src/settings.rs"),
     },
 ];

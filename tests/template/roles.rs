@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_yaml_ng::Value;
 
 use crate::queues::{dead_letter_queues, triggers};
-use crate::template::{Resource, Template, branches, items, referenced, texts, written};
+use crate::template::{Resource, Template, branches, entries, items, referenced, texts, written};
 use crate::{assert_kept, assert_noticed};
 
 /// The one function that reads queues without being triggered by them.
@@ -246,6 +246,26 @@ fn details_keep_to_profiles(template: &Template) -> Vec<String> {
     findings
 }
 
+/// `ForAllValues` holds for a request that lacks the key, so the key must be demanded
+/// beside it. (IAM User Guide, "Multivalued context key examples".)
+fn conditions_demand_their_keys(template: &Template) -> Vec<String> {
+    let mut findings = Vec::new();
+    for role in template.of_type("AWS::IAM::Role") {
+        for condition in statements(role).map(|statement| &statement["Condition"]) {
+            for (operator, keys) in entries(condition) {
+                if !operator.starts_with("ForAllValues:") {
+                    continue;
+                }
+                let lacks = entries(keys)
+                    .filter(|(key, _)| written(&condition["Null"][*key]) != "false")
+                    .map(|(key, _)| format!("{}: {operator} without {key} allows all", role.name));
+                findings.extend(lacks);
+            }
+        }
+    }
+    findings
+}
+
 /// What a function may do this to.
 pub(crate) fn allowed(
     template: &Template,
@@ -442,6 +462,31 @@ fn strangers_answers_stay_beside_their_profile() {
             (
                 &format!("{table}/Condition"),
                 "{ 'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': ['*'] } }",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_condition_on_all_values_demands_one() {
+    assert_kept(conditions_demand_their_keys);
+    let condition =
+        "Resources/DetailsRole/Properties/Policies/0/PolicyDocument/Statement/1/Condition";
+    assert_noticed(
+        conditions_demand_their_keys,
+        &[
+            (&format!("{condition}/Null"), ""),
+            (
+                &format!("{condition}/Null"),
+                "{ 'dynamodb:LeadingKeys': 'true' }",
+            ),
+            (
+                &format!("{condition}/Null"),
+                "{ 'dynamodb:Attributes': 'false' }",
+            ),
+            (
+                "Resources/MailerRole/Properties/Policies/0/PolicyDocument/Statement/0/Condition",
+                "{ 'ForAllValues:StringEquals': { 'aws:TagKeys': ['x'] } }",
             ),
         ],
     );

@@ -1,145 +1,90 @@
-//! Where details come from: public addresses, over TLS. Only on the local stack
-//! they may come from the machine itself.
+//! Where details come from: public addresses, over TLS. Only a function that calls an
+//! emulator on its own machine also asks sources there. It knows that by the variable
+//! `AWS_ENDPOINT_URL`, which emulators set and AWS does not.
 
 use serde_yaml_ng::Value;
 
-use crate::template::{Template, items, written};
+use crate::template::{Template, entries};
 use crate::{assert_kept, assert_noticed};
 
-/// The account of emulators: AWS gives it to nobody.
-const EMULATOR: &str = "000000000000";
-const SOMEBODY: &str = "123456789012";
-const PARAMETER: &str = "SourcesMayBeLocal";
+/// What the SDKs read as the address of AWS, or of one of its services.
+const ENDPOINT: &str = "AWS_ENDPOINT_URL";
 
-/// A deployment: to whose account, and with which [`PARAMETER`]. All else is given.
-struct Deployment {
-    account: &'static str,
-    may_be_local: &'static str,
+/// A deployment that sets the variable could send calls, and sources, elsewhere.
+fn no_function_is_told_where_aws_is(template: &Template) -> Vec<String> {
+    let functions = template.of_type("AWS::Serverless::Function");
+    let own = functions.map(|function| (function.name, function.property("Environment/Variables")));
+    let shared = template.of_every_function("Environment/Variables");
+    std::iter::once(("Globals", shared))
+        .chain(own)
+        .flat_map(|(place, variables)| entries(variables).map(move |(name, _)| (place, name)))
+        .filter(|(_, name)| name.starts_with(ENDPOINT))
+        .map(|(place, name)| format!("{place} sets {name}"))
+        .collect()
 }
 
-impl Deployment {
-    /// What `MUSTER_SOURCES_LOCAL` becomes; nothing if a rule stops the deployment.
-    fn outcome(&self, template: &Template) -> Option<String> {
-        let accepted = template.section("Rules").all(|(_, rule)| self.keeps(rule));
-        let function = template.find("AWS::Serverless::Function", "DetailsFunction")?;
-        let told = function.property("Environment/Variables/MUSTER_SOURCES_LOCAL");
-        accepted.then(|| self.value(told))
-    }
-
-    fn keeps(&self, rule: &Value) -> bool {
-        let condition = &rule["RuleCondition"];
-        let applies = condition.is_null() || self.holds(condition);
-        let assertions = items(&rule["Assertions"]);
-        !applies
-            || assertions
-                .iter()
-                .all(|assertion| self.holds(&assertion["Assert"]))
-    }
-
-    fn holds(&self, condition: &Value) -> bool {
-        let Value::Tagged(function) = condition else {
-            panic!("no condition: {condition:?}");
-        };
-        let arguments = items(&function.value);
-        let mut held = arguments.iter().map(|argument| self.holds(argument));
-        match function.tag.to_string().as_str() {
-            "!And" => held.all(|holds| holds),
-            "!Or" => held.any(|holds| holds),
-            "!Not" => !held.any(|holds| holds),
-            "!Equals" => {
-                matches!(arguments, [one, other] if self.value(one) == self.value(other))
-            }
-            other => panic!("no condition: {other}"),
-        }
-    }
-
-    fn value(&self, value: &Value) -> String {
-        written(value)
-            .replace("${AWS::AccountId}", self.account)
-            .replace(&format!("${{{PARAMETER}}}"), self.may_be_local)
-    }
-}
-
-/// Whoever asks for local sources gets them in the emulator's account, and can
-/// deploy to no other; who does not ask, gets none.
-fn local_sources_are_for_the_emulator(template: &Template) -> Vec<String> {
-    let mut findings = Vec::new();
-    for (account, may_be_local, expected) in [
-        (EMULATOR, "true", Some("true")),
-        (EMULATOR, "false", Some("false")),
-        (SOMEBODY, "true", None),
-        (SOMEBODY, "false", Some("false")),
-    ] {
-        let deployment = Deployment {
-            account,
-            may_be_local,
-        };
-        let found = deployment.outcome(template);
-        if found.as_deref() != expected {
-            findings.push(format!(
-                "{PARAMETER}={may_be_local} in {account} makes {found:?}, not {expected:?}"
-            ));
-        }
-    }
-    let default = template
+/// CloudFormation documents rules as checks of parameters, and says nothing of pseudo
+/// parameters such as `AWS::AccountId` in them. If it refuses one, nothing deploys.
+fn rules_name_parameters_only(template: &Template) -> Vec<String> {
+    let parameters: Vec<_> = template
         .section("Parameters")
-        .find(|(name, _)| *name == PARAMETER)
-        .map(|(_, parameter)| written(&parameter["Default"]));
-    if default.as_deref() != Some("false") {
-        findings.push(format!("{PARAMETER} is {default:?} if nobody says so"));
+        .map(|(name, _)| name)
+        .collect();
+    let mut findings = Vec::new();
+    for (name, rule) in template.section("Rules") {
+        let mut named = Vec::new();
+        references(rule, &mut named);
+        named.retain(|reference| !parameters.contains(&reference.as_str()));
+        findings.extend(named.iter().map(|other| format!("{name} names {other}")));
     }
     findings
 }
 
-/// The environments of a samconfig.toml that say something of a parameter.
-fn environments_with<'a>(parameter: &str, samconfig: &'a str) -> Vec<&'a str> {
-    samconfig
-        .split("\n[")
-        .filter(|section| section.contains(parameter))
-        .filter_map(|section| Some(section.split_once('.')?.0))
-        .collect()
+/// What a value refers to by `!Ref`, however deep; `!Sub` and `!GetAtt` count whole.
+fn references(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Tagged(tagged) => match (tagged.tag.to_string().as_str(), &tagged.value) {
+            ("!Ref" | "!Sub" | "!GetAtt", Value::String(text)) => found.push(text.clone()),
+            (_, value) => references(value, found),
+        },
+        Value::Sequence(items) => items.iter().for_each(|item| references(item, found)),
+        Value::Mapping(members) => members.values().for_each(|value| references(value, found)),
+        _ => {}
+    }
 }
 
 #[test]
-fn sources_are_local_on_the_emulator_alone() {
-    assert_kept(local_sources_are_for_the_emulator);
-    let rule = "Rules/LocalSourcesAreForTheLocalStack";
-    let assertion = format!("{rule}/Assertions/0/Assert");
-    let told = "Resources/DetailsFunction/Properties/Environment/Variables/MUSTER_SOURCES_LOCAL";
+fn sources_are_local_on_an_emulator_only() {
+    assert_kept(no_function_is_told_where_aws_is);
+    let details = "Resources/DetailsFunction/Properties/Environment/Variables";
     assert_noticed(
-        local_sources_are_for_the_emulator,
+        no_function_is_told_where_aws_is,
         &[
-            // Without the account, or with another.
-            (rule, ""),
-            (&format!("{rule}/Assertions"), "[]"),
-            (&assertion, "!Equals ['', '']"),
-            (&assertion, "!Equals [!Ref AWS::AccountId, '123456789012']"),
-            (&assertion, "!Not [!Equals [!Ref AWS::AccountId, '']]"),
+            (&format!("{details}/AWS_ENDPOINT_URL"), "http://127.0.0.1:1"),
+            (&format!("{details}/AWS_ENDPOINT_URL_SSM"), "x"),
             (
-                &assertion,
-                "!Or [!Equals [!Ref AWS::AccountId, '000000000000'], !Equals [!Ref SourcesMayBeLocal, 'true']]",
+                "Globals/Function/Environment/Variables/AWS_ENDPOINT_URL",
+                "x",
             ),
-            // Not for those who ask for them, or for all.
-            (
-                &format!("{rule}/RuleCondition"),
-                "!Equals [!Ref SourcesMayBeLocal, 'false']",
-            ),
-            (&format!("{rule}/RuleCondition"), ""),
-            // Past the parameter.
-            (told, "'true'"),
-            (told, ""),
-            ("Parameters/SourcesMayBeLocal/Default", "'true'"),
         ],
     );
 }
 
 #[test]
-fn only_the_local_environment_asks_for_local_sources() {
-    let samconfig = include_str!("../../samconfig.toml");
-    assert_eq!(environments_with(PARAMETER, samconfig), ["local"]);
-    let prod = samconfig.replace(
-        "stack_name = \"muster-prod\"",
-        "parameter_overrides = [\"SourcesMayBeLocal=true\"]",
+fn rules_check_parameters_only() {
+    assert_kept(rules_name_parameters_only);
+    let assertions = "Rules/IssuerAndAudienceGoTogether/Assertions";
+    assert_noticed(
+        rules_name_parameters_only,
+        &[
+            (
+                &format!("{assertions}/0/Assert"),
+                "!Equals [!Ref AWS::AccountId, '000000000000']",
+            ),
+            (
+                "Rules/IssuerAndAudienceGoTogether/RuleCondition",
+                "!Not [!Equals [!Sub '${AWS::Region}', 'eu-central-1']]",
+            ),
+        ],
     );
-    assert_eq!(environments_with(PARAMETER, &prod), ["local", "prod"]);
 }

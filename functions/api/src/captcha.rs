@@ -18,7 +18,8 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use muster_core::aws::POOL_IDLE_TIMEOUT;
 use muster_core::failure::Failure;
 use muster_core::violation::Violation;
 use muster_http::problem::{FieldError, Kind, Problem};
@@ -105,7 +106,10 @@ impl Captcha {
         Ok(Self {
             url,
             secret,
-            client: Client::builder(TokioExecutor::new()).build(connector),
+            client: Client::builder(TokioExecutor::new())
+                .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+                .pool_timer(TokioTimer::new())
+                .build(connector),
         })
     }
 

@@ -28,7 +28,13 @@ use crate::settings::Variables;
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 /// A call with all its attempts may take this long.
 pub const OPERATION_TIMEOUT: Duration = Duration::from_secs(8);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// A connection may take this long to open, TLS included. Shorter than any attempt, so
+/// that a call that was never sent is told apart from one that got no answer.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// A connection that has been idle for this long is not used again. AWS closes idle ones
+/// (S3 after about 20 s, hyperium/hyper#2136), and a request that meets the close is lost
+/// without a word; hyper's own limit is 90 s.
+pub const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Where AWS is and who we are there.
 #[derive(Clone)]
@@ -104,8 +110,9 @@ fn http_client() -> SharedHttpClient {
         roots.add_pem_certificate(pem(certificate));
     }
     let context = TlsContext::builder().with_trust_store(roots).build();
-    let builder =
-        aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
+    let builder = aws_smithy_http_client::Builder::new()
+        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+        .tls_provider(Provider::Rustls(CryptoMode::Ring));
     match context {
         Ok(context) => builder.tls_context(context).build_https(),
         Err(_) => builder.build_https(),
@@ -124,21 +131,89 @@ fn pem(der: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+    use tokio::net::{TcpListener, TcpStream};
+
     use super::*;
 
-    #[test]
-    fn the_environment_becomes_a_configuration() {
+    fn at(endpoint: &str) -> AwsSettings {
         let mut variables = Variables::from_fn(|name| match name {
             "AWS_REGION" => Some("eu-central-1".to_owned()),
             "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("test".to_owned()),
-            "AWS_ENDPOINT_URL" => Some("http://127.0.0.1:4566".to_owned()),
+            "AWS_ENDPOINT_URL" => Some(endpoint.to_owned()),
             _ => None,
         });
         let settings = AwsSettings::read(&mut variables);
         variables.finish().unwrap();
+        settings
+    }
+
+    #[test]
+    fn the_environment_becomes_a_configuration() {
+        let settings = at("http://127.0.0.1:4566");
         let config = settings.sdk_config();
         assert_eq!(settings.endpoint(), Some("http://127.0.0.1:4566"));
         assert_eq!(config.region().unwrap().as_ref(), "eu-central-1");
         assert_eq!(config.endpoint_url(), Some("http://127.0.0.1:4566"));
+    }
+
+    /// An AWS that answers every call with `{}`, and how many connections it has had.
+    async fn aws() -> (String, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let connections = Arc::new(AtomicUsize::new(0));
+        let count = connections.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(answer(BufReader::new(stream)));
+            }
+        });
+        (address, connections)
+    }
+
+    async fn answer(mut stream: BufReader<TcpStream>) {
+        const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+        let (mut line, mut length) = (String::new(), 0);
+        while stream.read_line(&mut line).await.is_ok_and(|read| read > 0) {
+            if let Some((name, value)) = line.split_once(':')
+                && name.eq_ignore_ascii_case("content-length")
+            {
+                length = value.trim().parse().unwrap();
+            }
+            if line == "\r\n" {
+                stream.read_exact(&mut vec![0; length]).await.unwrap();
+                stream.write_all(ANSWER).await.unwrap();
+            }
+            line.clear();
+        }
+    }
+
+    async fn idle(time: Duration) {
+        // Until the connection is back in the pool.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::pause();
+        tokio::time::advance(time).await;
+        tokio::time::resume();
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_was_idle_for_long_is_not_used_again() {
+        let (address, connections) = aws().await;
+        let client = aws_sdk_dynamodb::Client::new(&at(&address).sdk_config());
+        let second = Duration::from_secs(1);
+        for (time, expected) in [
+            (Duration::ZERO, 1),
+            (POOL_IDLE_TIMEOUT - second, 1),
+            (POOL_IDLE_TIMEOUT + second, 2),
+        ] {
+            idle(time).await;
+            client.list_tables().send().await.unwrap();
+            assert_eq!(connections.load(Ordering::SeqCst), expected, "{time:?}");
+        }
     }
 }

@@ -11,6 +11,7 @@
 //! | `cache_s` | 0: nothing is kept | 0 | 86400 |
 //! | `stale_if_error_s` | 0 | 0 | 604800 |
 //! | `required` | false | | |
+//! | `unconfirmed_attributes` | false | | |
 //! | `keep` | the whole answer | | |
 //! | `hedge_after_ms` | never | 1 | less than the timeout |
 //! | `max_bytes` | 65536 | 1 | 262144, and 2 MiB for all sources together |
@@ -25,7 +26,7 @@ use http::{HeaderName, HeaderValue};
 use muster_core::violation::Violation;
 use serde_json::{Value, json};
 
-use crate::members::{Fault, Faults, Members, child, number, text, wrong_type};
+use crate::members::{Fault, Faults, Members, boolean, child, number, text, wrong_type};
 use crate::template::Template;
 
 /// The longest document: the longest advanced parameter of Parameter Store.
@@ -61,10 +62,21 @@ pub enum Over {
 pub struct Document {
     /// When the answer is given, whoever has not answered.
     pub deadline: Duration,
-    /// Whose word counts first: [`PROFILE`] and every source, each once.
-    pub precedence: Vec<String>,
+    /// Whose word counts first: the profile and every source, each once.
+    pub precedence: Vec<Rank>,
     /// In the order of their names.
     pub sources: Vec<Arc<Source>>,
+}
+
+/// A place in the precedence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rank {
+    /// The profile's `email`, `name` and `locale`.
+    Identity,
+    /// The profile's attributes.
+    Attributes,
+    /// The source of that name.
+    Source(String),
 }
 
 /// One source, and how it is asked.
@@ -84,6 +96,8 @@ pub struct Source {
     pub stale_if_error: Duration,
     /// Whether there is no answer without it.
     pub required: bool,
+    /// Whether attributes of a sign-up that nobody has confirmed fill its address.
+    pub unconfirmed_attributes: bool,
     /// The part of its answer that is kept: a JSON pointer.
     pub keep: String,
     /// When it is asked a second time, if the first has not answered.
@@ -153,7 +167,7 @@ impl Default for Document {
     fn default() -> Self {
         Self {
             deadline: Duration::from_millis(DEFAULT_DEADLINE_MS),
-            precedence: vec![PROFILE.to_owned()],
+            precedence: in_order(Vec::new(), &[]),
             sources: Vec::new(),
         }
     }
@@ -162,9 +176,11 @@ impl Default for Document {
 impl Document {
     /// Reads a document.
     ///
-    /// Precedence goes to the names in `precedence`, then the profile, then
-    /// the other sources in the order of their names: that of the text is lost
-    /// where JSON objects are read, as their members have none (RFC 8259).
+    /// Precedence goes to who the profile says the person is, the names in
+    /// `precedence`, the other sources in the order of their names (that of the text is
+    /// lost where JSON objects are read, as their members have none, RFC 8259), and
+    /// then to the profile's attributes, which the person typed. Where `precedence` names
+    /// the profile, all of it has that place.
     ///
     /// # Errors
     /// All that is wrong with it.
@@ -277,9 +293,8 @@ fn read_source(
     );
     let cache = members.number("cache_s", &CACHE_S, 0, faults);
     let stale_if_error = members.number("stale_if_error_s", &STALE_IF_ERROR_S, 0, faults);
-    let required = members.read("required", faults, |value| {
-        value.as_bool().ok_or_else(|| wrong_type("true or false"))
-    });
+    let required = members.read("required", faults, boolean);
+    let unconfirmed_attributes = members.read("unconfirmed_attributes", faults, boolean);
     let keep = members.read("keep", faults, |value| text(value).and_then(json_pointer));
     let hedges = 1..=timeout.unwrap_or(deadline) - 1;
     let hedge_after = members.read("hedge_after_ms", faults, |value| match value {
@@ -296,6 +311,7 @@ fn read_source(
         cache: Duration::from_secs(cache?),
         stale_if_error: Duration::from_secs(stale_if_error?),
         required: required.unwrap_or(false),
+        unconfirmed_attributes: unconfirmed_attributes.unwrap_or(false),
         keep: keep.unwrap_or_default(),
         hedge_after: hedge_after.flatten().map(Duration::from_millis),
         max_bytes: usize::try_from(max_bytes?).ok()?,
@@ -483,14 +499,14 @@ fn read_precedence(
     given: Option<(String, Value)>,
     sources: &[String],
     faults: &mut Faults,
-) -> Vec<String> {
+) -> Vec<Rank> {
     let mut precedence: Vec<String> = Vec::new();
     let (at, given) = match given {
         None => (String::new(), Vec::new()),
         Some((pointer, Value::Array(given))) => (pointer, given),
         Some((pointer, _)) => {
             faults.add(&pointer, wrong_type("a list of names"));
-            return precedence;
+            return Vec::new();
         }
     };
     let known = |name: &String| name == PROFILE || sources.contains(name);
@@ -509,15 +525,25 @@ fn read_precedence(
         });
         precedence.extend(faults.note(&child(&at, &index.to_string()), name));
     }
-    for name in [PROFILE]
-        .into_iter()
-        .chain(sources.iter().map(String::as_str))
-    {
-        if !precedence.iter().any(|named| named == name) {
-            precedence.push(name.to_owned());
-        }
+    in_order(precedence, sources)
+}
+
+/// All ranks, where these names are given.
+fn in_order(given: Vec<String>, sources: &[String]) -> Vec<Rank> {
+    let rank = |name: &String| match name.as_str() {
+        PROFILE => vec![Rank::Identity, Rank::Attributes],
+        _ => vec![Rank::Source(name.clone())],
+    };
+    let others = sources.iter().filter(|name| !given.contains(name));
+    let ranks = given.iter().chain(others).flat_map(rank);
+    match given.iter().any(|name| name == PROFILE) {
+        true => ranks.collect(),
+        false => [Rank::Identity]
+            .into_iter()
+            .chain(ranks)
+            .chain([Rank::Attributes])
+            .collect(),
     }
-    precedence
 }
 
 /// A JSON pointer, as it was given.
@@ -539,6 +565,16 @@ mod tests {
 
     fn document(text: &str) -> Document {
         Document::parse(text, Over::Tls).unwrap()
+    }
+
+    /// The precedence, in short.
+    fn ranks(document: &Document) -> String {
+        let ranks = document.precedence.iter().map(|rank| match rank {
+            Rank::Identity => "identity",
+            Rank::Attributes => "attributes",
+            Rank::Source(name) => name,
+        });
+        ranks.collect::<Vec<_>>().join(" ")
     }
 
     /// Where something is wrong, and its code.
@@ -572,6 +608,7 @@ mod tests {
               "cache_s": 300,
               "stale_if_error_s": 86400,
               "required": true,
+              "unconfirmed_attributes": true,
               "keep": "/data/per~1son",
               "hedge_after_ms": 799,
               "max_bytes": 1024
@@ -581,7 +618,7 @@ mod tests {
         }"#;
         let read = document(text);
         assert_eq!(read.deadline, Duration::from_secs(2));
-        assert_eq!(read.precedence, ["billing", "profile", "crm"]);
+        assert_eq!(ranks(&read), "billing identity attributes crm");
         let [billing, crm] = read.sources.as_slice() else {
             panic!("{read:?}");
         };
@@ -614,6 +651,7 @@ mod tests {
                 cache: Duration::from_secs(300),
                 stale_if_error: Duration::from_secs(86_400),
                 required: true,
+                unconfirmed_attributes: true,
                 keep: "/data/per~1son".to_owned(),
                 hedge_after: Some(Duration::from_millis(799)),
                 max_bytes: 1024,
@@ -629,6 +667,7 @@ mod tests {
                 cache: Duration::ZERO,
                 stale_if_error: Duration::ZERO,
                 required: false,
+                unconfirmed_attributes: false,
                 keep: String::new(),
                 hedge_after: None,
                 max_bytes: 65_536,
@@ -655,20 +694,21 @@ mod tests {
             "c": {"url": "https://c.example.com"}
         }"#;
         for (given, complete) in [
-            ("", ["profile", "a", "b", "c"]),
-            (r#""precedence": [],"#, ["profile", "a", "b", "c"]),
-            (r#""precedence": ["c"],"#, ["c", "profile", "a", "b"]),
+            ("", "identity a b c attributes"),
+            (r#""precedence": [],"#, "identity a b c attributes"),
+            (r#""precedence": ["c"],"#, "identity c a b attributes"),
             (
                 r#""precedence": ["b", "profile"],"#,
-                ["b", "profile", "a", "c"],
+                "b identity attributes a c",
             ),
+            (r#""precedence": ["profile"],"#, "identity attributes a b c"),
             (
                 r#""precedence": ["c", "b", "a", "profile"],"#,
-                ["c", "b", "a", "profile"],
+                "c b a identity attributes",
             ),
         ] {
             let read = document(&format!("{{{given} {sources}}}"));
-            assert_eq!(read.precedence, complete, "{given}");
+            assert_eq!(ranks(&read), complete, "{given}");
         }
     }
 
@@ -697,6 +737,7 @@ mod tests {
               "cache_s": -1,
               "stale_if_error_s": 604801,
               "required": "yes",
+              "unconfirmed_attributes": 1,
               "keep": "data",
               "hedge_after_ms": 0,
               "max_bytes": 1.5,
@@ -740,6 +781,7 @@ mod tests {
                 ("/sources/crm/cache_s", "out_of_range"),
                 ("/sources/crm/stale_if_error_s", "out_of_range"),
                 ("/sources/crm/required", "wrong_type"),
+                ("/sources/crm/unconfirmed_attributes", "wrong_type"),
                 ("/sources/crm/keep", "invalid_pointer"),
                 ("/sources/crm/hedge_after_ms", "out_of_range"),
                 ("/sources/crm/max_bytes", "out_of_range"),

@@ -20,14 +20,15 @@ use serde_json::Value;
 use tokio::time::timeout;
 use tower::ServiceExt;
 
+use crate::decode::{compression, decode};
 use crate::document::Source;
 use crate::transport::{Transport, refusal};
-use crate::trouble::{MAX_DEPTH, Trouble};
+use crate::trouble::Trouble;
 
 /// How sources know us.
 const NAME: HeaderValue = HeaderValue::from_static(concat!("muster/", env!("CARGO_PKG_VERSION")));
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-/// Without it a source may compress (RFC 9110 section 12.5.3), and nobody here unpacks.
+/// Without it a source may compress (RFC 9110 section 12.5.3), and nothing here unpacks.
 const AS_IT_IS: HeaderValue = HeaderValue::from_static("identity");
 /// The longest `ETag` that is kept: it takes room beside the data, and is sent back.
 const MAX_ETAG_BYTES: usize = 1024;
@@ -113,11 +114,18 @@ async fn fetch(
             retry_after: retry_after(&head.headers, clock.now()),
         });
     }
+    // They have no body (RFC 9110 sections 15.3.5 and 15.3.6).
+    if [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT].contains(&head.status) {
+        return Err(Trouble::NoContent);
+    }
+    if let Some(coding) = compression(&head.headers) {
+        return Err(Trouble::Compressed(coding));
+    }
     let bytes = read(body, question.source.max_bytes).await?;
     let etag = head.headers.get(ETAG).and_then(|etag| etag.to_str().ok());
     let etag = etag.filter(|etag| etag.len() <= MAX_ETAG_BYTES);
     Ok(Found::Data {
-        data: Arc::new(kept(&bytes, &question.source.keep)?),
+        data: Arc::new(decode(&head.headers, &bytes, &question.source.keep)?),
         etag: etag.map(str::to_owned),
     })
 }
@@ -173,27 +181,6 @@ async fn read(body: Incoming, max_bytes: usize) -> Result<Bytes, Trouble> {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Trouble::TooLong(max_bytes)),
         Err(error) => Err(Trouble::BrokenOff(Causes(&*error).to_string())),
-    }
-}
-
-/// The part that is wanted.
-fn kept(bytes: &[u8], pointer: &str) -> Result<Value, Trouble> {
-    let mut whole: Value =
-        serde_json::from_slice(bytes).map_err(|error| Trouble::NotJson(error.to_string()))?;
-    let part = whole.pointer_mut(pointer).map(Value::take);
-    let part = part.ok_or_else(|| Trouble::NothingThere(pointer.to_owned()))?;
-    match depth(&part) > MAX_DEPTH {
-        true => Err(Trouble::TooDeep),
-        false => Ok(part),
-    }
-}
-
-/// How deep a value is nested. No deeper than serde_json reads, so this ends.
-fn depth(value: &Value) -> usize {
-    match value {
-        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
-        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
-        _ => 0,
     }
 }
 

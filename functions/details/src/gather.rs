@@ -181,6 +181,10 @@ impl Gatherer {
             latency: began.elapsed(),
             change,
         };
+        let person = &Person {
+            is_unconfirmed: person.is_unconfirmed && !source.unconfirmed_attributes,
+            ..*person
+        };
         let uri = match source.url.expand(person) {
             Ok(uri) => uri,
             Err(reason) => return sighting(Outcome::Failed(reason.into()), None),

@@ -6,7 +6,7 @@
 //! | [`settings`], [`config`], [`secrets`] | the environment; which sources there are, read again every minute; their headers |
 //! | [`document`], [`members`], [`template`] | what operators write of a source, and how that is read; its URL |
 //! | [`gather`] | all at once, with one deadline |
-//! | [`fetch`], [`trouble`] | one source asked about one person; why it says nothing |
+//! | [`fetch`], [`decode`], [`trouble`] | one source asked about one person; what it says; why it says nothing |
 //! | [`transport`], [`addresses`] | the way out, and where it does not lead |
 //! | [`breaker`], [`flights`] | sources left alone that fail; the same asked once |
 //! | [`cache`] | what sources said before |
@@ -17,6 +17,7 @@ pub mod addresses;
 pub mod breaker;
 pub mod cache;
 pub mod config;
+pub mod decode;
 pub mod details;
 pub mod document;
 pub mod fetch;

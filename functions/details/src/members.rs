@@ -139,6 +139,11 @@ pub fn text(value: Value) -> Result<String, Violation> {
     }
 }
 
+/// A yes or no.
+pub fn boolean(value: Value) -> Result<bool, Violation> {
+    value.as_bool().ok_or_else(|| wrong_type("true or false"))
+}
+
 /// A whole number in a range.
 pub fn number(value: &Value, range: &RangeInclusive<u64>) -> Result<u64, Violation> {
     let sentence = format!(

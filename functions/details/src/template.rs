@@ -19,7 +19,7 @@ use http::uri::{Authority, Scheme};
 use muster_core::hex::hex;
 use muster_core::ids::ProfileId;
 use muster_core::person::attribute_name;
-use muster_core::profile::ProfileItem;
+use muster_core::profile::{ProfileItem, ProfileStatus, Source};
 use muster_core::violation::Violation;
 use sha2::{Digest, Sha256};
 
@@ -42,6 +42,8 @@ pub struct Person<'a> {
     pub email: &'a str,
     /// What else is known.
     pub attributes: &'a BTreeMap<String, String>,
+    /// Whether the attributes are only what a stranger typed. They fill no address then.
+    pub is_unconfirmed: bool,
 }
 
 impl<'a> From<&'a ProfileItem> for Person<'a> {
@@ -50,8 +52,17 @@ impl<'a> From<&'a ProfileItem> for Person<'a> {
             id: profile.id,
             email: &profile.email_key,
             attributes: &profile.attributes,
+            is_unconfirmed: is_unconfirmed(profile),
         }
     }
+}
+
+/// Whether a profile is a sign-up whose address nobody has confirmed. Only such a profile
+/// expires. One that an operator changed meanwhile does not, but the rest of it is still
+/// the stranger's.
+fn is_unconfirmed(profile: &ProfileItem) -> bool {
+    let is_open = profile.status == ProfileStatus::Pending || profile.expires_at.is_some();
+    profile.source == Source::Signup && is_open
 }
 
 /// The address of a source.
@@ -87,6 +98,9 @@ pub enum NotExpanded {
     /// The address needs an attribute that the profile has not.
     #[error("the profile has no attribute {0:?}")]
     AttributeMissing(String),
+    /// It has that attribute from a stranger.
+    #[error("the attribute {0:?} is from a sign-up that is not confirmed, and fills no address")]
+    AttributeUnconfirmed(String),
     /// The profile's values make something that is not sent.
     #[error("the profile's values make {0}")]
     Unsuitable(&'static str),
@@ -97,6 +111,7 @@ impl NotExpanded {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::AttributeMissing(_) => "attribute_missing",
+            Self::AttributeUnconfirmed(_) => "attribute_unconfirmed",
             Self::Unsuitable(_) => "attribute_unsuitable",
         }
     }
@@ -139,8 +154,8 @@ impl Template {
     /// The address to ask about a person.
     ///
     /// # Errors
-    /// If the profile lacks an attribute, or its values would be a step in the
-    /// path, an empty part of it, or too long.
+    /// If the profile lacks an attribute, or nobody has confirmed it, or its values
+    /// would be a step in the path, an empty part of it, or too long.
     pub fn expand(&self, person: &Person<'_>) -> Result<Uri, NotExpanded> {
         let mut target = String::new();
         for segment in &self.path {
@@ -480,8 +495,11 @@ fn expand(pieces: &[Piece], person: &Person<'_>, to: &mut String) -> Result<(), 
                 to.push_str(&hex(&Sha256::digest(person.email)))
             }
             Piece::Value(Placeholder::Attribute(name)) => match person.attributes.get(name) {
-                Some(value) => encode(value, to),
                 None => return Err(NotExpanded::AttributeMissing(name.clone())),
+                Some(_) if person.is_unconfirmed => {
+                    return Err(NotExpanded::AttributeUnconfirmed(name.clone()));
+                }
+                Some(value) => encode(value, to),
             },
         }
     }
@@ -517,6 +535,7 @@ mod tests {
             id: ID.parse().unwrap(),
             email: "ada+x@example.com",
             attributes: &attributes,
+            is_unconfirmed: false,
         };
         Template::parse(url, Over::Tls).unwrap().expand(&person)
     }

@@ -42,11 +42,17 @@ pub enum Trouble {
         /// When it may be asked again.
         retry_after: Option<Duration>,
     },
+    /// No body: status 204, or an empty one.
+    #[error("answers with nothing: status 204, or an empty body")]
+    NoContent,
     /// More than is read.
     #[error("the answer has more than {0} bytes")]
     TooLong(usize),
-    /// No JSON.
-    #[error("the answer is not JSON")]
+    /// Compressed, by that encoding.
+    #[error("the answer is compressed ({0}), though the request said Accept-Encoding: identity")]
+    Compressed(&'static str),
+    /// No JSON: why, and where.
+    #[error("the answer is not JSON: {0}")]
     NotJson(String),
     /// JSON in JSON in JSON.
     #[error("the answer is nested deeper than {MAX_DEPTH}")]
@@ -66,7 +72,7 @@ pub enum Trouble {
 }
 
 /// All codes, and what they mean.
-pub const CODES: [(&str, &str); 15] = [
+pub const CODES: [(&str, &str); 18] = [
     ("timeout", "no answer in time"),
     (
         "address_refused",
@@ -89,8 +95,16 @@ pub const CODES: [(&str, &str); 15] = [
         "it answers with status 404: it does not know the person",
     ),
     ("bad_status", "it answers with another status than success"),
+    (
+        "no_content",
+        "it answers with status 204 or an empty body: it has nothing on the person",
+    ),
     ("too_long", "the answer is longer than the document allows"),
-    ("not_json", "the answer is not JSON"),
+    (
+        "compressed",
+        "the answer is compressed, though it was asked for as it is",
+    ),
+    ("not_json", "the answer is not JSON; the detail says why"),
     ("too_deep", "the answer is nested too deep"),
     (
         "nothing_there",
@@ -99,6 +113,10 @@ pub const CODES: [(&str, &str); 15] = [
     (
         "attribute_missing",
         "its address needs an attribute that the profile has not",
+    ),
+    (
+        "attribute_unconfirmed",
+        "its address needs an attribute of a sign-up that is not confirmed",
     ),
     (
         "attribute_unsuitable",
@@ -122,7 +140,9 @@ impl Trouble {
             Self::BrokenOff(_) => "broken_off",
             Self::Status { status, .. } if status.as_u16() == 404 => "not_found",
             Self::Status { .. } => "bad_status",
+            Self::NoContent => "no_content",
             Self::TooLong(_) => "too_long",
+            Self::Compressed(_) => "compressed",
             Self::NotJson(_) => "not_json",
             Self::TooDeep => "too_deep",
             Self::NothingThere(_) => "nothing_there",
@@ -135,7 +155,7 @@ impl Trouble {
     /// What is behind it, for operators: it may name hosts and roles.
     pub fn cause(&self) -> Option<&str> {
         match self {
-            Self::Unreachable(cause) | Self::BrokenOff(cause) | Self::NotJson(cause) => Some(cause),
+            Self::Unreachable(cause) | Self::BrokenOff(cause) => Some(cause),
             Self::SecretMissing(missing) => Some(&missing.cause),
             _ => None,
         }
@@ -152,14 +172,21 @@ impl Trouble {
     /// Whether it is an answer all the same: to what the source says of the person now,
     /// what it said before is no substitute (RFC 5861 section 4).
     pub fn is_an_answer(&self) -> bool {
-        let failed = self.is_a_failure();
-        matches!(self, Self::Status { .. } if !failed)
+        match self {
+            Self::NoContent => true,
+            Self::Status { .. } => !self.is_a_failure(),
+            _ => false,
+        }
     }
 
     /// Whether the source has nothing on the person any more.
     pub fn is_gone(&self) -> bool {
         const GONE: [StatusCode; 2] = [StatusCode::NOT_FOUND, StatusCode::GONE];
-        matches!(self, Self::Status { status, .. } if GONE.contains(status))
+        match self {
+            Self::NoContent => true,
+            Self::Status { status, .. } => GONE.contains(status),
+            _ => false,
+        }
     }
 
     /// Whether a source that does this is in trouble itself, and better left alone.
@@ -202,11 +229,14 @@ mod tests {
             Trouble::BrokenOff(String::new()),
             status(StatusCode::NOT_FOUND),
             status(StatusCode::FORBIDDEN),
+            Trouble::NoContent,
             Trouble::TooLong(0),
+            Trouble::Compressed("gzip"),
             Trouble::NotJson(String::new()),
             Trouble::TooDeep,
             Trouble::NothingThere(String::new()),
             NotExpanded::AttributeMissing(String::new()).into(),
+            NotExpanded::AttributeUnconfirmed(String::new()).into(),
             NotExpanded::Unsuitable("").into(),
             missing.into(),
             Trouble::NoRoom,
@@ -238,5 +268,12 @@ mod tests {
             assert_eq!(trouble.is_an_answer(), !is_failure, "{code}");
         }
         assert!(!Trouble::NotJson(String::new()).is_an_answer());
+        let nothing = Trouble::NoContent;
+        let seen = (
+            nothing.is_an_answer(),
+            nothing.is_gone(),
+            nothing.is_a_failure(),
+        );
+        assert_eq!(seen, (true, true, false));
     }
 }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use crate::document::{Document, PROFILE};
+use crate::document::{Document, PROFILE, Rank};
 use crate::gather::{Outcome, Sighting};
 use crate::merged::{Field, merged};
 use crate::openapi::{SourceProblemCode, SourceStatus};
@@ -31,9 +31,10 @@ pub struct DetailsView {
     profile: Value,
     /// What came of each source that was asked, by its name.
     sources: BTreeMap<String, SourceView>,
-    /// What profile and sources say together: of each field the value of the most
-    /// trusted that knows it. The profile's fields are `email`, `name`, `locale` and its
-    /// attributes.
+    /// What profile and sources say together: for each field the value of the
+    /// highest-ranked that knows it. The profile's fields are `email`, `name`, `locale`
+    /// and its attributes. Unless the operators say otherwise, the first three rank before
+    /// every source and the attributes after.
     merged: BTreeMap<String, Field>,
 }
 
@@ -113,7 +114,7 @@ pub fn answer(
     mut sightings: Vec<Sighting>,
     left: Duration,
 ) -> Result<Response, Problem> {
-    let knows = knowledge(&profile);
+    let knows = Knowledge::of(&profile);
     let profile = value(&ProfileView::from(profile))?;
     let mut view = DetailsView::of(document, &profile, &knows, &sightings);
     while length(&view)? > MAX_ANSWER_BYTES && drop_longest(&mut sightings)? {
@@ -135,15 +136,26 @@ fn value(of: &impl Serialize) -> Result<Value, Problem> {
 }
 
 /// What the profile says of the person, as far as others may know it, too.
-fn knowledge(profile: &ProfileItem) -> Value {
-    let attributes = profile.attributes.iter();
-    let mut fields: BTreeMap<&str, Value> = attributes
-        .map(|(name, value)| (name.as_str(), value.as_str().into()))
-        .collect();
-    fields.insert("email", profile.email.as_str().into());
-    fields.insert("name", json!(profile.name));
-    fields.insert("locale", json!(profile.locale));
-    json!(fields)
+struct Knowledge {
+    identity: Value,
+    attributes: Value,
+}
+
+impl Knowledge {
+    fn of(profile: &ProfileItem) -> Self {
+        const IDENTITY: [&str; 3] = ["email", "name", "locale"];
+        // An attribute is no name, whatever it is called.
+        let attributes = profile.attributes.iter();
+        let attributes = attributes.filter(|(name, _)| !IDENTITY.contains(&name.as_str()));
+        Self {
+            identity: json!({
+                "email": profile.email,
+                "name": profile.name,
+                "locale": profile.locale,
+            }),
+            attributes: json!(attributes.collect::<BTreeMap<_, _>>()),
+        }
+    }
 }
 
 fn length(of: &impl Serialize) -> Result<usize, Problem> {
@@ -172,19 +184,22 @@ fn drop_longest(sightings: &mut [Sighting]) -> Result<bool, Problem> {
 /// Who says something, the most trusted first.
 fn in_order<'a>(
     document: &'a Document,
-    knows: &'a Value,
+    knows: &'a Knowledge,
     sightings: &'a [Sighting],
 ) -> impl Iterator<Item = (&'a str, &'a Value)> {
-    document.precedence.iter().filter_map(move |name| {
-        let data = match name.as_str() {
-            PROFILE => Some(knows),
-            name => sightings
-                .iter()
-                .find(|sighting| sighting.source.name == name)
-                .and_then(|sighting| sighting.outcome.data()),
-        };
-        Some((name.as_str(), data?))
-    })
+    let said_by = |name: &str| {
+        let mut sightings = sightings.iter();
+        let sighting = sightings.find(|sighting| sighting.source.name == name)?;
+        sighting.outcome.data()
+    };
+    document
+        .precedence
+        .iter()
+        .filter_map(move |rank| match rank {
+            Rank::Identity => Some((PROFILE, &knows.identity)),
+            Rank::Attributes => Some((PROFILE, &knows.attributes)),
+            Rank::Source(name) => Some((name.as_str(), said_by(name)?)),
+        })
 }
 
 /// As long as what holds shortest. What is stale or failed may be there the next
@@ -203,7 +218,7 @@ fn lifetime(sightings: &[Sighting], of_profile: Duration) -> HeaderValue {
 }
 
 impl DetailsView {
-    fn of(document: &Document, profile: &Value, knows: &Value, sightings: &[Sighting]) -> Self {
+    fn of(document: &Document, profile: &Value, knows: &Knowledge, sightings: &[Sighting]) -> Self {
         Self {
             profile: profile.clone(),
             sources: sightings

@@ -99,8 +99,9 @@ fn keep(kept: &mut Option<Kept>, text: Arc<str>, at: Time) -> Arc<str> {
     text
 }
 
-/// A text in a JSON object.
+/// A text in a JSON object. Some editors begin it with a byte order mark.
 fn member(text: &str, key: &str) -> Option<String> {
+    let text = text.trim_start_matches('\u{feff}');
     let whole: serde_json::Value = serde_json::from_str(text).ok()?;
     whole.get(key)?.as_str().map(str::to_owned)
 }

@@ -6,7 +6,7 @@
 //! | no mail, older | acknowledged, counted |
 //! | sent, abandoned, expired, or another's to send | acknowledged |
 //! | no turn free, or sending paused | put off, acknowledged |
-//! | SES not now | postponed, acknowledged |
+//! | SES not now, or no connection to it | postponed, acknowledged |
 //! | SES refuses the mail | abandoned with the reason, acknowledged |
 //! | SES gave no answer | left leased until the lease is over, acknowledged |
 //! | message not readable, table not reachable, panic | left to SQS: retried, dead-lettered in the end |

@@ -9,8 +9,11 @@ use aws_sdk_sesv2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sesv2::operation::send_email::SendEmailError;
 use aws_sdk_sesv2::operation::send_email::builders::SendEmailFluentBuilder;
 use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message, MessageTag};
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::error::operation::BuildError;
-use muster_core::aws::SdkConfig;
+use hyper_util::client::legacy;
+use muster_core::aws::{CONNECT_TIMEOUT, SdkConfig};
+use muster_core::causes::chain;
 use muster_core::mail::MailItem;
 
 use crate::letter::Letter;
@@ -50,6 +53,7 @@ impl Ses {
             .retry_config(RetryConfig::disabled())
             .timeout_config(
                 TimeoutConfig::builder()
+                    .connect_timeout(CONNECT_TIMEOUT)
                     .operation_attempt_timeout(SEND_TIMEOUT)
                     .operation_timeout(SEND_TIMEOUT)
                     .build(),
@@ -122,14 +126,21 @@ fn not_sent(error: SdkError<SendEmailError>) -> NotSent {
         SdkError::ConstructionFailure(_) => {
             NotSent::Rejected("the request could not be built".to_owned())
         }
-        // Nothing left this machine.
         SdkError::DispatchFailure(failure)
-            if failure.as_connector_error().is_some_and(|e| e.is_user()) =>
+            if failure.as_connector_error().is_some_and(never_left) =>
         {
-            NotSent::NotNow("no connection".to_owned())
+            NotSent::NotNow("no connection to SES".to_owned())
         }
         _ => NotSent::Uncertain(error.to_string()),
     }
+}
+
+/// Whether nothing left this machine: the request could not be made, or the connection
+/// (name, TCP, TLS) did not open. The SDK has no word of its own for the latter: what its
+/// HTTP client says is behind its error.
+fn never_left(error: &ConnectorError) -> bool {
+    let says_so = |error: &legacy::Error| error.is_connect();
+    error.is_user() || chain(error).any(|cause| cause.downcast_ref().is_some_and(says_so))
 }
 
 /// What SES said no to: the mail, or the moment?
@@ -156,12 +167,29 @@ fn refusal(error: &SendEmailError) -> NotSent {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::net::Ipv4Addr;
+
     use aws_sdk_sesv2::error::ErrorMetadata;
     use aws_sdk_sesv2::types::error::{
         AccountSuspendedException, BadRequestException, MessageRejected, SendingPausedException,
         TooManyRequestsException,
     };
+    use aws_smithy_http_client::tls::Provider;
+    use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+    use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns};
+    use aws_smithy_runtime_api::client::http::SharedHttpClient;
+    use muster_core::email::Email;
+    use muster_core::ids::ProfileId;
+    use muster_core::person::Attributes;
+    use muster_core::profile::{NewProfile, Source};
+    use muster_core::random::Random;
+    use muster_core::settings::Variables;
+    use muster_core::time::Time;
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+    use tokio::time::Instant;
+
+    use super::*;
 
     fn meta(code: &str, message: &str) -> ErrorMetadata {
         ErrorMetadata::builder().code(code).message(message).build()
@@ -208,5 +236,90 @@ mod tests {
             refusal(&rejected("Email contains a virus")),
             NotSent::Rejected("MessageRejected: Email contains a virus".to_owned())
         );
+    }
+
+    fn mail() -> (MailItem, Letter) {
+        let profile = NewProfile {
+            id: ProfileId::new(Time::from_millis(0), &Random::seeded(1)),
+            email: Email::parse("ada@example.com").unwrap(),
+            name: None,
+            locale: None,
+            attributes: Attributes::default(),
+            source: Source::Signup,
+            created_by: "signup".to_owned(),
+            row: None,
+            confirmed: false,
+            now: Time::from_millis(0),
+        };
+        let letter = Letter {
+            subject: "Confirm".to_owned(),
+            text: "text".to_owned(),
+            html: "html".to_owned(),
+        };
+        (MailItem::confirmation(&profile), letter)
+    }
+
+    /// What sending comes to, if SES is there.
+    async fn sending(endpoint: &str, http: Option<SharedHttpClient>) -> NotSent {
+        let variables = Variables::from_fn(|name| match name {
+            "AWS_ENDPOINT_URL" => Some(endpoint.to_owned()),
+            "AWS_SESSION_TOKEN" => None,
+            "MUSTER_MAIL_PAUSED" => Some("false".to_owned()),
+            "MUSTER_REMINDER_HOURS" => Some("24".to_owned()),
+            "MUSTER_ACCENT_COLOUR" => Some("#1d4ed8".to_owned()),
+            "MUSTER_DEFAULT_LANGUAGE" => Some("en".to_owned()),
+            _ => Some("x".to_owned()),
+        });
+        let settings = Settings::read(variables).unwrap();
+        let config = match http {
+            Some(http) => settings.aws.sdk_config_over(http),
+            None => settings.aws.sdk_config(),
+        };
+        let (mail, letter) = mail();
+        let sent = Ses::new(&config, &settings).send(&mail, &letter).await;
+        sent.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn who_cannot_be_reached_has_not_taken_the_mail() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let not_sent = sending(&format!("http://{address}"), None).await;
+        assert!(matches!(not_sent, NotSent::NotNow(_)), "{not_sent:?}");
+    }
+
+    #[tokio::test]
+    async fn who_hangs_up_may_have_taken_the_mail() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read_exact(&mut [0; 64]).await.unwrap();
+        });
+        let not_sent = sending(&format!("http://{address}"), None).await;
+        assert!(matches!(not_sent, NotSent::Uncertain(_)), "{not_sent:?}");
+    }
+
+    /// A resolver that never knows an address.
+    #[derive(Debug, Clone)]
+    struct Silent;
+
+    impl ResolveDns for Silent {
+        fn resolve_dns<'a>(&'a self, _: &'a str) -> DnsFuture<'a> {
+            DnsFuture::new(std::future::pending())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_takes_too_long_is_none() {
+        let http = aws_smithy_http_client::Builder::new()
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .build_with_resolver(Silent);
+        let began = Instant::now();
+        let not_sent = sending("http://ses.example", Some(http)).await;
+        assert!(matches!(not_sent, NotSent::NotNow(_)), "{not_sent:?}");
+        // tokio's timers count in milliseconds.
+        assert!(began.elapsed() < CONNECT_TIMEOUT + Duration::from_millis(2));
     }
 }

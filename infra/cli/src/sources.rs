@@ -86,6 +86,7 @@ async fn check(
         id: what.id,
         email: what.email.key(),
         attributes: &attributes,
+        is_unconfirmed: false,
     };
     let (asked, nothing) = (&sources.document.sources, HashMap::new());
     let sightings = Gatherer::new(transport, Clock::system())

@@ -200,6 +200,7 @@ impl Us {
             id: self.id,
             email: "ada@example.com",
             attributes: &BTreeMap::new(),
+            is_unconfirmed: false,
         };
         let deadline = tokio::time::Instant::now() + self.sources.document.deadline;
         let cached = HashMap::new();

@@ -49,7 +49,7 @@ pub struct Check {
         value_name = "UUID"
     )]
     pub id: ProfileId,
-    /// An attribute of theirs. May be given more than once.
+    /// An attribute of theirs, as if they had confirmed it. May be given more than once.
     #[arg(long = "attribute", value_parser = attribute, value_name = "NAME=VALUE")]
     pub attributes: Vec<(String, String)>,
 }
