@@ -320,7 +320,7 @@ async fn without_a_verifier_a_token_is_ignored() {
 #[tokio::test]
 async fn a_connection_to_the_verifier_that_was_idle_for_long_is_not_used_again() {
     let (url, _, connections) = verifier_with_count().await;
-    let place = place(url);
+    let place = place(&url);
     let second = Duration::from_secs(1);
     for (time, expected) in [
         (Duration::ZERO, 1),
