@@ -28,3 +28,4 @@ mod rows;
 mod sources;
 mod stops;
 mod strangers;
+mod sweeps;

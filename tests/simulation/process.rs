@@ -270,7 +270,10 @@ impl Process {
             }
             Handler::Worker(worker) => to_json(worker.answer(batch(), self.deadline()).await.ok()?),
             Handler::Feedback(feedback) => to_json(feedback.answer(batch()).await.ok()?),
-            Handler::Sweeper(sweeper) => sweeper.sweep().await.ok().map(|()| Value::Null),
+            Handler::Sweeper(sweeper) => {
+                let swept = sweeper.sweep(self.deadline()).await;
+                swept.ok().map(|()| Value::Null)
+            }
         }
     }
 }
@@ -279,9 +282,14 @@ fn to_json(response: impl serde::Serialize) -> Option<Value> {
     serde_json::to_value(response).ok()
 }
 
-/// `{"method", "path", "headers"?, "body", "from"?, "operator"?}` to `{"status",
-/// "headers", "body", "text"}`. A body that is no text is sent as JSON; who the
-/// operator is and where the request is from, the gateway would say.
+/// What an operator's token allows, unless a request says otherwise.
+const SCOPES: &str = "profiles/read profiles/write imports/read imports/write operations/read \
+    operations/write";
+
+/// `{"method", "path", "headers"?, "body", "from"?, "operator"?, "scopes"?}` to
+/// `{"status", "headers", "body", "text"}`. A body that is no text is sent as JSON;
+/// who the operator is, what their token allows and where the request is from, the
+/// gateway would say.
 pub async fn ask(router: Router, event: &Value) -> Value {
     let text = |name: &str| event[name].as_str().unwrap_or_default();
     let mut request = Request::builder().method(text("method")).uri(text("path"));
@@ -301,7 +309,9 @@ pub async fn ask(router: Router, event: &Value) -> Value {
     let mut request = request.body(Body::from(body)).expect("a request");
     let from = event["from"].as_str().unwrap_or("192.0.2.1");
     let operator = event["operator"].as_str().unwrap_or("operator");
-    request.extensions_mut().insert(context(from, operator));
+    let scopes = event["scopes"].as_str().unwrap_or(SCOPES);
+    let context = context(from, operator, scopes);
+    request.extensions_mut().insert(context);
     let response = router.oneshot(request).await.expect("an answer");
     let status = response.status().as_u16();
     let headers: Vec<_> = response
@@ -321,12 +331,12 @@ pub async fn ask(router: Router, event: &Value) -> Value {
 }
 
 /// What the gateway says of a request.
-fn context(from: &str, operator: &str) -> RequestContext {
+fn context(from: &str, operator: &str, scopes: &str) -> RequestContext {
     let context = json!({
         "timeEpoch": 0,
         "requestId": "request-1",
         "http": { "method": "GET", "sourceIp": from },
-        "authorizer": { "jwt": { "claims": { "client_id": operator } } },
+        "authorizer": { "jwt": { "claims": { "client_id": operator, "scope": scopes } } },
     });
     RequestContext::ApiGatewayV2(serde_json::from_value(context).expect("a context"))
 }

@@ -11,10 +11,7 @@
 //! sources said goes item by item; what is left is one transaction, unless there
 //! are more mails than one takes.
 //!
-//! What stays: files that were uploaded and reports about them, until their
-//! lifecycle removes them; of a row of an import, for thirty days, that there was
-//! one on this line; backups, for their retention; and for at most two
-//! days a keyed hash of the address, which counts the mails it was sent.
+//! What stays, and for how long: README, "Erasure".
 
 use std::time::Duration;
 
@@ -83,7 +80,7 @@ pub async fn begin(
         .expression_attribute_values(":erasing", ProfileStatus::Erasing.into())
         .expression_attribute_values(":list", text(list(ProfileStatus::Erasing, id)))
         .expression_attribute_values(":seconds", number(now.as_seconds()))
-        .expression_attribute_values(":shard", text(Kind::Work.of_profile(id)))
+        .expression_attribute_values(":shard", text(Kind::Erasure.of_profile(id)))
         .expression_attribute_values(":due", text(now.after(GRACE).to_string()));
     Ok(match run(update).await? {
         Updated::Done(_) => Begun::Marked,
