@@ -23,6 +23,7 @@ mod profiles;
 mod reasons;
 mod remedies;
 mod reminders;
+mod reports;
 mod resolver;
 mod rows;
 mod sources;

@@ -51,6 +51,7 @@ pub mod invariants;
 pub mod kills;
 pub mod log;
 pub mod machine;
+pub mod multipart;
 pub mod permissions;
 pub mod process;
 pub mod queues;

@@ -85,7 +85,8 @@ fn actions(asked: &Asked) -> BTreeSet<String> {
         Service::Ssm => one("ssm", operation),
         Service::SecretsManager => one("secretsmanager", operation),
         Service::S3 => match operation {
-            "GetObject" => one("s3", operation),
+            "GetObject" | "AbortMultipartUpload" => one("s3", operation),
+            "ListParts" => one("s3", "ListMultipartUploadParts"),
             "ListObjectsV2" => one("s3", "ListBucket"),
             "Other" => BTreeSet::new(),
             _ => one("s3", "PutObject"),
