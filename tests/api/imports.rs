@@ -784,3 +784,109 @@ async fn a_change_whose_answer_was_lost_is_made_and_told() {
     assert_eq!(updates.count(), 2);
     assert!(place.told());
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_import_keeps_the_files_name_and_who_started_it() {
+    let place = Place::new();
+    let body = json!({ "file_name": "März 2026.csv", "start": "manual", "dry_run": true });
+    let made = json!({ "method": "POST", "path": "/imports", "body": body, "operator": "ada" });
+    let made = place.request(made).await;
+    assert_eq!(made.status(), 201, "{made:?}");
+    let id = made.body()["id"].as_str().unwrap();
+    let key = made.body()["object"]["key"].as_str().unwrap();
+    place.upload(key, "email\nada@example.com\n").await;
+    let path = format!("/imports/{id}/start");
+    let start = json!({ "method": "POST", "path": path, "body": "", "operator": "bob" });
+    assert_eq!(place.request(start).await.status(), 202);
+    place.work().await;
+    let list = place.get("/imports").await;
+    for (shown, by) in [(made.body(), "ada"), (&list.body()["items"][0], "bob")] {
+        assert_eq!(shown["file_name"], "März 2026.csv");
+        assert_eq!(shown["started_by"], by);
+        assert_eq!(shown["options"]["dry_run"], true);
+    }
+    let import = place.import("email\nbob@example.com\n").await;
+    assert_eq!(import["file_name"], "people.csv");
+    assert_eq!(import["started_by"], "AWS:AIDAEXAMPLE");
+    assert_eq!(import["options"]["dry_run"], false);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_files_name_is_one_line_without_a_folder() {
+    let place = Place::new();
+    let long = "x".repeat(256);
+    for name in ["", "a/b.csv", "a\\b.csv", "a\nb.csv", "a\u{202e}b", &long] {
+        let answer = place
+            .ask("POST", "/imports", json!({ "file_name": name }))
+            .await;
+        assert_eq!(answer.status(), 422, "{name:?}");
+        let error = &answer.body()["errors"][0];
+        assert_eq!(error["pointer"], "/file_name", "{answer:?}");
+        assert_eq!(error["code"], "invalid_file_name");
+    }
+}
+
+/// Also of chunks that were not whole.
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_import_gives_the_rows_it_refused() {
+    let place = Place::new();
+    let rows: String = (0..90).map(|row| format!("bad{row}\n")).collect();
+    place
+        .upload("uploads/people.csv", &format!("email\n{rows}"))
+        .await;
+    place.import_next_chunk().await;
+    let list = place.get("/imports").await;
+    let id = list.body()["items"][0]["id"].as_str().unwrap().to_owned();
+    let path = |verb: &str| format!("/imports/{id}/{verb}");
+    let answer = place.ask("POST", &path("cancel"), "".into()).await;
+    assert_eq!(answer.body()["status"], "cancelling", "{answer:?}");
+    place.work().await;
+    let import = place.get(&format!("/imports/{id}")).await;
+    let import = import.body();
+    assert_eq!(import["status"], "cancelled", "{import}");
+    let failed = import["rows"]["failed"].as_u64().unwrap() as usize;
+    assert!((40..90).contains(&failed), "{import}");
+    assert_eq!(place.report_of(import).lines().count(), 1 + failed);
+    assert_eq!(place.get(&path("errors")).await.status(), 200);
+}
+
+/// Names of files may be personal. What is not removed yet is absent all the same.
+#[tokio::test(start_paused = true)]
+async fn an_import_is_forgotten_when_it_has_been_over_for_long() {
+    let day = Duration::from_secs(24 * 60 * 60);
+    let place = Place::new();
+    let import = place.import("email\nada@example.com\n").await;
+    let waiting = place.ask("POST", "/imports", json!({})).await;
+    let cancelled = format!("/imports/{}/cancel", waiting.body()["id"].as_str().unwrap());
+    place.ask("POST", &cancelled, "".into()).await;
+    place.ask("POST", "/imports", json!({})).await;
+    place.pass(day / 8).await;
+    place.sweep().await;
+    place.work().await;
+    let expired = || {
+        let of_imports = place.expired().into_iter();
+        let of_imports = of_imports.filter(|(pk, _)| !pk.starts_with("PROFILE#"));
+        let mut kinds: Vec<_> = of_imports.map(|(_, sk)| sk).collect();
+        kinds.sort();
+        kinds
+    };
+    place.pass(day * 89).await;
+    assert_eq!(expired(), Vec::<String>::new());
+    let list = place.get("/imports").await;
+    assert_eq!(list.body()["items"].as_array().unwrap().len(), 3);
+    place.pass(day * 2).await;
+    assert_eq!(
+        expired(),
+        ["CHUNK#000000", "IMPORT", "IMPORT", "IMPORT", "OBJECT"]
+    );
+    let id = import["id"].as_str().unwrap();
+    for path in ["", "/errors"] {
+        let answer = place.get(&format!("/imports/{id}{path}")).await;
+        assert_eq!(answer.status(), 404, "{answer:?}");
+    }
+    for verb in ["start", "cancel", "resume"] {
+        let path = format!("/imports/{id}/{verb}");
+        assert_eq!(place.ask("POST", &path, "".into()).await.status(), 404);
+    }
+    assert_eq!(place.get("/imports").await.body()["items"], json!([]));
+}

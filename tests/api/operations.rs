@@ -180,3 +180,70 @@ async fn a_body_that_does_not_say_which_changes_nothing() {
     assert_eq!(answer.body()["errors"].as_array().unwrap().len(), 2);
     assert_eq!(place.bodies(MAIL).1.len(), 1);
 }
+
+/// Who looks after queues need not see whose mails they are about.
+#[tokio::test(start_paused = true)]
+async fn a_dead_letter_shows_no_address_without_the_scope_for_it() {
+    let place = Place::new();
+    let bounce = include_str!("../../functions/core/fixtures/ses/bounce-permanent.json");
+    let upload = include_str!("../../functions/core/fixtures/s3/object-created.json");
+    let other = r#"{"to": "ada@example.net", "mail": "x"}"#;
+    for (queue, body, scope) in [
+        (FEEDBACK, bounce, "profiles/read"),
+        (FEEDBACK, other, "profiles/read"),
+        (MAIL, other, "profiles/read"),
+        (CHUNK, "ada@example.net", "profiles/read"),
+        (IMPORT, upload, "imports/read"),
+    ] {
+        let id = place.give_up(queue, body);
+        for (scopes, all) in [("operations/read", false), (scope, true)] {
+            for path in ["", &format!("/{id}")] {
+                let path = format!("/queues/{queue}/dead-letters{path}");
+                let request = json!({ "method": "GET", "path": path, "scopes": scopes });
+                let answer = place.request(request).await;
+                assert_eq!(answer.status(), 200, "{answer:?}");
+                let text = answer.text();
+                let shown = text.contains("ada@") || text.contains("places%2Bmore.csv");
+                assert_eq!(shown, all, "{queue} with {scopes}: {text}");
+                assert!(text.contains(&format!("\"redacted\":{}", !all)), "{text}");
+            }
+        }
+        place.clear(queue, "purge", json!({ "all": true })).await;
+    }
+    // Which mail it is about is shown all the same, and which event.
+    place.give_up(FEEDBACK, bounce);
+    let path = format!("/queues/{FEEDBACK}/dead-letters");
+    let request = json!({ "method": "GET", "path": path, "scopes": "operations/read" });
+    let answer = place.request(request).await;
+    let detail = &answer.body()["items"][0]["body"]["detail"];
+    assert_eq!(detail["eventType"], "Bounce");
+    assert_eq!(detail["bounce"]["bounceType"], "Permanent");
+    assert_eq!(detail["mail"]["tags"]["mail"], json!(["1"]));
+}
+
+/// Mail servers name the address that they refuse.
+#[tokio::test(start_paused = true)]
+async fn a_reason_shows_no_address_without_the_scope_for_it() {
+    let place = Place::new();
+    place.sign_up("ada@example.net").await;
+    place.deliver_mails().await;
+    let mail = place.mails().pop().unwrap();
+    let bounce = include_str!("../../functions/core/fixtures/ses/bounce-permanent.json")
+        .replace("user unknown", "<ada@example.net> unknown")
+        .replace("019aafb0-0000-7000-8000-000000000000", &mail.profile_id);
+    assert!(!place.report(&bounce).await);
+    let nudge = json!({ "profile_id": mail.profile_id, "mail": 1 });
+    place.give_up(MAIL, &nudge.to_string());
+    for (scopes, detail) in [
+        ("operations/read", "the mail is bounced"),
+        (
+            "operations/read profiles/read",
+            "the mail is bounced: Permanent/General: smtp; 550 5.1.1 <ada@example.net> unknown",
+        ),
+    ] {
+        let path = format!("/queues/{MAIL}/dead-letters");
+        let request = json!({ "method": "GET", "path": path, "scopes": scopes });
+        let answer = place.request(request).await;
+        assert_eq!(answer.body()["items"][0]["reason"]["detail"], detail);
+    }
+}

@@ -75,7 +75,7 @@ impl Place {
     }
 
     /// The leases of the dead are over, and their messages come back.
-    async fn goes_on(&self) {
+    pub async fn goes_on(&self) {
         self.pass(COMES_BACK).await;
         self.work().await;
     }

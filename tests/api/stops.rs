@@ -86,7 +86,11 @@ async fn a_cancel_at_the_last_moment_is_not_lost() {
     let reports = Reports::new(s3_client(&aws, &aws.sdk_config()));
     let clock = Clock::manual(place.now());
     let completion = Completion::new(place.table(), clock, Random::seeded(7));
-    completion.complete(&running, &reports).await.unwrap();
+    let until = place.now().after(Duration::from_secs(180));
+    completion
+        .complete(&running, &reports, until)
+        .await
+        .unwrap();
     place.work().await;
     assert_eq!(place.stored(&id).await.status, ImportStatus::Cancelled);
     place.mails_go().await;

@@ -124,6 +124,7 @@ fn s3_operation(method: &http::Method, uri: &str) -> &'static str {
     let asks = |name: &str| uri.contains(name);
     match *method {
         http::Method::GET if asks("list-type=2") => "ListObjectsV2",
+        http::Method::GET if asks("uploadId=") => "ListParts",
         http::Method::GET => "GetObject",
         http::Method::PUT if asks("uploadId=") => "UploadPart",
         http::Method::PUT => "PutObject",

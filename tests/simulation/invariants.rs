@@ -13,7 +13,7 @@ use crate::story::{BOUNCES, COMPLAINS, FILE, LEAVES, MOVED, STAYS};
 pub type Invariant = fn(&Shared, &[Item]) -> Vec<String>;
 
 /// Every rule, by name.
-pub const INVARIANTS: [(&str, Invariant); 12] = [
+pub const INVARIANTS: [(&str, Invariant); 13] = [
     ("no profile without lock and mail", profiles_are_whole),
     ("no lock without profile", locks_have_profiles),
     ("nothing of a profile that is gone", what_is_erased_is_gone),
@@ -29,6 +29,7 @@ pub const INVARIANTS: [(&str, Invariant); 12] = [
     ("no mail twice outside the window", mails_go_once),
     ("nothing left leased or due", nothing_is_left),
     ("no dead letters", no_dead_letters),
+    ("imports are forgotten one day", imports_are_bounded),
 ];
 
 /// A text attribute; empty if there is none.
@@ -317,5 +318,15 @@ fn no_dead_letters(shared: &Shared, _: &[Item]) -> Vec<String> {
         .queues
         .dead_letters()
         .map(|(queue, message)| format!("{queue} has a dead letter: {}", message.body))
+        .collect()
+}
+
+/// The names of their files may be personal.
+fn imports_are_bounded(_: &Shared, items: &[Item]) -> Vec<String> {
+    let of_imports = ["IMPORT#", "OBJECT#"].into_iter();
+    of_imports
+        .flat_map(|kind| of_kind(items, kind, ""))
+        .filter(|item| !item.contains_key("expires_at"))
+        .map(|item| format!("{} {} never expires", text(item, "pk"), text(item, "sk")))
         .collect()
 }

@@ -54,6 +54,7 @@ pub mod kills;
 pub mod leading_keys;
 pub mod log;
 pub mod machine;
+pub mod multipart;
 pub mod permissions;
 pub mod process;
 pub mod queues;

@@ -207,6 +207,7 @@ fn needed(asked: &Asked) -> BTreeSet<String> {
         Service::SecretsManager => one(format!("secretsmanager:{operation}"), ""),
         Service::S3 => match operation {
             "GetObject" | "AbortMultipartUpload" => one(format!("s3:{operation}"), folder(asked)),
+            "ListParts" => one("s3:ListMultipartUploadParts".to_owned(), folder(asked)),
             "ListObjectsV2" => one("s3:ListBucket".to_owned(), "bucket"),
             "Other" => BTreeSet::new(),
             _ => one("s3:PutObject".to_owned(), folder(asked)),

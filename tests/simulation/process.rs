@@ -275,7 +275,10 @@ impl Process {
             }
             Handler::Worker(worker) => to_json(worker.answer(batch(), self.deadline()).await.ok()?),
             Handler::Feedback(feedback) => to_json(feedback.answer(batch()).await.ok()?),
-            Handler::Sweeper(sweeper) => sweeper.sweep().await.ok().map(|()| Value::Null),
+            Handler::Sweeper(sweeper) => {
+                let swept = sweeper.sweep(self.deadline()).await;
+                swept.ok().map(|()| Value::Null)
+            }
         }
     }
 }
@@ -284,10 +287,14 @@ fn to_json(response: impl serde::Serialize) -> Option<Value> {
     serde_json::to_value(response).ok()
 }
 
-/// `{"method", "path", "headers"?, "body", "from"?, "operator"?}` to `{"status",
-/// "headers", "body", "text"}`. A body that is no text is sent as JSON; who the
-/// operator is and where the request is from, the gateway would say: the former only on
-/// routes that need a token.
+/// What an operator's token allows, unless a request says otherwise.
+const SCOPES: &str = "profiles/read profiles/write imports/read imports/write operations/read \
+    operations/write";
+
+/// `{"method", "path", "headers"?, "body", "from"?, "operator"?, "scopes"?}` to
+/// `{"status", "headers", "body", "text"}`. A body that is no text is sent as JSON;
+/// who the operator is, what their token allows and where the request is from, the
+/// gateway would say: the first two only on routes that need a token.
 pub async fn ask(router: Router, event: &Value) -> Value {
     let text = |name: &str| event[name].as_str().unwrap_or_default();
     let mut request = Request::builder().method(text("method")).uri(text("path"));
@@ -307,7 +314,8 @@ pub async fn ask(router: Router, event: &Value) -> Value {
     let mut request = request.body(Body::from(body)).expect("a request");
     let from = event["from"].as_str().unwrap_or("192.0.2.1");
     let operator = event["operator"].as_str().unwrap_or("operator");
-    let operator = needs_token(text("path")).then_some(operator);
+    let scopes = event["scopes"].as_str().unwrap_or(SCOPES);
+    let operator = needs_token(text("path")).then_some((operator, scopes));
     request.extensions_mut().insert(context(from, operator));
     let response = router.oneshot(request).await.expect("an answer");
     let status = response.status().as_u16();
@@ -334,14 +342,15 @@ fn needs_token(path: &str) -> bool {
 }
 
 /// What the gateway says of a request.
-fn context(from: &str, operator: Option<&str>) -> RequestContext {
+fn context(from: &str, operator: Option<(&str, &str)>) -> RequestContext {
     let mut context = json!({
         "timeEpoch": 0,
         "requestId": "request-1",
         "http": { "method": "GET", "sourceIp": from },
     });
-    if let Some(operator) = operator {
-        context["authorizer"] = json!({ "jwt": { "claims": { "client_id": operator } } });
+    if let Some((operator, scopes)) = operator {
+        let claims = json!({ "client_id": operator, "scope": scopes });
+        context["authorizer"] = json!({ "jwt": { "claims": claims } });
     }
     RequestContext::ApiGatewayV2(serde_json::from_value(context).expect("a context"))
 }

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use bytes::Bytes;
@@ -22,6 +22,7 @@ use tempfile::TempDir;
 use crate::answer::Answer;
 use crate::asked::Asked;
 use crate::crowd::Crowd;
+use crate::multipart::{Multipart, Uploads};
 
 /// The bucket's name in every run.
 pub const BUCKET: &str = "uploads-bucket";
@@ -33,6 +34,7 @@ pub struct S3 {
     jobs: Sender<Job>,
     folder: TempDir,
     made: BTreeMap<String, Arc<Crowd>>,
+    uploads: Mutex<Uploads>,
 }
 
 impl S3 {
@@ -48,6 +50,7 @@ impl S3 {
             jobs,
             folder,
             made: BTreeMap::new(),
+            uploads: Mutex::default(),
         }
     }
 
@@ -145,16 +148,22 @@ impl S3 {
                 return refused;
             }
         }
-        let is_upload = request
-            .uri()
-            .query()
-            .is_some_and(|query| query.contains("uploadId="));
-        let answer = self.pass_on(request);
-        if is_upload && answer.status() == StatusCode::FORBIDDEN {
-            // What s3s-fs says of an upload that it does not know any more.
-            return no_such_upload();
+        let multipart = self.uploads().answer(&request);
+        match multipart {
+            None => self.pass_on(request),
+            Some(Multipart::Answered(answer)) => answer,
+            Some(Multipart::Whole(request)) => {
+                let answer = self.pass_on(request);
+                assert!(answer.status().is_success(), "PutObject: {answer:?}");
+                let whole = "<CompleteMultipartUploadResult></CompleteMultipartUploadResult>";
+                Response::new(Bytes::from(whole))
+            }
         }
-        answer
+    }
+
+    /// The multipart uploads that are under way.
+    pub fn uploads(&self) -> MutexGuard<'_, Uploads> {
+        self.uploads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn pass_on(&self, request: Request<Bytes>) -> Response<Bytes> {
@@ -170,13 +179,6 @@ impl Default for S3 {
     }
 }
 
-fn no_such_upload() -> Response<Bytes> {
-    let error = "<Error><Code>NoSuchUpload</Code><Message>it is complete</Message></Error>";
-    let mut answer = Response::new(Bytes::from(error));
-    *answer.status_mut() = StatusCode::NOT_FOUND;
-    answer
-}
-
 /// The version of a file that is nowhere: there is but one.
 const ETAG: &str = "made";
 
@@ -185,7 +187,11 @@ fn event(key: &str, size: u64, etag: &str, sequence: u64) -> String {
     let sequencer = format!("{sequence:016X}");
     let object = json!({ "key": key, "size": size, "eTag": etag, "sequencer": sequencer });
     let s3 = json!({ "bucket": { "name": BUCKET }, "object": object });
-    json!({ "Records": [{ "eventName": "ObjectCreated:Put", "s3": s3 }] }).to_string()
+    let identity = json!({ "principalId": "AWS:AIDAEXAMPLE" });
+    let record = json!({
+        "eventName": "ObjectCreated:Put", "userIdentity": identity, "s3": s3,
+    });
+    json!({ "Records": [record] }).to_string()
 }
 
 /// `bytes=0-99` is the first hundred.

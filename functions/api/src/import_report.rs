@@ -63,12 +63,14 @@ pub async fn link(s3: &Client, import: &ImportItem, now: Time) -> Result<ReportL
 
 /// Why there is no report.
 fn missing(import: &ImportItem) -> Problem {
-    match import.status {
-        ImportStatus::Completed => none_refused(),
-        status if status.is_final() => Problem::new(
+    match (import.status, &import.reason) {
+        (ImportStatus::Completed, _) => none_refused(),
+        (status, Some(reason)) if status.is_final() => Problem::new(
             Kind::NotFound,
-            "the import was not finished, and has no report",
+            format!("the import has no report: {}", reason.detail),
         ),
+        (ImportStatus::Cancelled, None) => none_refused_so_far(),
+        (status, None) if status.is_final() => none_refused(),
         _ => not_over(),
     }
 }
@@ -76,6 +78,14 @@ fn missing(import: &ImportItem) -> Problem {
 /// There is nothing to report.
 pub fn none_refused() -> Problem {
     Problem::new(Kind::NotFound, "no row of this import was refused")
+}
+
+/// It was cancelled before.
+fn none_refused_so_far() -> Problem {
+    Problem::new(
+        Kind::NotFound,
+        "no row of this import was refused before it was cancelled",
+    )
 }
 
 /// It is not written yet.
@@ -142,7 +152,7 @@ mod tests {
         for (status, why) in [
             (ImportStatus::Completed, "no row"),
             (ImportStatus::Running, "not over"),
-            (ImportStatus::Cancelled, "not finished"),
+            (ImportStatus::Cancelled, "before it was cancelled"),
         ] {
             let problem = link_to(None, status).await.err().unwrap();
             assert_eq!(problem.kind(), Kind::NotFound);

@@ -28,6 +28,13 @@ pub struct ImportView {
     reason: Option<ReasonView>,
     /// The file.
     object: ObjectView,
+    /// What the file is called where it comes from, if that is known.
+    #[schema(required)]
+    file_name: Option<String>,
+    /// Who had it start: the client or the person of a token, or for a file that was
+    /// dropped whom S3 names.
+    #[schema(required)]
+    started_by: Option<String>,
     /// Its bytes, once it is there.
     #[schema(required)]
     size: Option<u64>,
@@ -78,6 +85,8 @@ pub fn example() -> Value {
         "status": "completed_with_errors",
         "reason": null,
         "object": { "bucket": "muster-uploads", "key": "uploads/people.csv" },
+        "file_name": "people.csv",
+        "started_by": "AWS:AIDAEXAMPLE",
         "size": 1_250_000,
         "options": { "on_conflict": "skip", "confirm": "skip", "dry_run": false },
         "start": "automatic",
@@ -98,6 +107,8 @@ fn created_example() -> Value {
         "status": "awaiting_upload",
         "reason": null,
         "object": { "bucket": "muster-uploads", "key": format!("uploads/_/{id}.csv") },
+        "file_name": "people.csv",
+        "started_by": "5g2example",
         "size": null,
         "options": { "on_conflict": "update", "confirm": "skip", "dry_run": false },
         "start": "automatic",
@@ -246,6 +257,8 @@ pub async fn view(table: &Table, item: ImportItem, now: Time) -> Result<ImportVi
         id: item.id,
         status: item.status,
         reason: item.reason.map(ReasonView::from),
+        file_name: item.file_name,
+        started_by: item.started_by,
         size: item.file.map(|file| file.size),
         options: item.options.into(),
         start: item.start,

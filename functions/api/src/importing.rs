@@ -29,7 +29,7 @@ use muster_core::import::ImportStatus::{
 };
 use muster_core::import::{
     CHUNKS_FAILED, ChunkItem, Counts, FailureReason, ImportItem, Start, chunk_key, chunks_of,
-    due_shard, import_key,
+    due_shard, import_expiry, import_key,
 };
 use muster_core::options::Options;
 use muster_core::profile::{ROW_LIFETIME, expired};
@@ -61,6 +61,19 @@ pub struct Importing {
     uploads: Uploads,
     clock: Clock,
     random: Random,
+}
+
+/// What somebody wants imported.
+#[derive(Debug, Clone)]
+pub struct NewImport {
+    /// What is done with the people in the file.
+    pub options: Options,
+    /// Whether it waits to be started.
+    pub start: Start,
+    /// What the file is called where it comes from.
+    pub file_name: Option<String>,
+    /// Who asks for it.
+    pub by: String,
 }
 
 /// Why nothing was done about an import.
@@ -166,8 +179,7 @@ impl Importing {
     /// See [`NotMoved`].
     pub async fn create(
         &self,
-        options: Options,
-        start: Start,
+        asked: NewImport,
         request: Option<&RequestKey>,
     ) -> Result<ImportItem, NotMoved> {
         let mut cancelled = Vec::new();
@@ -177,7 +189,7 @@ impl Importing {
             {
                 return self.find(id).await;
             }
-            let import = self.new_import(options, start);
+            let import = self.new_import(&asked);
             let actions = self.actions(&import, request)?;
             // The id is fresh, so it names this transaction and no other.
             match self.table.transact(actions, &import.id.to_string()).await {
@@ -200,14 +212,16 @@ impl Importing {
         }
     }
 
-    fn new_import(&self, options: Options, start: Start) -> ImportItem {
+    fn new_import(&self, asked: &NewImport) -> ImportItem {
         let now = self.clock.now();
         let id = ImportId::new(now, &self.random);
         let until = now.after(LIFETIME);
         let bucket = self.uploads.bucket().to_owned();
         ImportItem {
-            options,
-            start,
+            options: asked.options,
+            start: asked.start,
+            file_name: asked.file_name.clone(),
+            started_by: Some(asked.by.clone()),
             upload_until: Some(until),
             due_at: Some(until.after(UPLOAD_TIME).to_string()),
             ..ImportItem::new(id, bucket, key_of(id), now)
@@ -246,9 +260,10 @@ impl Importing {
     ///
     /// # Errors
     /// See [`NotMoved`].
-    pub async fn start(&self, id: ImportId) -> Result<ImportItem, NotMoved> {
+    pub async fn start(&self, id: ImportId, by: &str) -> Result<ImportItem, NotMoved> {
         let import = self.find(id).await?;
-        self.change(import, started).await
+        self.change(import, |import, now| started(import, by, now))
+            .await
     }
 
     /// Stops an import, and calls off the mails that it has not sent.
@@ -298,8 +313,14 @@ impl Importing {
         Ok(())
     }
 
-    async fn find(&self, id: ImportId) -> Result<ImportItem, NotMoved> {
-        let import = self.table.get(&import_key(id)).await?;
+    /// An import as it is now.
+    ///
+    /// # Errors
+    /// `Absent`, also if it has expired.
+    pub async fn find(&self, id: ImportId) -> Result<ImportItem, NotMoved> {
+        let import: Option<ImportItem> = self.table.get(&import_key(id)).await?;
+        let now = self.clock.now();
+        let import = import.filter(|import| import.is_present(now));
         import.ok_or(NotMoved::Absent)
     }
 
@@ -342,17 +363,20 @@ impl Importing {
     }
 }
 
-fn started(import: &ImportItem, now: Time) -> Decision {
+fn started(import: &ImportItem, by: &str, now: Time) -> Decision {
     match import.status {
         AwaitingUpload if import.start == Start::Manual => {
-            let change = Change::of(import, "SET #start = :start");
+            let change = Change::of(import, "SET #start = :start, started_by = :by");
+            let change = change.with(":by", text(by));
             Ok(Some(
                 change.with(":start", encode_value(&Start::Automatic)?),
             ))
         }
         AwaitingStart => {
-            let expression = "SET #status = :next, due_shard = :shard, due_at = :due";
+            let expression = "SET #status = :next, started_by = :by, \
+                 due_shard = :shard, due_at = :due REMOVE expires_at";
             let change = Change::of(import, expression).due(import, now);
+            let change = change.with(":by", text(by));
             Ok(Some(change.with(":next", Queued.into())))
         }
         AwaitingUpload | Queued | Planning | Running | Reporting | Completed
@@ -365,10 +389,12 @@ fn started(import: &ImportItem, now: Time) -> Decision {
 fn cancelled(import: &ImportItem, now: Time) -> Decision {
     match import.status {
         AwaitingUpload | AwaitingStart | Queued => {
-            let expression = "SET #status = :next, completed_at = :now, #counts = :none \
+            let expression = "SET #status = :next, completed_at = :now, #counts = :none, \
+                 expires_at = if_not_exists(expires_at, :expires) \
                  REMOVE lease_owner, lease_until, due_shard, due_at";
             let change = Change::of(import, expression)
                 .with(":next", Cancelled.into())
+                .with(":expires", number(import_expiry(now)))
                 .with(":now", number(now.as_millis()))
                 .with(":none", encode_value(&Counts::default())?);
             Ok(Some(change))

@@ -7,8 +7,9 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::future::try_join_all;
 use muster_core::ids::ImportId;
-use muster_core::import::{IMPORT_LIST, ImportItem, import_key};
+use muster_core::import::{IMPORT_LIST, ImportItem};
 use muster_core::options::{Choice, Options};
+use muster_core::person::spoils_a_line;
 use muster_core::request::digest;
 use muster_core::violation::Violation;
 use muster_http::body::Fields;
@@ -27,12 +28,15 @@ use utoipa::ToSchema;
 use crate::idempotency::RequestKey;
 use crate::import_report::{ReportLink, link};
 use crate::import_view::{CreatedImport, ImportView, example, view};
-use crate::importing::absent;
+use crate::importing;
 use crate::listing::Page;
 use crate::openapi::bodies::{FailedChunks, NewImport};
 use crate::openapi::parameters::{IdempotencyKey, InPath, Paging};
 use crate::openapi::refusals::{InvalidOrReused, NoReport, NotFailed, NotFound, NotNow};
 use crate::router::{Services, Shared};
+
+/// The longest name of a file, as most file systems have it.
+pub const MAX_FILE_NAME_CHARS: usize = 255;
 
 /// A page of imports, newest first.
 #[derive(Debug, Serialize, ToSchema)]
@@ -86,13 +90,21 @@ pub async fn create(
     let mut fields = Fields::parse(&headers, &body)?;
     let options = options(&mut fields);
     let start = fields.value("start", |value| one_of(value, "automatic or manual"));
+    let file_name = fields.optional("file_name", file_name);
     fields.finish()?;
     let start = start.unwrap_or_default();
-    let payload = digest([&*json!({ "options": options, "start": start }).to_string()]);
+    let payload = json!({ "options": options, "start": start, "file_name": file_name });
+    let payload = digest([&*payload.to_string()]);
     let request = RequestKey::read(&headers, &caller.name, "POST /imports", payload)?;
     let importing = &services.importing;
-    let import = importing.create(options, start, request.as_ref()).await?;
-    tracing::info!(import_id = %import.id, by = caller.name, "import asked for");
+    let asked = importing::NewImport {
+        options,
+        start,
+        file_name,
+        by: caller.name,
+    };
+    let import = importing.create(asked, request.as_ref()).await?;
+    tracing::info!(import_id = %import.id, by = import.started_by, "import asked for");
     let headers = [
         (header::LOCATION, format!("/imports/{}", import.id)),
         (header::CACHE_CONTROL, "no-store".to_owned()),
@@ -112,6 +124,20 @@ fn options(fields: &mut Fields) -> Options {
         dry_run: fields.value("dry_run", |value| one_of(value, "true or false")),
     };
     chosen.over(Options::default())
+}
+
+/// A file's name without its folder, as a list can show it on one line.
+fn file_name(text: &str) -> Result<String, Violation> {
+    let is_spoilt = |c: char| spoils_a_line(c) || ['/', '\\'].contains(&c);
+    let fits = (1..=MAX_FILE_NAME_CHARS).contains(&text.chars().count());
+    if fits && !text.chars().any(is_spoilt) {
+        return Ok(text.to_owned());
+    }
+    let detail = format!(
+        "must be the name of a file without its folder, on one line and of at most \
+         {MAX_FILE_NAME_CHARS} characters"
+    );
+    Err(Violation::new("invalid_file_name", detail))
 }
 
 fn one_of<T: DeserializeOwned>(value: Value, values: &str) -> Result<T, Violation> {
@@ -144,8 +170,8 @@ pub async fn read(
     State(services): Shared,
     Id(id): Id<ImportId>,
 ) -> Result<Json<ImportView>, Problem> {
-    let item: Option<ImportItem> = services.table.get(&import_key(id)).await?;
-    Ok(Json(shown(&services, item.ok_or_else(absent)?).await?))
+    let item = services.importing.find(id).await?;
+    Ok(Json(shown(&services, item).await?))
 }
 
 /// `GET /imports?limit=&cursor=`: newest first.
@@ -178,10 +204,9 @@ pub async fn list(
     let page = Page::take(&mut parameters);
     parameters.finish()?;
     let lists = [IMPORT_LIST.to_owned()];
-    let found = services
-        .listing()
-        .page(lists, &page, Some::<ImportItem>)
-        .await?;
+    let now = services.clock.now();
+    let present = |import: ImportItem| Some(import).filter(|import| import.is_present(now));
+    let found = services.listing().page(lists, &page, present).await?;
     let items = found.items.into_iter().map(|item| shown(&services, item));
     Ok(Json(ImportList {
         items: try_join_all(items).await?,
@@ -216,7 +241,7 @@ pub async fn start(
     State(services): Shared,
     Id(id): Id<ImportId>,
 ) -> Result<Response, Problem> {
-    let import = services.importing.start(id).await?;
+    let import = services.importing.start(id, &caller.name).await?;
     tracing::info!(import_id = %id, by = caller.name, "start asked for");
     moved(&services, import).await
 }
@@ -338,8 +363,7 @@ pub async fn errors(
     State(services): Shared,
     Id(id): Id<ImportId>,
 ) -> Result<Response, Problem> {
-    let item: Option<ImportItem> = services.table.get(&import_key(id)).await?;
-    let item = item.ok_or_else(absent)?;
+    let item = services.importing.find(id).await?;
     let link = link(&services.s3, &item, services.clock.now()).await?;
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(link)).into_response())
 }

@@ -13,8 +13,11 @@ pub enum Kind {
     Mail,
     /// Mails that nobody waits for: of imports, and reminders.
     BulkMail,
-    /// Imports, chunks, erasures.
+    /// Imports and chunks.
     Work,
+    /// Profiles whose erasure was not finished. Apart, as each is work for the
+    /// sweeper itself: imports are not to wait for it.
+    Erasure,
 }
 
 impl Kind {
@@ -40,6 +43,7 @@ impl Kind {
             Self::Mail => 4,
             Self::BulkMail => 8,
             Self::Work => 2,
+            Self::Erasure => 1,
         }
     }
 
@@ -48,6 +52,7 @@ impl Kind {
             Self::Mail => "MAIL",
             Self::BulkMail => "BULK",
             Self::Work => "WORK",
+            Self::Erasure => "ERASURE",
         };
         format!("DUE#{name}#{shard}")
     }

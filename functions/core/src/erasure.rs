@@ -16,10 +16,7 @@
 //! erasure pays for that (a read, the lock's check, a write for each open mail),
 //! and not each of the mails that are sent.
 //!
-//! What stays: files that were uploaded and reports about them, until their
-//! lifecycle removes them; of a row of an import, for thirty days, that there was
-//! one on this line; backups, for their retention; and for at most two
-//! days a keyed hash of the address, which counts the mails it was sent.
+//! What stays, and for how long: README, "Erasure".
 
 use std::time::Duration;
 
@@ -118,7 +115,7 @@ fn marking(
         .unchanged()
         .with(":erasing", ProfileStatus::Erasing.into())
         .with(":list", text(list(ProfileStatus::Erasing, id)))
-        .with(":shard", text(Kind::Work.of_profile(id)))
+        .with(":shard", text(Kind::Erasure.of_profile(id)))
         .with(":due", text(now.after(GRACE).to_string()));
     // A mail that was written meanwhile was counted on the lock. Another's lock,
     // or none, is no reason to keep the profile.

@@ -12,6 +12,7 @@ use crate::header::Header;
 use crate::ids::ImportId;
 use crate::object::Object;
 use crate::options::{Confirm, Options};
+use crate::profile::expired;
 use crate::table::{Key, Table, text};
 use crate::time::Time;
 
@@ -187,6 +188,31 @@ pub struct Planned {
     pub line: u64,
 }
 
+/// How far the report of the refused rows has come that is put together as a
+/// multipart upload.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportProgress {
+    /// All parts that it was begun with. With another number it is another report:
+    /// chunks only ever add parts.
+    pub of: usize,
+    /// Parts that the pieces hold.
+    pub parts: usize,
+    /// S3's name of the upload.
+    pub upload_id: String,
+    /// Pieces uploaded.
+    pub pieces: usize,
+}
+
+impl ReportProgress {
+    /// Nothing yet of a report of so many parts.
+    pub fn of(parts: usize) -> Self {
+        Self {
+            of: parts,
+            ..Self::default()
+        }
+    }
+}
+
 /// An import as it is stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ImportItem {
@@ -199,6 +225,12 @@ pub struct ImportItem {
     /// Which version of it, once it is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<FileVersion>,
+    /// What the file is called where it comes from. People name files after people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_name: Option<String>,
+    /// Who had it start, as the token or S3 says; none where neither does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_by: Option<String>,
     /// Until when the file can be uploaded, if it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upload_until: Option<Time>,
@@ -234,6 +266,13 @@ pub struct ImportItem {
     /// The object that lists the refused rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report_key: Option<String>,
+    /// How far the report has come, while it is put together in pieces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report_progress: Option<ReportProgress>,
+    /// Tries to write the report since its last piece that ended in a crash, and
+    /// the one under way.
+    #[serde(default)]
+    pub report_attempts: u32,
     /// Who is planning or reporting, and until when nobody else may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_owner: Option<String>,
@@ -261,6 +300,10 @@ pub struct ImportItem {
     /// When somebody should look after it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_at: Option<String>,
+    /// When it and its chunks count as absent, in seconds since 1970: see
+    /// [`IMPORT_LIFETIME`]. None while its file is waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<i64>,
 }
 
 impl ImportItem {
@@ -271,6 +314,8 @@ impl ImportItem {
             bucket,
             key,
             file: None,
+            file_name: None,
+            started_by: None,
             upload_until: None,
             options: Options::default(),
             start: Start::Automatic,
@@ -283,6 +328,8 @@ impl ImportItem {
             rows: None,
             counts: None,
             report_key: None,
+            report_progress: None,
+            report_attempts: 0,
             lease_owner: None,
             lease_until: None,
             created_at: now,
@@ -293,7 +340,13 @@ impl ImportItem {
             list_sort: format!("{now}#{id}"),
             due_shard: Some(due_shard(id)),
             due_at: Some(now.after(OVERDUE_AFTER).to_string()),
+            expires_at: None,
         }
+    }
+
+    /// Whether it counts as being there: time-to-live removes it late.
+    pub fn is_present(&self, now: Time) -> bool {
+        !expired(self.expires_at, now)
     }
 
     /// The file, in the version that was announced, if it is there.
@@ -392,6 +445,9 @@ pub struct ChunkItem {
     /// When somebody should look after it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_at: Option<String>,
+    /// When it is removed, in seconds since 1970: as its import is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<i64>,
 }
 
 /// Whether the mails of a chunk's rows go.
@@ -466,6 +522,7 @@ impl ChunkItem {
             lease_until: None,
             due_shard: None,
             due_at: None,
+            expires_at: None,
         }
     }
 
@@ -510,6 +567,20 @@ pub struct ObjectItem {
     pub sequencer: String,
     /// The import that this version of the object became.
     pub import_id: ImportId,
+    /// When it is removed, in seconds since 1970. No event of the object comes so
+    /// late: queues keep them for two weeks at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<i64>,
+}
+
+/// How long an import, its chunks and what is known of its object are kept after it
+/// began, or was given up before: names of files may be personal. An import can be
+/// resumed for thirty days, so none still runs by then.
+pub const IMPORT_LIFETIME: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+
+/// When an import that begins now is removed, in seconds since 1970.
+pub const fn import_expiry(now: Time) -> i64 {
+    now.after(IMPORT_LIFETIME).as_seconds()
 }
 
 /// The key of an import.

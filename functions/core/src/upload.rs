@@ -24,9 +24,17 @@ pub struct Upload {
     pub size: u64,
     /// S3's order of the events for this key, padded so that it sorts as text.
     pub sequencer: String,
+    /// Who put it there, as S3 calls them.
+    pub principal: Option<String>,
 }
 
 impl Upload {
+    /// What the file is called: the last part of its key.
+    pub fn file_name(&self) -> String {
+        let key = &self.object.key;
+        key.rsplit('/').next().unwrap_or(key).to_owned()
+    }
+
     /// The import that it becomes.
     pub fn import_id(&self) -> ImportId {
         ImportId::of_event(&self.object.bucket, &self.object.key, &self.sequencer)
@@ -124,7 +132,15 @@ enum TestEvent {
 #[serde(rename_all = "camelCase")]
 struct Record {
     event_name: String,
+    #[serde(default)]
+    user_identity: Identity,
     s3: S3,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Identity {
+    principal_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -164,6 +180,7 @@ impl TryFrom<Record> for Upload {
                 etag: object.e_tag,
             },
             size: object.size,
+            principal: record.user_identity.principal_id,
             sequencer: format!("{:0<SEQUENCER_DIGITS$}", object.sequencer),
         })
     }
@@ -215,8 +232,10 @@ mod tests {
                 },
                 size: 1024,
                 sequencer: "0055AED6DCD902810000000000000000"[..32].to_owned(),
+                principal: Some("AWS:AIDAEXAMPLE".to_owned()),
             }]
         );
+        assert_eq!(found[0].file_name(), "people & places+more.csv");
     }
 
     #[test]

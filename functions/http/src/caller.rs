@@ -19,6 +19,18 @@ use crate::problem::{Kind, Problem};
 pub struct Caller {
     /// The subject of the token: the person, or the client of a machine's token.
     pub name: String,
+    /// What the token allows, as its claim says.
+    scopes: String,
+}
+
+impl Caller {
+    /// Whether the token has a scope. Whether a route may be asked at all, the
+    /// gateway has checked; this is for what is shown there.
+    pub fn has_scope(&self, scope: &str) -> bool {
+        // A claim that is a list reaches us as "[a b]".
+        let scopes = self.scopes.split([' ', ',', '[', ']', '"']);
+        scopes.into_iter().any(|found| found == scope)
+    }
 }
 
 impl<S: Sync> FromRequestParts<S> for Caller {
@@ -28,8 +40,12 @@ impl<S: Sync> FromRequestParts<S> for Caller {
         parts
             .extensions
             .get::<RequestContext>()
-            .and_then(named)
-            .map(|name| Self { name })
+            .and_then(|context| {
+                Some(Self {
+                    name: named(context)?,
+                    scopes: scopes(context).unwrap_or_default(),
+                })
+            })
             .ok_or_else(|| Problem::new(Kind::Forbidden, "this needs a token"))
     }
 }
@@ -82,6 +98,16 @@ fn named(context: &RequestContext) -> Option<String> {
         .filter_map(|claim| claims.get(claim))
         .find(|name| !name.is_empty())
         .cloned()
+}
+
+/// Where the gateway looks for scopes itself.
+fn scopes(context: &RequestContext) -> Option<String> {
+    let RequestContext::ApiGatewayV2(context) = context else {
+        return None;
+    };
+    let claims = &context.authorizer.as_ref()?.jwt.as_ref()?.claims;
+    let found = ["scope", "scp"].into_iter();
+    found.filter_map(|claim| claims.get(claim)).next().cloned()
 }
 
 #[cfg(test)]
@@ -166,5 +192,22 @@ mod tests {
         assert_eq!(caller(json!({ "scope": "profiles/read" })).await, None);
         let empty = json!({ "sub": "", "client_id": "" });
         assert_eq!(caller(empty).await, None);
+    }
+
+    #[test]
+    fn scopes_are_read_in_any_shape_that_the_gateway_has() {
+        for scopes in [
+            "a/read profiles/read",
+            "[profiles/read a/read]",
+            "[\"profiles/read\"]",
+        ] {
+            let caller = Caller {
+                name: "machine".to_owned(),
+                scopes: scopes.to_owned(),
+            };
+            assert!(caller.has_scope("profiles/read"), "{scopes}");
+            assert!(!caller.has_scope("profiles"), "{scopes}");
+            assert!(!caller.has_scope("read"), "{scopes}");
+        }
     }
 }

@@ -9,8 +9,8 @@ use muster_core::header::Header;
 use muster_core::ids::ImportId;
 use muster_core::import::{
     AT_REST, ChunkItem, Counts, FailureReason, FileVersion, ImportItem, ImportStatus,
-    OVERDUE_AFTER, ObjectItem, Planned, Start, UPLOAD_EXPIRED, chunk_key, due_shard, import_key,
-    object_key,
+    OVERDUE_AFTER, ObjectItem, Planned, Start, UPLOAD_EXPIRED, chunk_key, due_shard, import_expiry,
+    import_key, object_key,
 };
 use muster_core::options::Options;
 use muster_core::random::Random;
@@ -89,7 +89,9 @@ impl Imports {
     /// # Errors
     /// When the table cannot be read.
     pub async fn get(&self, id: ImportId) -> Result<Option<ImportItem>, Failure> {
-        self.table.get(&import_key(id)).await
+        let import: Option<ImportItem> = self.table.get(&import_key(id)).await?;
+        let now = self.clock.now();
+        Ok(import.filter(|import| import.is_present(now)))
     }
 
     /// Records an upload: as the file of the import that asked for it, or as an
@@ -155,15 +157,16 @@ impl Imports {
         Ok(Some(match next {
             ImportStatus::Queued => (
                 "SET #status = :next, #file = :file, due_shard = :shard, due_at = :due \
-                 REMOVE reason, completed_at",
+                 REMOVE reason, completed_at, expires_at",
                 unmoved
                     .with(":shard", text(due_shard(import.id)))
                     .with(":due", text(self.clock.now().after(LEASE).to_string())),
             ),
             ImportStatus::AwaitingStart => (
-                "SET #status = :next, #file = :file \
+                // Nobody may ever start it.
+                "SET #status = :next, #file = :file, expires_at = :expires \
                  REMOVE reason, completed_at, due_shard, due_at",
-                unmoved,
+                unmoved.with(":expires", number(import_expiry(self.clock.now()))),
             ),
             _ => ("SET #status = :next, #file = :file", unmoved),
         }))
@@ -172,10 +175,12 @@ impl Imports {
     /// An import of its own, together with the newest event of its object. A copy
     /// of the event finds the import that the first one made.
     async fn record_new(&self, upload: &Upload) -> Result<Recorded, Failure> {
-        let new = new_import(upload, self.clock.now());
+        let now = self.clock.now();
+        let new = new_import(upload, now);
         let newest = ObjectItem {
             sequencer: upload.sequencer.clone(),
             import_id: new.id,
+            expires_at: Some(import_expiry(now)),
         };
         let newer = Condition::new("attribute_not_exists(pk) OR sequencer < :sequencer")
             .with(":sequencer", text(&upload.sequencer));
@@ -217,9 +222,10 @@ impl Imports {
             .with(":asked", ImportStatus::AwaitingUpload.into())
             .with(":now", number(now.as_millis()))
             .with(":failed", ImportStatus::Failed.into())
-            .with(":reason", encode_value(&reason)?);
-        let change = "SET #status = :failed, reason = :reason, completed_at = :now \
-             REMOVE due_shard, due_at";
+            .with(":reason", encode_value(&reason)?)
+            .with(":expires", number(import_expiry(now)));
+        let change = "SET #status = :failed, reason = :reason, completed_at = :now, \
+             expires_at = :expires REMOVE due_shard, due_at";
         self.table
             .change_if(&import_key(id), change, &overdue)
             .await?;
@@ -243,9 +249,11 @@ impl Imports {
         .with(":now", number(now.as_millis()))
         .with(":owner", text(&owner))
         .with(":until", number(until.as_millis()))
-        .with(":due", text(until.to_string()));
+        .with(":due", text(until.to_string()))
+        .with(":expires", number(import_expiry(now)));
         let change = "SET #status = :planning, lease_owner = :owner, lease_until = :until, \
-             due_at = :due, started_at = if_not_exists(started_at, :now)";
+             due_at = :due, started_at = if_not_exists(started_at, :now), \
+             expires_at = if_not_exists(expires_at, :expires)";
         let claimed = self.table.change_if(&import_key(id), change, &free).await?;
         match claimed.or_leased_to(&owner) {
             Updated::Done(item) => {
@@ -300,13 +308,14 @@ impl Imports {
             .with(":due", text(until.to_string()));
         let id = plan.import.id;
         let change = "SET planned = :planned, lease_until = :until, due_at = :due";
+        let chunk = ChunkItem {
+            expires_at: plan.import.expires_at,
+            ..ChunkItem::new(id, cut.number, cut.start..cut.end, cut.first_line, cut.rows)
+        };
         let actions = vec![
             self.table.change(&import_key(id), change, &ours)?,
-            self.table.put(
-                &chunk_key(id, cut.number),
-                &ChunkItem::new(id, cut.number, cut.start..cut.end, cut.first_line, cut.rows),
-                &Condition::absent(),
-            )?,
+            self.table
+                .put(&chunk_key(id, cut.number), &chunk, &Condition::absent())?,
         ];
         match self.table.transact(actions, &self.random.name()).await {
             Ok(()) => {}
@@ -427,6 +436,8 @@ fn new_import(upload: &Upload, now: Time) -> ImportItem {
     let object = upload.object.clone();
     ImportItem {
         file: Some(upload.version()),
+        file_name: Some(upload.file_name()),
+        started_by: upload.principal.clone(),
         status: ImportStatus::Queued,
         due_at: Some(now.after(LEASE).to_string()),
         ..ImportItem::new(upload.import_id(), object.bucket, object.key, now)

@@ -24,9 +24,10 @@
 //! | [`turns`] | much work piece by piece, so that nothing waits for all of it |
 //! | [`patience`] | how often a transaction is tried again |
 //! | [`mails`] | mails called off, and on again |
-//! | [`report`] | the refused rows, part by part and as one file |
+//! | [`report`], [`assembly`] | the refused rows, part by part, and put together to one file |
 //! | [`completion`] | the last chunk ends the import |
 
+pub mod assembly;
 pub mod chunks;
 pub mod completion;
 pub mod mails;

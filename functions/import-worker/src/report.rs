@@ -1,4 +1,4 @@
-//! The refused rows: a part for each checkpoint, and at the end one file.
+//! The refused rows: a part for each checkpoint. `assembly` makes one file of them.
 //!
 //! A row of the report is the row of the file and behind it where and why it
 //! was refused, so that it can be corrected and uploaded again as it is: the
@@ -8,39 +8,28 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::timeout::TimeoutConfig;
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::operation::complete_multipart_upload::CompleteMultipartUploadError;
 use aws_sdk_s3::primitives::AggregatedBytes;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
-use bytes::{BufMut, Bytes, BytesMut};
-use futures_util::stream::{self, StreamExt};
+use bytes::Bytes;
 use muster_core::failure::Failure;
 use muster_core::formula::{defused, defused_first};
 use muster_core::header::{Header, REPORT_COLUMNS};
 use muster_core::ids::ImportId;
-use muster_core::import::{report_key, report_part};
+use muster_core::import::report_part;
 
 use crate::row::{BadRow, RowError};
 
-/// Parts that are read at once; none is much longer than [`PART_BYTES`].
-const PARTS_AT_ONCE: usize = 4;
-/// What a checkpoint that is all refused makes.
-const PART_BYTES: usize = 1024 * 1024;
+/// What a report is, for who downloads it.
+pub const CONTENT_TYPE: &str = "text/csv; charset=utf-8";
 /// Tries of a part again, each of which is three of the SDK's.
 const MAX_TRIES: u32 = 10;
 /// The wait before the second try; so much longer before each further one.
 const BACK_OFF: Duration = Duration::from_millis(200);
-/// S3 may take minutes to put a big upload together.
-const TIME_TO_COMPLETE: Duration = Duration::from_secs(100);
 /// What is between the errors of one row. A spreadsheet may cut at others.
 const BETWEEN_ERRORS: &str = " | ";
-/// The pieces of a multipart upload: S3 takes none under 5 MiB but the last.
-const PIECE_BYTES: usize = 5 * 1024 * 1024;
-
-/// Writes reports to S3.
+/// Keeps reports in S3.
 pub struct Reports {
-    s3: Client,
+    /// Where they are.
+    pub(crate) s3: Client,
 }
 
 impl Reports {
@@ -66,35 +55,23 @@ impl Reports {
         Ok(name)
     }
 
-    /// Puts the parts together behind a header line; answers with the key.
-    ///
-    /// # Errors
-    /// When S3 does not do its part.
-    pub async fn assemble<'p>(
-        &self,
-        bucket: &str,
-        import: ImportId,
-        header: &Header,
-        parts: impl Iterator<Item = (u32, &'p str)>,
-    ) -> Result<String, Failure> {
-        let key = report_key(import);
-        let mut file = ReportFile::new(self, bucket, &key);
-        file.buffer.extend(header_line(header)?);
-        let mut parts = stream::iter(parts)
-            .map(async |(chunk, name)| {
-                let part = report_part(import, chunk, name);
-                self.get_patiently(bucket, &part).await
-            })
-            .buffered(PARTS_AT_ONCE);
-        while let Some(bytes) = parts.next().await {
-            file.append(bytes?).await?;
+    /// Throws away what was uploaded of a report. If that fails, the bucket's
+    /// lifecycle does it.
+    pub async fn abort(&self, bucket: &str, key: &str, upload_id: &str) {
+        let call = self.s3.abort_multipart_upload();
+        let call = call.bucket(bucket).key(key).upload_id(upload_id);
+        if let Err(error) = call.send().await {
+            let error = Failure::of("AbortMultipartUpload", error);
+            tracing::info!(%error, "pieces of an older report stay for a day");
         }
-        file.close().await?;
-        Ok(key)
     }
 
-    /// One part in ten thousand that does not come is no reason to begin anew.
-    async fn get_patiently(&self, bucket: &str, key: &str) -> Result<AggregatedBytes, Failure> {
+    /// Reads a part. One in ten thousand that does not come is no reason to begin
+    /// again.
+    ///
+    /// # Errors
+    /// When S3 does not hand it out for long.
+    pub async fn read_part(&self, bucket: &str, key: &str) -> Result<AggregatedBytes, Failure> {
         let mut tries = 0;
         loop {
             match self.get(bucket, key).await {
@@ -123,12 +100,16 @@ impl Reports {
         })
     }
 
-    async fn put(&self, bucket: &str, key: &str, bytes: Bytes) -> Result<(), Failure> {
+    /// Writes an object at once.
+    ///
+    /// # Errors
+    /// When S3 does not take it.
+    pub async fn put(&self, bucket: &str, key: &str, bytes: Bytes) -> Result<(), Failure> {
         self.s3
             .put_object()
             .bucket(bucket)
             .key(key)
-            .content_type("text/csv; charset=utf-8")
+            .content_type(CONTENT_TYPE)
             .body(bytes.into())
             .send()
             .await
@@ -157,126 +138,11 @@ fn part_name(checkpoint: u32, owner: &str) -> String {
     format!("{checkpoint:06}-{owner}")
 }
 
-/// A report being written: at once while it is small, in pieces once it grows,
-/// so that memory does not grow with it.
-struct ReportFile<'a> {
-    reports: &'a Reports,
-    bucket: &'a str,
-    key: &'a str,
-    buffer: BytesMut,
-    upload_id: Option<String>,
-    pieces: Vec<CompletedPart>,
-}
-
-impl<'a> ReportFile<'a> {
-    fn new(reports: &'a Reports, bucket: &'a str, key: &'a str) -> Self {
-        Self {
-            reports,
-            bucket,
-            key,
-            // What is not written to is no memory; what is, serves all pieces.
-            buffer: BytesMut::with_capacity(PIECE_BYTES + PART_BYTES),
-            upload_id: None,
-            pieces: Vec::new(),
-        }
-    }
-
-    async fn append(&mut self, part: AggregatedBytes) -> Result<(), Failure> {
-        self.buffer.put(part);
-        if self.buffer.len() >= PIECE_BYTES {
-            self.upload_piece().await?;
-        }
-        Ok(())
-    }
-
-    async fn close(mut self) -> Result<(), Failure> {
-        if self.upload_id.is_none() {
-            return self
-                .reports
-                .put(self.bucket, self.key, self.buffer.freeze())
-                .await;
-        }
-        if !self.buffer.is_empty() {
-            self.upload_piece().await?;
-        }
-        let patient = TimeoutConfig::builder()
-            .operation_attempt_timeout(TIME_TO_COMPLETE)
-            .operation_timeout(TIME_TO_COMPLETE)
-            .build();
-        let whole = CompletedMultipartUpload::builder()
-            .set_parts(Some(self.pieces))
-            .build();
-        self.reports
-            .s3
-            .complete_multipart_upload()
-            .bucket(self.bucket)
-            .key(self.key)
-            .set_upload_id(self.upload_id)
-            .multipart_upload(whole)
-            .customize()
-            .config_override(aws_sdk_s3::config::Builder::new().timeout_config(patient))
-            .send()
-            .await
-            .map_err(not_completed)?;
-        Ok(())
-    }
-
-    async fn upload_piece(&mut self) -> Result<(), Failure> {
-        let upload_id = self.upload_id().await?;
-        let number = i32::try_from(self.pieces.len() + 1).unwrap_or(i32::MAX);
-        let output = self
-            .reports
-            .s3
-            .upload_part()
-            .bucket(self.bucket)
-            .key(self.key)
-            .upload_id(upload_id)
-            .part_number(number)
-            .body(self.buffer.split().freeze().into())
-            .send()
-            .await
-            .map_err(|error| Failure::of("UploadPart", error))?;
-        let piece = CompletedPart::builder()
-            .part_number(number)
-            .set_e_tag(output.e_tag)
-            .build();
-        self.pieces.push(piece);
-        Ok(())
-    }
-
-    /// An upload that a crash leaves behind goes by the bucket's lifecycle.
-    async fn upload_id(&mut self) -> Result<String, Failure> {
-        if self.upload_id.is_none() {
-            let output = self
-                .reports
-                .s3
-                .create_multipart_upload()
-                .bucket(self.bucket)
-                .key(self.key)
-                .content_type("text/csv; charset=utf-8")
-                .send()
-                .await
-                .map_err(|error| Failure::of("CreateMultipartUpload", error))?;
-            self.upload_id = output.upload_id;
-        }
-        Ok(self.upload_id.clone().unwrap_or_default())
-    }
-}
-
-/// The SDK repeats a call whose reply was lost. If it was done, there is no such
-/// upload any more: putting the report together anew does no harm.
-fn not_completed(error: SdkError<CompleteMultipartUploadError>) -> Failure {
-    let operation = "CompleteMultipartUpload";
-    match error.code() {
-        Some("NoSuchUpload") => Failure::Unavailable {
-            operation,
-            source: error.into(),
-        },
-        _ => Failure::of(operation, error),
-    }
-}
-
-fn header_line(header: &Header) -> Result<Vec<u8>, Failure> {
+/// The first line of a report.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn header_line(header: &Header) -> Result<Vec<u8>, Failure> {
     let names = &header.names()[..header.width()];
     let own = defused_cells(names.iter().map(String::as_str));
     let reasons = REPORT_COLUMNS.map(str::to_owned);

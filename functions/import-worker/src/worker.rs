@@ -10,7 +10,7 @@
 //! | a chunk that was tried in vain too often | given up with the reason, acknowledged |
 //! | the file gone or another one | the import fails with the reason, acknowledged |
 //! | AWS not available | lease given back, back after a while |
-//! | little time left | lease given back, handed on by another nudge |
+//! | little time left, also for the report | lease given back, handed on by another nudge |
 //! | message not readable, no such chunk, a panic | left to SQS: retried, dead-lettered in the end |
 
 use std::ops::Range;
@@ -29,7 +29,7 @@ use muster_core::table::Table;
 use muster_core::time::{Clock, Time};
 
 use crate::chunks::{Chunks, Claim, Claimed, Progress, nudge_of};
-use crate::completion::Completion;
+use crate::completion::{Attempt, Completion};
 use crate::mails::{IN_HAND_FOR, Mails};
 use crate::report::{Place, Reports};
 use crate::row::RowReader;
@@ -41,8 +41,8 @@ use crate::writer::{Task, Writer};
 /// A window is not started with less time than this: enough for the slowest
 /// that still keeps its lease.
 const TIME_FOR_A_WINDOW: Duration = Duration::from_secs(60);
-/// No report is begun with less time than this: enough to put thousands of parts
-/// together.
+/// No piece of a report is begun with less time than this: enough for S3 to put
+/// all of them together.
 const TIME_FOR_A_REPORT: Duration = Duration::from_secs(120);
 /// No transaction is begun so short before the end of a lease: one takes as long
 /// as this at the most.
@@ -166,7 +166,12 @@ impl Worker {
         if self.clock.now().after(TIME_FOR_A_REPORT) > deadline {
             return Err(Unanswered::OutOfTime);
         }
-        Ok(self.completion.complete(&import, &self.reports).await?)
+        let until = deadline.before(TIME_FOR_A_REPORT);
+        let attempt = self.completion.complete(&import, &self.reports, until);
+        match attempt.await? {
+            Attempt::Over => Ok(()),
+            Attempt::OutOfTime => Err(Unanswered::OutOfTime),
+        }
     }
 
     /// Settles a chunk that is ours, or gives it back.

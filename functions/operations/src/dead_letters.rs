@@ -20,6 +20,7 @@ use utoipa::ToSchema;
 use crate::letters::Letter;
 use crate::openapi::{LetterInPath, Limit, NoSuchLetter, NoSuchQueue, QueueInPath};
 use crate::reason::{self, Reason};
+use crate::redaction::{redacted, sees_all};
 use crate::router::{Services, Shared};
 use crate::settings::Queue;
 
@@ -40,6 +41,10 @@ pub struct LetterView {
     /// What it says: JSON if it is JSON, else a string.
     body: Value,
     reason: Reason,
+    /// Whether `body` and `reason` leave out what may be personal. All of it is
+    /// shown with the scope `profiles/read`; of the queue `import` with
+    /// `imports/read`.
+    redacted: bool,
 }
 
 fn example() -> Value {
@@ -50,6 +55,7 @@ fn example() -> Value {
         "receive_count": 6,
         "body": { "profile_id": "019aafb0-0000-7000-8000-000000000000", "mail": 1 },
         "reason": Reason::example(),
+        "redacted": false,
     })
 }
 
@@ -116,7 +122,7 @@ impl FromRequestParts<Arc<Services>> for Place {
     ),
 )]
 pub async fn list(
-    _: Caller,
+    caller: Caller,
     State(services): Shared,
     Place { queue, .. }: Place,
     RawQuery(query): RawQuery,
@@ -126,7 +132,8 @@ pub async fn list(
     parameters.finish()?;
     let seen = services.letters.look(&queue, limit).await?;
     let views = seen.letters.into_iter();
-    let views = views.map(|letter| view(&services, &queue, letter));
+    let all = sees_all(&caller, queue.content);
+    let views = views.map(|letter| view(&services, &queue, letter, all));
     Ok(Json(LetterList {
         items: try_join_all(views).await?,
         more: !seen.whole,
@@ -156,7 +163,7 @@ pub async fn list(
     ),
 )]
 pub async fn read(
-    _: Caller,
+    caller: Caller,
     State(services): Shared,
     Place { queue, id }: Place,
 ) -> Result<Json<LetterView>, Problem> {
@@ -171,19 +178,28 @@ pub async fn read(
             )
         });
     };
-    Ok(Json(view(&services, &queue, letter).await?))
+    let all = sees_all(&caller, queue.content);
+    Ok(Json(view(&services, &queue, letter, all).await?))
 }
 
-async fn view(services: &Services, queue: &Queue, letter: Letter) -> Result<LetterView, Failure> {
+/// A letter, with all of it or without what may be personal.
+async fn view(
+    services: &Services,
+    queue: &Queue,
+    letter: Letter,
+    all: bool,
+) -> Result<LetterView, Failure> {
     let now = services.clock.now();
     let reason = reason::find(&services.table, queue.content, &letter.body, now).await?;
+    let body = serde_json::from_str(&letter.body).unwrap_or(Value::String(letter.body));
     Ok(LetterView {
         sent_at: letter.sent_at.to_string(),
         age_s: (now.as_millis() - letter.sent_at.as_millis()).max(0) / 1000,
         receive_count: letter.receives,
-        body: serde_json::from_str(&letter.body).unwrap_or(Value::String(letter.body)),
+        body: if all { body } else { redacted(body) },
         id: letter.id,
-        reason,
+        reason: reason.told(all),
+        redacted: !all,
     })
 }
 

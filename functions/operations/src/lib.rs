@@ -13,6 +13,7 @@
 //! | [`letters`], [`clearing`] | dead letters in SQS: looked at, and cleared away |
 //! | [`selection`] | which of them |
 //! | [`reason`] | what the table knows of one |
+//! | [`redaction`] | what is shown of one to whom |
 //! | [`openapi`] | the routes described |
 
 pub mod clearing;
@@ -21,6 +22,7 @@ pub mod letters;
 pub mod openapi;
 pub mod queues;
 pub mod reason;
+pub mod redaction;
 pub mod remedies;
 pub mod router;
 pub mod selection;

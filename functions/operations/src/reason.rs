@@ -25,6 +25,9 @@ pub struct Reason {
     code: Code,
     /// The same for people, with what was said of the last attempt.
     detail: String,
+    /// The detail with what others said, which may hold an address.
+    #[serde(skip)]
+    in_full: Option<String>,
     /// What the mail or the import that it is about is at, if it is about one.
     #[schema(required)]
     status: Option<&'static str>,
@@ -88,8 +91,26 @@ impl Reason {
         Self {
             code,
             detail: detail.into(),
+            in_full: None,
             status: None,
             attempts: None,
+        }
+    }
+
+    /// The same with what others said.
+    fn in_full(self, detail: Option<String>) -> Self {
+        Self {
+            in_full: detail,
+            ..self
+        }
+    }
+
+    /// The reason for somebody who may see all of it, or who may not.
+    pub fn told(mut self, all: bool) -> Self {
+        let in_full = self.in_full.take().filter(|_| all);
+        Self {
+            detail: in_full.unwrap_or(self.detail),
+            ..self
         }
     }
 
@@ -117,50 +138,52 @@ pub async fn find(
     match content {
         Content::Mails => match serde_json::from_str(body) {
             Ok(nudge) => of_mail(table, nudge, now).await,
-            Err(error) => Ok(undecodable("a mail nudge", error)),
+            Err(error) => Ok(undecodable("a mail nudge", not_a("mail nudge", error))),
         },
         Content::Chunks => match serde_json::from_str(body) {
-            Ok(nudge) => of_chunk(table, nudge).await,
-            Err(error) => Ok(undecodable("a chunk nudge", error)),
+            Ok(nudge) => of_chunk(table, nudge, now).await,
+            Err(error) => Ok(undecodable("a chunk nudge", not_a("chunk nudge", error))),
         },
         Content::Uploads => match upload::read(body) {
-            Ok(Asked::Plan(id)) => of_import(table, id).await,
+            Ok(Asked::Plan(id)) => of_import(table, id, now).await,
             // An event of S3's has one record.
             Ok(Asked::Uploads(uploads)) => match uploads.first() {
-                Some(upload) => of_upload(table, upload).await,
+                Some(upload) => of_upload(table, upload, now).await,
                 None => Ok(Reason::new(Code::Settled, "it announces no upload")),
             },
-            Err(error) => Ok(Reason::new(Code::Undecodable, error.to_string())),
+            Err(error) => Ok(undecodable("an event of S3's", error.to_string())),
         },
         Content::Reports => match Event::parse(body) {
             Ok(event) => of_report(table, &event, now).await,
-            Err(error) => Ok(Reason::new(Code::Undecodable, error.to_string())),
+            Err(error) => Ok(undecodable("an event of SES's", error.to_string())),
         },
     }
 }
 
-fn undecodable(wanted: &str, error: serde_json::Error) -> Reason {
-    Reason::new(Code::Undecodable, format!("not {wanted}: {error}"))
+/// The error may quote what the message says.
+fn undecodable(wanted: &str, error: String) -> Reason {
+    Reason::new(Code::Undecodable, format!("the message is not {wanted}")).in_full(Some(error))
+}
+
+fn not_a(wanted: &str, error: serde_json::Error) -> String {
+    format!("not a {wanted}: {error}")
 }
 
 async fn of_mail(table: &Table, nudge: MailNudge, now: Time) -> Result<Reason, Failure> {
     let Some(mail) = mail(table, nudge, now).await? else {
         return Ok(no_such_mail());
     };
-    let (status, said) = (mail.status.as_str(), mail.reason.as_deref());
-    let (code, detail) = match (mail.status.is_open(), said) {
-        (true, None) => (Code::Unfinished, format!("the mail is {status}")),
-        (true, Some(said)) => (
-            Code::Unfinished,
-            format!("the mail is {status}; of the last attempt is known: {said}"),
-        ),
-        (false, None) => (Code::Settled, format!("the mail is {status}")),
-        (false, Some(said)) => (Code::Settled, format!("the mail is {status}: {said}")),
+    let status = mail.status.as_str();
+    let (code, before) = match mail.status.is_open() {
+        true => (Code::Unfinished, "; of the last attempt is known"),
+        false => (Code::Settled, ""),
     };
+    let detail = format!("the mail is {status}");
+    let in_full = mail.reason.map(|said| format!("{detail}{before}: {said}"));
     Ok(Reason {
         status: Some(status),
         attempts: Some(mail.attempts),
-        ..Reason::new(code, detail)
+        ..Reason::new(code, detail).in_full(in_full)
     })
 }
 
@@ -202,12 +225,12 @@ fn no_such_mail() -> Reason {
     )
 }
 
-async fn of_chunk(table: &Table, nudge: ChunkNudge) -> Result<Reason, Failure> {
+async fn of_chunk(table: &Table, nudge: ChunkNudge, now: Time) -> Result<Reason, Failure> {
     let ChunkNudge { import_id, chunk } = nudge;
     let Some(item): Option<ChunkItem> = table.get(&chunk_key(import_id, chunk)).await? else {
         return Ok(Reason::new(Code::Gone, "there is no such chunk"));
     };
-    let import = of_import(table, import_id).await?;
+    let import = of_import(table, import_id, now).await?;
     // A chunk that is done is still asked to complete its import.
     let at = if item.done {
         "the chunk is done".to_owned()
@@ -216,21 +239,26 @@ async fn of_chunk(table: &Table, nudge: ChunkNudge) -> Result<Reason, Failure> {
     };
     Ok(Reason {
         detail: format!("{at}; {}", import.detail),
+        in_full: import.in_full.map(|detail| format!("{at}; {detail}")),
         ..import
     })
 }
 
-async fn of_import(table: &Table, id: ImportId) -> Result<Reason, Failure> {
-    let import: Option<ImportItem> = table.get(&import_key(id)).await?;
-    Ok(import.map_or_else(
+async fn of_import(table: &Table, id: ImportId, now: Time) -> Result<Reason, Failure> {
+    Ok(import(table, id, now).await?.map_or_else(
         || Reason::new(Code::Gone, "there is no such import"),
         |import| about(&import),
     ))
 }
 
-async fn of_upload(table: &Table, upload: &Upload) -> Result<Reason, Failure> {
-    let import: Option<ImportItem> = table.get(&import_key(upload.import_id())).await?;
-    if let Some(import) = import {
+/// An import, unless it has expired.
+async fn import(table: &Table, id: ImportId, now: Time) -> Result<Option<ImportItem>, Failure> {
+    let import: Option<ImportItem> = table.get(&import_key(id)).await?;
+    Ok(import.filter(|import| import.is_present(now)))
+}
+
+async fn of_upload(table: &Table, upload: &Upload, now: Time) -> Result<Reason, Failure> {
+    if let Some(import) = import(table, upload.import_id(), now).await? {
         return Ok(about(&import));
     }
     let object = &upload.object;
@@ -253,12 +281,11 @@ fn about(import: &ImportItem) -> Reason {
     } else {
         Code::Unfinished
     };
-    let detail = match &import.reason {
-        None => format!("the import is {status}"),
-        Some(reason) => format!("the import is {status}: {}", reason.detail),
-    };
+    let detail = format!("the import is {status}");
+    let in_full = import.reason.as_ref();
+    let in_full = in_full.map(|reason| format!("{detail}: {}", reason.detail));
     Reason {
         status: Some(status),
-        ..Reason::new(code, detail)
+        ..Reason::new(code, detail).in_full(in_full)
     }
 }

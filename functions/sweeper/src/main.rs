@@ -3,7 +3,7 @@
 use lambda_runtime::{Error, LambdaEvent, service_fn, tracing};
 use muster_core::random::Random;
 use muster_core::settings::Variables;
-use muster_core::time::Clock;
+use muster_core::time::{Clock, Time};
 use muster_sweeper::settings::Settings;
 use muster_sweeper::sweeper::Sweeper;
 
@@ -16,8 +16,10 @@ async fn main() -> Result<(), Error> {
     let sweeper = &sweeper;
     // What the schedule says of itself does not matter.
     lambda_runtime::run(service_fn(
-        move |_: LambdaEvent<serde_json::Value>| async move {
-            sweeper.sweep().await.map_err(Error::from)
+        move |event: LambdaEvent<serde_json::Value>| async move {
+            let deadline = i64::try_from(event.context.deadline).unwrap_or(i64::MAX);
+            let deadline = Time::from_millis(deadline);
+            sweeper.sweep(deadline).await.map_err(Error::from)
         },
     ))
     .await

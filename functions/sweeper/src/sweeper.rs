@@ -7,7 +7,6 @@ use muster_core::aws::SdkConfig;
 use muster_core::due::Kind;
 use muster_core::erasure;
 use muster_core::failure::Failure;
-use muster_core::ids::ProfileId;
 use muster_core::message::{ChunkNudge, PlanNudge};
 use muster_core::random::Random;
 use muster_core::table::Table;
@@ -23,6 +22,10 @@ pub(crate) const CONCURRENCY: usize = 16;
 /// Chunks, imports and erasures that one sweep takes from each partition: each
 /// may be a minute's work for somebody.
 const AT_ONCE: usize = 400;
+/// Erasures under way at once.
+const ERASURES_AT_ONCE: usize = 4;
+/// No erasure is begun with less time than this.
+const TIME_FOR_AN_ERASURE: Duration = Duration::from_secs(10);
 
 /// Finds what is due.
 pub struct Sweeper {
@@ -39,6 +42,17 @@ pub struct Sweeper {
 struct Nudges {
     chunks: Vec<ChunkNudge>,
     plans: Vec<PlanNudge>,
+}
+
+impl Nudges {
+    fn add(&mut self, due: Due) {
+        match due {
+            Due::Chunk(nudge) => self.chunks.push(nudge),
+            Due::Import(import_id) => self.plans.push(PlanNudge { import_id }),
+            // In partitions of other kinds.
+            Due::Mail(_) | Due::Erasure(_) => {}
+        }
+    }
 }
 
 impl Sweeper {
@@ -60,34 +74,71 @@ impl Sweeper {
         }
     }
 
-    /// Nudges what is due, of mails as far as one sweep's share of it. That one
-    /// half cannot be done is no reason to leave the other undone.
+    /// Nudges what is due, of mails as far as one sweep's share of it, and then
+    /// erases until the process is nearly stopped. That one of the three cannot be
+    /// done is no reason to leave the others undone.
     ///
     /// # Errors
     /// When AWS does not do its part; the next sweep finds the rest.
-    pub async fn sweep(&self) -> Result<(), Failure> {
+    pub async fn sweep(&self, deadline: Time) -> Result<(), Failure> {
         let work = self.work().await;
-        let mails = self.feeder.feed().await?;
-        let (chunks, plans) = work?;
-        if mails + chunks + plans > 0 {
-            tracing::info!(mails, chunks, plans, "nudged what was due");
+        let mails = self.feeder.feed().await;
+        let erased = self.erase(deadline.before(TIME_FOR_AN_ERASURE)).await;
+        let ((chunks, plans), mails, erased) = (work?, mails?, erased?);
+        if mails + chunks + plans + erased > 0 {
+            tracing::info!(mails, chunks, plans, erased, "nudged what was due");
         }
         Ok(())
     }
 
-    /// Everything but mails.
+    /// Nudges chunks and imports.
     async fn work(&self) -> Result<(usize, usize), Failure> {
         let now = self.clock.now();
         let mut nudges = Nudges::default();
         for partition in Kind::Work.partitions() {
             let entries = due::find(&self.table, &partition, now, AT_ONCE).await?;
             for due in self.take(entries, now).await {
-                self.sort(due, &mut nudges).await;
+                nudges.add(due);
             }
         }
         let chunks = self.chunks.send(&at_once(nudges.chunks)).await?;
         let plans = self.imports.send(&at_once(nudges.plans)).await?;
         Ok((chunks, plans))
+    }
+
+    /// Finishes erasures that somebody left; says how many. Each is moved forward
+    /// only when it is begun, so that the next sweep begins with the others.
+    async fn erase(&self, until: Time) -> Result<usize, Failure> {
+        let now = self.clock.now();
+        let mut erased = 0;
+        for partition in Kind::Erasure.partitions() {
+            let entries = due::find(&self.table, &partition, now, AT_ONCE).await?;
+            erased += stream::iter(entries)
+                .take_while(|_| std::future::ready(self.clock.now() < until))
+                .map(|entry| self.erase_one(entry))
+                .buffer_unordered(ERASURES_AT_ONCE)
+                .filter(|erased| std::future::ready(*erased))
+                .count()
+                .await;
+        }
+        Ok(erased)
+    }
+
+    /// An erasure that cannot be finished now is due again, and is no reason
+    /// to leave the rest of the sweep undone.
+    async fn erase_one(&self, entry: Entry) -> bool {
+        let now = self.clock.now();
+        let Some(Due::Erasure(profile_id)) = self.take(vec![entry], now).await.pop() else {
+            return false;
+        };
+        let time = erasure::PATIENCE;
+        let finished =
+            erasure::finish(&self.table, profile_id, time, &self.clock, &self.random).await;
+        match &finished {
+            Ok(()) => tracing::info!(%profile_id, "finished an erasure that was left"),
+            Err(error) => tracing::error!(%profile_id, %error, "an erasure is not finished"),
+        }
+        finished.is_ok()
     }
 
     /// Moves the entries forward and keeps those that were ours to move. One that
@@ -108,26 +159,6 @@ impl Sweeper {
             .filter_map(async |due| due)
             .collect()
             .await
-    }
-
-    async fn sort(&self, due: Due, nudges: &mut Nudges) {
-        match due {
-            // In a partition of another kind: the feeder's.
-            Due::Mail(_) => {}
-            Due::Chunk(nudge) => nudges.chunks.push(nudge),
-            Due::Erasure(id) => self.erase(id).await,
-            Due::Import(import_id) => nudges.plans.push(PlanNudge { import_id }),
-        }
-    }
-
-    /// An erasure that cannot be finished now is due again, and is no reason
-    /// to leave the rest of the sweep undone.
-    async fn erase(&self, profile_id: ProfileId) {
-        let time = erasure::PATIENCE;
-        match erasure::finish(&self.table, profile_id, time, &self.clock, &self.random).await {
-            Ok(()) => tracing::info!(%profile_id, "finished an erasure that was left"),
-            Err(error) => tracing::error!(%profile_id, %error, "an erasure is not finished"),
-        }
     }
 }
 

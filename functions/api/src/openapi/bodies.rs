@@ -6,7 +6,7 @@ use muster_http::openapi::people::{Attributes, EmailAddress, Locale, Name};
 use utoipa::ToSchema;
 
 use super::parameters::TOKEN;
-use super::values::{Captcha, ImportConfirm, ImportConflict, ImportStart};
+use super::values::{Captcha, ImportConfirm, ImportConflict, ImportFileName, ImportStart};
 
 /// Who signs up.
 #[derive(Debug, ToSchema)]
@@ -83,7 +83,12 @@ pub struct LinkTokenForm {
 
 /// What is done with the people in a file. Whatever is left out is the default.
 #[derive(Debug, ToSchema)]
-#[schema(examples(json!({ "on_conflict": "update", "confirm": "skip", "dry_run": false })))]
+#[schema(examples(json!({
+    "on_conflict": "update",
+    "confirm": "skip",
+    "dry_run": false,
+    "file_name": "people.csv"
+})))]
 #[serde(deny_unknown_fields)]
 pub struct NewImport {
     /// Rows whose address another profile has.
@@ -98,6 +103,9 @@ pub struct NewImport {
     /// Whether it waits to be started.
     #[schema(value_type = ImportStart, required = false)]
     pub start: String,
+    /// Shown with the import.
+    #[schema(value_type = ImportFileName, required = false)]
+    pub file_name: String,
 }
 
 /// Chunks of an import that are to run again.

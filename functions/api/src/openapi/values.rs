@@ -4,13 +4,14 @@
 
 use muster_core::import::{ImportStatus, Start};
 use muster_core::options::{Confirm, OnConflict};
-use muster_http::openapi::people::{attribute_value, attributes};
+use muster_http::openapi::people::{FORBIDDEN, attribute_value, attributes};
 pub use muster_http::openapi::values::{Id, Time};
 use muster_http::openapi::values::{choice, string};
 use serde_json::json;
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 
 use crate::captcha::MAX_TOKEN_BYTES;
+use crate::imports::MAX_FILE_NAME_CHARS;
 
 muster_http::values! {
     /// What a patch says of them.
@@ -25,6 +26,8 @@ muster_http::values! {
     ImportState: import_state(),
     /// [`muster_core::import::Start`]
     ImportStart: import_start(),
+    /// What a file is called.
+    ImportFileName: import_file_name(),
     /// [`muster_core::options::OnConflict`]
     ImportConflict: import_conflict(),
     /// [`muster_core::options::Confirm`]
@@ -50,6 +53,17 @@ fn captcha() -> ObjectBuilder {
         .description(Some(
             "What the widget of the captcha gave: reCAPTCHA, hCaptcha, Turnstile or what else the \
              deployment names.",
+        ))
+}
+
+fn import_file_name() -> ObjectBuilder {
+    string()
+        .pattern(Some(format!(
+            r"^[^/\\{FORBIDDEN}]{{1,{MAX_FILE_NAME_CHARS}}}$"
+        )))
+        .examples([json!("people.csv")])
+        .description(Some(
+            "What a file is called where it comes from, without its folder: one line, and no slash.",
         ))
 }
 

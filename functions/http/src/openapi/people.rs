@@ -47,7 +47,7 @@ const ATTRIBUTE_VALUE: &str = r"^[^\u0000]*$";
 
 /// What neither of the names holds: control characters, line ends, and what turns
 /// text around. Inside a class of a pattern.
-const FORBIDDEN: &str = r"\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069";
+pub const FORBIDDEN: &str = r"\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069";
 
 crate::values! {
     /// [`muster_core::email::Email`]
