@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use muster_core::erasure;
 use muster_core::ids::ImportId;
 use muster_core::import::{ImportItem, ImportStatus, import_key};
 use muster_core::random::Random;
@@ -29,7 +30,8 @@ impl Place {
             let profile = self.ask("POST", "/profiles", person).await;
             let id = profile.body()["id"].as_str().unwrap().parse().unwrap();
             let table = self.table();
-            muster_core::erasure::begin(&table, id, None, self.now())
+            let (clock, random) = (Clock::manual(self.now()), Random::seeded(n as u64));
+            erasure::begin(&table, id, |_| true, &clock, &random)
                 .await
                 .unwrap();
         }
