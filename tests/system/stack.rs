@@ -1,11 +1,13 @@
 //! The stack under test.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sqs::types::QueueAttributeName;
 use clap::Parser;
+use futures_util::stream::pending;
 use muster_cli::arguments::Arguments;
 use muster_cli::console::Console;
 use muster_cli::ending::Ending;
@@ -241,9 +243,10 @@ pub async fn muster(stack: &Stack, command: &str) -> (Ending, String) {
     let words = words.chain(options.iter().map(String::as_str));
     let mut arguments = Arguments::try_parse_from(words).unwrap();
     arguments.access.token = None;
+    arguments.access.token_cache = Some(OsString::new());
     let (mut output, mut aside) = (Vec::new(), Vec::new());
     let mut console = Console::new(&mut output, &mut aside);
-    let ending = muster_cli::verbs::run(arguments, &mut console, std::future::pending()).await;
+    let ending = muster_cli::verbs::run(arguments, &mut console, pending()).await;
     (ending.unwrap(), String::from_utf8(output).unwrap())
 }
 

@@ -5,12 +5,13 @@ use std::path::Path;
 use indicatif::HumanBytes;
 use serde_json::{Value, json};
 
-use crate::api::Api;
+use crate::api::{Api, Repeat};
 use crate::arguments::Output;
 use crate::arguments::imports::Imports;
 use crate::console::Console;
 use crate::ending::Ending;
 use crate::follow::{count, ending, follow, progress, reason, summary};
+use crate::interruption::Stage;
 use crate::report;
 use crate::report_path::ReportPath;
 use crate::table::{Column, fields, path_text, text};
@@ -108,7 +109,16 @@ async fn steer(
     output: Output,
     console: &mut Console<'_>,
 ) -> Result<(), Trouble> {
-    let import = api.post(&["imports", id, where_to], body).await?;
+    console.stage = Stage::Leaving(format!(
+        "Not known: whether import {id} has changed. See: muster imports show {id}"
+    ));
+    // Chunks that run again have not failed any more, so that a second request is refused.
+    let repeat = match body {
+        Some(_) => Repeat::Unbegun,
+        None => Repeat::Safe,
+    };
+    let path = ["imports", id, where_to];
+    let import = api.post(&path, body, repeat).await?;
     match output {
         Output::Json => console.show_json(&import),
         Output::Table => console.show(&summary(&import)),
