@@ -30,6 +30,8 @@ mod remedies;
 mod reminders;
 mod resolver;
 mod rows;
+mod signups;
 mod sources;
 mod stops;
 mod strangers;
+mod takeover;
