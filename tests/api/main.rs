@@ -13,6 +13,7 @@ mod erasures;
 mod expiry;
 mod failures;
 mod feedback;
+mod handover;
 mod hostile;
 mod imports;
 mod kept;

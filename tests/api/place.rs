@@ -216,6 +216,20 @@ impl Place {
         self.plan_imports().await;
     }
 
+    /// Has the planner handle its next message in that time; says whether there was one.
+    pub async fn plan_within(&self, time: Duration) -> bool {
+        let later = self.now().after(Duration::from_secs(60));
+        let message = self.state.lock().queues.receive(IMPORT, 1, later).pop();
+        let Some(message) = message else { return false };
+        let event = json!({ "Records": [message.record(IMPORT)] });
+        let (clock, random) = (&self.clock, &self.random);
+        let planner = Process::start(1, Function::Planner, &self.state, clock, random);
+        let outcome = planner.within(time).invoke(event).await.1;
+        assert!(matches!(outcome, Outcome::Answered(_)), "{outcome:?}");
+        self.state.lock().queues.forget(IMPORT, &message.id);
+        true
+    }
+
     /// Has the planner handle what is in its queue, until it is empty.
     pub async fn plan_imports(&self) {
         self.empty(IMPORT, Function::Planner).await;

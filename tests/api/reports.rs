@@ -73,6 +73,25 @@ impl Place {
         id
     }
 
+    /// Writes the report of an import whose rows change when its first piece is
+    /// there. Answers with its id.
+    pub async fn begin_a_report_again(&self) -> ImportId {
+        let id = self.answered().await;
+        let (_, worker) = functions(self);
+        let event = next(self, CHUNK).unwrap();
+        let deadline = self.now().after(A_PIECE);
+        worker.answer(event, deadline).await.unwrap();
+        let key = chunk_key(id, 0);
+        let chunk: ChunkItem = self.table().get(&key).await.unwrap().unwrap();
+        let fewer = ChunkItem {
+            parts: chunk.parts[1..].to_vec(),
+            ..chunk
+        };
+        self.store(&key, &fewer).await;
+        self.work().await;
+        id
+    }
+
     fn nudge(&self, import_id: ImportId) {
         let nudge = ChunkNudge {
             import_id,
@@ -183,19 +202,7 @@ async fn a_report_that_workers_die_of_is_given_up() {
 #[tokio::test(start_paused = true)]
 async fn a_report_of_other_rows_is_begun_again() {
     let place = Place::new();
-    let id = place.answered().await;
-    let (_, worker) = functions(&place);
-    let deadline = place.now().after(A_PIECE);
-    let event = next(&place, CHUNK).unwrap();
-    worker.answer(event, deadline).await.unwrap();
-    let key = chunk_key(id, 0);
-    let chunk: ChunkItem = place.table().get(&key).await.unwrap().unwrap();
-    let fewer = ChunkItem {
-        parts: chunk.parts[1..].to_vec(),
-        ..chunk
-    };
-    place.store(&key, &fewer).await;
-    place.work().await;
+    let id = place.begin_a_report_again().await;
     assert_eq!(place.count("AbortMultipartUpload"), 1);
     let report = place.report_of(&place.shown(id).await);
     let (_, rows) = report.split_once('\n').unwrap();

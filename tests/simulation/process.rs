@@ -91,6 +91,7 @@ pub struct Process {
     handler: Handler,
     function: Function,
     state: State,
+    time: Duration,
 }
 
 /// How an invocation ended.
@@ -232,7 +233,15 @@ impl Process {
             handler,
             function,
             state: state.clone(),
+            time: function.timeout(),
         }
+    }
+
+    /// The same with another time-out than that of `template.yaml`.
+    #[must_use]
+    pub fn within(mut self, time: Duration) -> Self {
+        self.time = time;
+        self
     }
 
     /// Which function it is one of.
@@ -246,7 +255,7 @@ impl Process {
         let chain = Chain::of_invocation(self.function.name(), &event);
         self.state.lock().chains.insert(self.caller.id, chain);
         let killed = self.caller.killed.clone();
-        let work = tokio::time::timeout(self.function.timeout(), self.handle(event));
+        let work = tokio::time::timeout(self.time, self.handle(event));
         let outcome = tokio::select! {
             biased;
             () = killed.notified() => Outcome::Killed,
@@ -262,7 +271,7 @@ impl Process {
     }
 
     fn deadline(&self) -> Time {
-        self.state.lock().now().after(self.function.timeout())
+        self.state.lock().now().after(self.time)
     }
 
     async fn handle(&self, event: Value) -> Option<Value> {

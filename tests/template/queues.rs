@@ -9,9 +9,10 @@ use crate::{assert_kept, assert_noticed};
 
 /// What AWS has where the template is silent.
 const DEFAULT_VISIBILITY: u64 = 30;
-const DEFAULT_RETENTION: u64 = 4 * 24 * 3600;
+const DAY: u64 = 24 * 3600;
+const DEFAULT_RETENTION: u64 = 4 * DAY;
 /// The longest that SQS keeps a message.
-const LONGEST_RETENTION: u64 = 14 * 24 * 3600;
+const LONGEST_RETENTION: u64 = 14 * DAY;
 /// The dead letters that have addresses in them, and how long those are kept.
 const WITH_ADDRESSES: (&str, u64) = ("FeedbackDeadLetterQueue", 7 * 24 * 3600);
 /// Lambda counts a throttled invocation as a receive: with less than this a
@@ -181,19 +182,19 @@ fn branches_of(value: &Value, condition: &str) -> [Option<u64>; 2] {
 }
 
 /// How long a queue keeps what nobody takes: half of what dead letters are kept for,
-/// where a message is more than a nudge (uploads, chunks, SES's reports); as AWS has it
-/// where the sweeper nudges again.
+/// where a message is more than a nudge (uploads, chunks); as AWS has it where the
+/// sweeper nudges again. SES's events hold addresses, and are kept for less.
 const KEPT_FOR: [(&str, u64); 10] = [
     ("MailQueue", DEFAULT_RETENTION),
     ("BulkMailQueue", DEFAULT_RETENTION),
     ("ImportQueue", LONGEST_RETENTION / 2),
     ("ChunkQueue", LONGEST_RETENTION / 2),
-    ("FeedbackQueue", LONGEST_RETENTION / 2),
+    ("FeedbackQueue", 3 * DAY),
     ("MailDeadLetterQueue", LONGEST_RETENTION),
     ("BulkMailDeadLetterQueue", LONGEST_RETENTION),
     ("ImportDeadLetterQueue", LONGEST_RETENTION),
     ("ChunkDeadLetterQueue", LONGEST_RETENTION),
-    ("FeedbackDeadLetterQueue", LONGEST_RETENTION),
+    ("FeedbackDeadLetterQueue", 7 * DAY),
 ];
 
 fn retention_is_as_designed(template: &Template) -> Vec<String> {
