@@ -87,9 +87,8 @@ async fn the_sweeper_removes_what_sources_said_too() {
     let place = Place::new();
     let profile = created(&place, ADDRESS).await;
     cache(&place, &profile, 1);
-    let (clock, random) = (Clock::manual(place.now()), Random::seeded(1));
-    let begun = erasure::begin(&place.table(), id(&profile), |_| true, &clock, &random).await;
-    assert_eq!(begun.unwrap(), erasure::Begun::Marked);
+    let begun = place.mark_erasing(id(&profile)).await;
+    assert_eq!(begun, erasure::Begun::Marked);
     // Whoever began it died here.
     place.pass(Duration::from_secs(61)).await;
     place.sweep().await;

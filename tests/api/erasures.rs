@@ -24,14 +24,6 @@ async fn made() -> (Place, String) {
     (place, id)
 }
 
-/// Marks a profile as an API does that dies right after it.
-async fn mark(place: &Place, id: &str) -> Begun {
-    let (clock, random) = (Clock::manual(place.now()), Random::seeded(2));
-    let id = id.parse().unwrap();
-    let begun = erasure::begin(&place.table(), id, |_| true, &clock, &random).await;
-    begun.unwrap()
-}
-
 async fn finish(place: &Place, id: &str) -> bool {
     let (clock, random) = (Clock::manual(place.now()), Random::seeded(3));
     let id = id.parse().unwrap();
@@ -72,7 +64,7 @@ fn bad_moment(place: &Place, left: u64) {
 #[tokio::test(start_paused = true)]
 async fn no_mail_goes_to_who_is_being_erased() {
     let (place, id) = made().await;
-    assert_eq!(mark(&place, &id).await, Begun::Marked);
+    assert_eq!(place.mark_erasing(id.parse().unwrap()).await, Begun::Marked);
     place.deliver_mails().await;
     assert_eq!(place.mails(), []);
     assert_eq!(mails(&place), ["abandoned"]);
@@ -80,7 +72,7 @@ async fn no_mail_goes_to_who_is_being_erased() {
     // Nor a reminder, whose time comes before the erasure is finished.
     let (place, id) = made().await;
     place.deliver_mails().await;
-    assert_eq!(mark(&place, &id).await, Begun::Marked);
+    assert_eq!(place.mark_erasing(id.parse().unwrap()).await, Begun::Marked);
     place.pass(Duration::from_secs(24 * 60 * 60)).await;
     let nudge = json!({ "profile_id": id, "mail": 0 }).to_string();
     {
@@ -132,7 +124,7 @@ async fn a_mail_that_is_written_meanwhile_does_not_go() {
             let path = format!("/profiles/{id}/resend");
             place.ask("POST", &path, Value::Null).await.status()
         };
-        let (begun, status) = join(mark(&place, &id), resend).await;
+        let (begun, status) = join(place.mark_erasing(id.parse().unwrap()), resend).await;
         assert_eq!(begun, Begun::Marked);
         let open = ["scheduled", "queued", "sending"];
         let waiting: Vec<_> = mails(&place)
@@ -155,7 +147,7 @@ async fn a_mail_that_is_written_meanwhile_does_not_go() {
 #[tokio::test(start_paused = true)]
 async fn an_erasure_outlasts_a_bad_moment() {
     let (place, id) = made().await;
-    assert_eq!(mark(&place, &id).await, Begun::Marked);
+    assert_eq!(place.mark_erasing(id.parse().unwrap()).await, Begun::Marked);
     bad_moment(&place, 4);
     assert!(finish(&place, &id).await);
     assert_eq!(left(&place), [""; 0]);
@@ -164,7 +156,7 @@ async fn an_erasure_outlasts_a_bad_moment() {
 #[tokio::test(start_paused = true)]
 async fn an_erasure_ends_with_its_time_and_the_sweeper_goes_on() {
     let (place, id) = made().await;
-    assert_eq!(mark(&place, &id).await, Begun::Marked);
+    assert_eq!(place.mark_erasing(id.parse().unwrap()).await, Begun::Marked);
     bad_moment(&place, u64::MAX);
     let began = Instant::now();
     assert!(!finish(&place, &id).await);

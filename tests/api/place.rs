@@ -7,6 +7,8 @@ use axum::Router;
 use muster_api::router::{Services, router};
 use muster_api::settings::Settings;
 use muster_core::aws::AwsSettings;
+use muster_core::erasure::{self, Begun};
+use muster_core::ids::ProfileId;
 use muster_core::random::Random;
 use muster_core::settings::Variables;
 use muster_core::table::{Item, Key, Table, encode};
@@ -329,6 +331,13 @@ impl Place {
     /// Every mail that was sent, in order.
     pub fn mails(&self) -> Vec<Accepted> {
         self.state.lock().ses.accepted.clone()
+    }
+
+    /// Marks a profile for erasure, as a process does that dies right after it.
+    pub async fn mark_erasing(&self, id: ProfileId) -> Begun {
+        let (clock, random) = (Clock::manual(self.now()), Random::seeded(2));
+        let begun = erasure::begin(&self.table(), id, |_| true, &clock, &random).await;
+        begun.unwrap()
     }
 
     /// Lets time pass.

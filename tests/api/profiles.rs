@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use muster_core::random::Random;
-use muster_core::time::Clock;
 use muster_simulation::invariants::text;
 use serde_json::{Value, json};
 
@@ -342,12 +340,8 @@ async fn the_sweeper_finishes_an_erasure() {
     let place = Place::new();
     let profile = create(&place, "ada@example.com").await;
     place.deliver_mails().await;
-    let table = place.table();
     let id = profile["id"].as_str().unwrap().parse().unwrap();
-    let (clock, random) = (Clock::manual(place.now()), Random::seeded(1));
-    muster_core::erasure::begin(&table, id, |_| true, &clock, &random)
-        .await
-        .unwrap();
+    place.mark_erasing(id).await;
     // Whoever began it died here.
     assert_eq!(place.get(&path(&profile)).await.status(), 404);
     assert_eq!(place.profile("ada@example.com").await, None);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use muster_core::erasure::{self, Begun};
+use muster_core::erasure::Begun;
 use muster_simulation::endpoint::Latency;
 use muster_simulation::invariants::{number, text};
 use muster_simulation::ses::Accepted;
@@ -230,8 +230,7 @@ async fn a_profile_that_is_being_erased_is_no_stranger_s_business() {
             let place = Place::new();
             let mail = sign_up_as(&place, "Victoria").await;
             let id = mail.profile_id.parse().unwrap();
-            let marked = erasure::begin(&place.table(), id, None, place.now()).await;
-            assert_eq!(marked.unwrap(), Begun::Marked);
+            assert_eq!(place.mark_erasing(id).await, Begun::Marked);
             place.pass(if expired { DAY * 8 } else { COOL_DOWN }).await;
             let before = hour_count(&place);
             place.calls();

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use muster_core::erasure;
 use muster_core::ids::ImportId;
 use muster_core::import::{ImportItem, ImportStatus, import_key};
 use muster_core::random::Random;
@@ -29,11 +28,7 @@ impl Place {
             let person = json!({ "email": format!("p{n}@example.com"), "name": "Ada" });
             let profile = self.ask("POST", "/profiles", person).await;
             let id = profile.body()["id"].as_str().unwrap().parse().unwrap();
-            let table = self.table();
-            let (clock, random) = (Clock::manual(self.now()), Random::seeded(n as u64));
-            erasure::begin(&table, id, |_| true, &clock, &random)
-                .await
-                .unwrap();
+            self.mark_erasing(id).await;
         }
         let id = ImportId::of_event("b", "k", "1");
         let import = ImportItem {
