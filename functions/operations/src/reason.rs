@@ -115,13 +115,13 @@ pub async fn find(
     now: Time,
 ) -> Result<Reason, Failure> {
     match content {
-        Content::Mails => match serde_json::from_str(body) {
+        Content::Mails => match MailNudge::read(body) {
             Ok(nudge) => of_mail(table, nudge, now).await,
-            Err(error) => Ok(undecodable("a mail nudge", error)),
+            Err(error) => Ok(Reason::new(Code::Undecodable, error.to_string())),
         },
-        Content::Chunks => match serde_json::from_str(body) {
+        Content::Chunks => match ChunkNudge::read(body) {
             Ok(nudge) => of_chunk(table, nudge).await,
-            Err(error) => Ok(undecodable("a chunk nudge", error)),
+            Err(error) => Ok(Reason::new(Code::Undecodable, error.to_string())),
         },
         Content::Uploads => match upload::read(body) {
             Ok(Asked::Plan(id)) => of_import(table, id).await,
@@ -137,10 +137,6 @@ pub async fn find(
             Err(error) => Ok(Reason::new(Code::Undecodable, error.to_string())),
         },
     }
-}
-
-fn undecodable(wanted: &str, error: serde_json::Error) -> Reason {
-    Reason::new(Code::Undecodable, format!("not {wanted}: {error}"))
 }
 
 async fn of_mail(table: &Table, nudge: MailNudge, now: Time) -> Result<Reason, Failure> {
