@@ -218,6 +218,21 @@ async fn a_dry_run_says_what_an_import_does_and_does_nothing() {
     }
 }
 
+/// Whose slash was forgotten: `aws s3 cp people.csv s3://…/uploads/look`.
+#[tokio::test(start_paused = true)]
+async fn a_file_named_like_a_preset_is_not_imported() {
+    for key in ["uploads/look", "uploads/Look"] {
+        let place = Place::new();
+        let options = [("on_conflict", "update")];
+        let import = place.imported(key, FILE, &options).await;
+        assert_eq!(import["status"], "failed", "{import}");
+        assert_eq!(import["reason"]["code"], "named_like_preset", "{import}");
+        let detail = import["reason"]["detail"].as_str().unwrap();
+        assert!(detail.contains("uploads/look/people.csv"), "{detail}");
+        assert_eq!(place.profile("ada@example.com").await, None);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_small_import_does_not_wait_behind_a_big_one() {
     let place = Place::new();
