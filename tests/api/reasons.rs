@@ -44,11 +44,11 @@ impl Place {
 async fn what_a_queue_does_not_carry_is_called_that() {
     let place = Place::new();
     for (queue, what) in [
-        (MAIL, "not a mail nudge: "),
-        (BULK_MAIL, "not a mail nudge: "),
-        (CHUNK, "not a chunk nudge: "),
-        (IMPORT, "the message is not an S3 event: "),
-        (FEEDBACK, "not an event of SES: "),
+        (MAIL, "expected a mail nudge ("),
+        (BULK_MAIL, "expected a mail nudge ("),
+        (CHUNK, "expected a chunk nudge ("),
+        (IMPORT, "expected an S3 event ("),
+        (FEEDBACK, "expected an SES event from EventBridge ("),
     ] {
         for body in ["{", "[1]", r#"{"mail": 1}"#] {
             let reason = place.reason(queue, body).await;

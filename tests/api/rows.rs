@@ -220,6 +220,21 @@ async fn a_dry_run_says_what_an_import_does_and_does_nothing() {
     }
 }
 
+/// Whose slash was forgotten: `aws s3 cp people.csv s3://…/uploads/look`.
+#[tokio::test(start_paused = true)]
+async fn a_file_named_like_a_preset_is_not_imported() {
+    for key in ["uploads/look", "uploads/Look"] {
+        let place = Place::new();
+        let options = [("on_conflict", "update")];
+        let import = place.imported(key, FILE, &options).await;
+        assert_eq!(import["status"], "failed", "{import}");
+        assert_eq!(import["reason"]["code"], "named_like_preset", "{import}");
+        let detail = import["reason"]["detail"].as_str().unwrap();
+        assert!(detail.contains("uploads/look/people.csv"), "{detail}");
+        assert_eq!(place.profile("ada@example.com").await, None);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_small_import_does_not_wait_behind_a_big_one() {
     let place = Place::new();
@@ -382,6 +397,54 @@ pub fn next(place: &Place, queue: &'static str) -> Option<SqsEvent> {
     state.queues.delete(queue, message.receipt());
     let event = json!({ "Records": [message.record(queue)] });
     Some(serde_json::from_value(event).unwrap())
+}
+
+/// A window ends behind its 1,000th row: whatever stands at its border is counted
+/// and reported once.
+#[tokio::test(start_paused = true)]
+async fn refused_rows_at_the_border_of_a_window_are_reported() {
+    let cases: [(u64, &[u64], bool); 7] = [
+        (1000, &[500], true),
+        (1000, &[1], true),
+        (1000, &[1000], true),
+        (1000, &[1000], false),
+        (1001, &[1000, 1001], true),
+        (2000, &[1000, 1001, 2000], false),
+        (2000, &[1, 999, 1000, 1001, 1999, 2000], true),
+    ];
+    for (rows, refused, ends_with_newline) in cases {
+        let place = Place::new();
+        let row = |row| match refused.contains(&row) {
+            true => format!("row{row}\n"),
+            false => format!("row{row}@example.com\n"),
+        };
+        let mut csv = format!("email\n{}", (1..=rows).map(row).collect::<String>());
+        if !ends_with_newline {
+            csv.pop();
+        }
+        place.drop_file("uploads/people.csv", &csv, &[]);
+        let (planner, worker) = functions(&place);
+        let deadline = place.now().after(Duration::from_secs(300));
+        let event = next(&place, IMPORT).unwrap();
+        planner.answer(event, deadline).await.unwrap();
+        while let Some(event) = next(&place, CHUNK) {
+            let answer = worker.answer(event, deadline).await.unwrap();
+            assert!(answer.batch_item_failures.is_empty());
+        }
+        let import = place.import_of("uploads/people.csv").await;
+        assert_eq!(import["status"], "completed_with_errors", "{import}");
+        let counted = ["total", "created", "failed"].map(|kind| &import["rows"][kind]);
+        let failed = refused.len() as u64;
+        assert_eq!(counted, [rows, rows - failed, failed], "{refused:?}");
+        let report = place.report_of(&import);
+        let mut report = csv::Reader::from_reader(report.as_bytes());
+        let lines: Vec<u64> = report
+            .records()
+            .map(|record| record.unwrap()[1].parse().unwrap())
+            .collect();
+        let expected: Vec<u64> = refused.iter().map(|row| row + 1).collect();
+        assert_eq!(lines, expected);
+    }
 }
 
 /// So many rows that a chunk has three windows.

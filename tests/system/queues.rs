@@ -147,7 +147,7 @@ async fn a_message_that_nobody_can_read_dies_is_tried_again_and_purged() {
     let first = letter(&stack, &body, "").await;
     assert_eq!(first["reason"]["code"], "undecodable", "{first}");
     let detail = first["reason"]["detail"].as_str().unwrap();
-    assert!(detail.starts_with("not a mail nudge: "), "{detail}");
+    assert!(detail.starts_with("expected a mail nudge ("), "{detail}");
     assert!(first["receive_count"].as_u64().unwrap() >= 5, "{first}");
 
     let redriven = clear(&stack, "redrive", &first).await;

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
@@ -37,6 +38,44 @@ pub struct PlanNudge {
     pub import_id: ImportId,
 }
 
+impl MailNudge {
+    /// Reads a message of a mail queue.
+    ///
+    /// # Errors
+    /// When it is anything else.
+    pub fn read(body: &str) -> Result<Self, NotANudge> {
+        read(
+            body,
+            r#"a mail nudge ({"profile_id": "<uuid>", "mail": 1})"#,
+        )
+    }
+}
+
+impl ChunkNudge {
+    /// Reads a message of the chunk queue.
+    ///
+    /// # Errors
+    /// When it is anything else.
+    pub fn read(body: &str) -> Result<Self, NotANudge> {
+        read(
+            body,
+            r#"a chunk nudge ({"import_id": "<uuid>", "chunk": 0})"#,
+        )
+    }
+}
+
+/// A message that is none of its queue's.
+#[derive(Debug, thiserror::Error)]
+#[error("expected {expected}: {source}")]
+pub struct NotANudge {
+    expected: &'static str,
+    source: serde_json::Error,
+}
+
+fn read<T: DeserializeOwned>(body: &str, expected: &'static str) -> Result<T, NotANudge> {
+    serde_json::from_str(body).map_err(|source| NotANudge { expected, source })
+}
+
 /// Puts a nudge into a queue, to be seen after a while.
 ///
 /// # Errors
@@ -66,11 +105,28 @@ mod tests {
     #[test]
     fn the_wire_form_is_a_contract() {
         let wire = r#"{"profile_id":"019aafb0-0000-7000-8000-000000000000","mail":1}"#;
-        let nudge: MailNudge = serde_json::from_str(wire).unwrap();
+        let nudge = MailNudge::read(wire).unwrap();
         assert_eq!(serde_json::to_string(&nudge).unwrap(), wire);
         let wire = r#"{"import_id":"019aafb0-0000-7000-8000-000000000000","chunk":7}"#;
-        let nudge: ChunkNudge = serde_json::from_str(wire).unwrap();
+        let nudge = ChunkNudge::read(wire).unwrap();
         assert_eq!(serde_json::to_string(&nudge).unwrap(), wire);
-        assert!(serde_json::from_str::<MailNudge>(r#"{"profile_id":"x","mail":1}"#).is_err());
+    }
+
+    #[test]
+    fn another_message_is_refused_with_what_was_expected() {
+        for (body, why) in [
+            ("", "EOF"),
+            ("{}", "missing field `profile_id`"),
+            (r#"{"profile_id":"x","mail":1}"#, "UUID"),
+            (r#"{"import_id":"x"}"#, "unknown field `import_id`"),
+        ] {
+            let error = MailNudge::read(body).unwrap_err().to_string();
+            let expected = r#"expected a mail nudge ({"profile_id": "<uuid>", "mail": 1})"#;
+            assert!(error.starts_with(expected), "{error}");
+            assert!(error.contains(why), "{error}");
+        }
+        let error = ChunkNudge::read("[]").unwrap_err().to_string();
+        let expected = r#"expected a chunk nudge ({"import_id": "<uuid>", "chunk": 0})"#;
+        assert!(error.starts_with(expected), "{error}");
     }
 }

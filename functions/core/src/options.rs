@@ -160,11 +160,16 @@ impl Presets {
     /// folder says anything.
     ///
     /// # Errors
-    /// `unknown_preset`: to guess could create what was to be looked at only.
+    /// `unknown_preset`, or `named_like_preset` for an object that was to go into a
+    /// preset's folder and lost the slash: to guess could create what was to be
+    /// looked at only.
     pub fn of_key(&self, key: &str) -> Result<Choice, FailureReason> {
         let path = key.strip_prefix(PREFIX).unwrap_or(key);
         let Some((folder, _)) = path.split_once('/') else {
-            return Ok(Choice::default());
+            return match self.0.keys().find(|name| name.eq_ignore_ascii_case(path)) {
+                Some(preset) => Err(named_like(preset, key)),
+                None => Ok(Choice::default()),
+            };
         };
         self.0.get(folder).copied().ok_or_else(|| {
             let names: Vec<&str> = self.0.keys().map(String::as_str).collect();
@@ -180,6 +185,15 @@ impl Presets {
             FailureReason::new("unknown_preset", detail)
         })
     }
+}
+
+/// `aws s3 cp people.csv s3://bucket/uploads/dry-run` makes an object of that name.
+fn named_like(preset: &str, key: &str) -> FailureReason {
+    let detail = format!(
+        "the object is called {key:?}, and {preset:?} is a preset: put the file into its folder, \
+         as {PREFIX}{preset}/people.csv, or give it another name"
+    );
+    FailureReason::new("named_like_preset", detail)
 }
 
 #[cfg(test)]
@@ -234,6 +248,20 @@ mod tests {
             reason.detail.contains("\"lok\"") && reason.detail.contains("crm, look"),
             "{reason:?}"
         );
+    }
+
+    #[test]
+    fn a_file_named_like_a_preset_is_refused() {
+        let presets: Presets = r#"{"dry-run": {"dry_run": true}}"#.parse().unwrap();
+        for key in ["uploads/dry-run", "uploads/Dry-Run"] {
+            let reason = presets.of_key(key).unwrap_err();
+            assert_eq!(reason.code, "named_like_preset");
+            let fix = "uploads/dry-run/people.csv";
+            assert!(reason.detail.contains(key) && reason.detail.contains(fix));
+        }
+        for key in ["uploads/dry-run.csv", "uploads/dry", "uploads/dry-run2"] {
+            assert_eq!(presets.of_key(key).unwrap(), Choice::default(), "{key}");
+        }
     }
 
     #[test]

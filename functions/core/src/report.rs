@@ -68,7 +68,9 @@ impl News {
 pub enum NotAnEvent {
     /// It does not have the shape of one, or it is of a kind that nobody asked
     /// for.
-    #[error("not an event of SES: {0}")]
+    #[error(
+        "expected an SES event from EventBridge ({{\"detail\": {{\"eventType\": …, \"mail\": …}}}}): {0}"
+    )]
     Shape(#[from] serde_json::Error),
     /// It is about a mail that the mailer did not send.
     #[error("the mail has no usable tag {0}")]
@@ -280,7 +282,10 @@ mod tests {
         let send = include_str!("../fixtures/ses/send.json");
         for (other, says) in [
             ("{}".to_owned(), "missing field `detail`"),
-            ("no JSON".to_owned(), "not an event of SES"),
+            (
+                "no JSON".to_owned(),
+                "expected an SES event from EventBridge",
+            ),
             (
                 include_str!("../fixtures/ses/open.json").to_owned(),
                 "unknown variant `Open`",

@@ -9,6 +9,7 @@ use crate::import::FileVersion;
 use crate::message::PlanNudge;
 use crate::object::Object;
 use serde::Deserialize;
+use serde_json::Value;
 
 /// Sequencers are hexadecimal and of different lengths; two of one key compare
 /// as text once the shorter is padded on the right with zeros (Amazon S3 User
@@ -66,12 +67,26 @@ pub fn key_of(import: ImportId) -> String {
     format!("{ASKED_FOR}{import}.csv")
 }
 
-/// A message that is no S3 event.
+/// What the import queue takes.
+const EXPECTED: &str = r#"an S3 event ({"Records": [{"eventName": …, "s3": …}]}), S3's test event ({"Event": "s3:TestEvent"}) or an import nudge ({"import_id": "<uuid>"})"#;
+
+/// A message that the import queue does not take.
 #[derive(Debug, thiserror::Error)]
 pub enum NotAnEvent {
-    /// Not the JSON of one.
-    #[error("the message is not an S3 event: {0}")]
-    Undecodable(#[from] serde_json::Error),
+    /// Not JSON.
+    #[error("expected {EXPECTED}; the message is not JSON: {0}")]
+    NotJson(serde_json::Error),
+    /// JSON of another kind.
+    #[error("expected {EXPECTED}; the message is other JSON")]
+    Unknown,
+    /// It is meant to be one of them, and is not whole.
+    #[error("expected {EXPECTED}; the message looks like {kind}, but is not one: {source}")]
+    Malformed {
+        /// Which.
+        kind: &'static str,
+        /// What is missing, or wrong.
+        source: serde_json::Error,
+    },
     /// The key is not text.
     #[error("the object's key is not text in UTF-8")]
     KeyNotText,
@@ -91,10 +106,11 @@ pub enum Asked {
 /// # Errors
 /// When the message is no event of S3's, nor a nudge of ours.
 pub fn read(body: &str) -> Result<Asked, NotAnEvent> {
-    match serde_json::from_str(body)? {
+    match Message::read(body)? {
         Message::Nudge(nudge) => Ok(Asked::Plan(nudge.import_id)),
-        Message::Test { .. } => Ok(Asked::Uploads(Vec::new())),
-        Message::Event { records } => records
+        Message::Test => Ok(Asked::Uploads(Vec::new())),
+        Message::Event(event) => event
+            .records
             .into_iter()
             .filter(|record| record.event_name.contains("ObjectCreated:"))
             .map(Upload::try_from)
@@ -108,24 +124,39 @@ pub fn read(body: &str) -> Result<Asked, NotAnEvent> {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
 enum Message {
     Nudge(PlanNudge),
-    Event {
-        #[serde(rename = "Records")]
-        records: Vec<Record>,
-    },
-    Test {
-        #[serde(rename = "Event")]
-        _event: TestEvent,
-    },
+    Event(Event),
+    Test,
 }
 
+impl Message {
+    /// Tells the kinds apart by the field that only one of them has, so that an
+    /// error is about that kind.
+    fn read(body: &str) -> Result<Self, NotAnEvent> {
+        let message: Value = serde_json::from_str(body).map_err(NotAnEvent::NotJson)?;
+        let malformed = |kind| move |source| NotAnEvent::Malformed { kind, source };
+        if message.get("Records").is_some() {
+            let event = serde_json::from_value(message).map_err(malformed("an S3 event"))?;
+            Ok(Self::Event(event))
+        } else if message.get("import_id").is_some() {
+            let nudge = serde_json::from_value(message).map_err(malformed("an import nudge"))?;
+            Ok(Self::Nudge(nudge))
+        } else if message.get("Event").is_some_and(|name| name == TEST_EVENT) {
+            Ok(Self::Test)
+        } else {
+            Err(NotAnEvent::Unknown)
+        }
+    }
+}
+
+/// What S3 sends when the notification is set up.
+const TEST_EVENT: &str = "s3:TestEvent";
+
 #[derive(Deserialize)]
-enum TestEvent {
-    #[serde(rename = "s3:TestEvent")]
-    S3,
+struct Event {
+    #[serde(rename = "Records")]
+    records: Vec<Record>,
 }
 
 #[derive(Deserialize)]
@@ -256,17 +287,40 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_no_event() {
-        for body in [
-            "",
-            "{}",
-            "[]",
-            "null",
-            r#"{"Records": 1}"#,
-            r#"{"Event": "other"}"#,
-            r#"{"Records": [{}]}"#,
+    fn anything_else_is_refused_with_what_was_expected() {
+        for (body, why) in [
+            ("", "not JSON"),
+            ("{", "not JSON"),
+            ("{}", "other JSON"),
+            ("[]", "other JSON"),
+            ("null", "other JSON"),
+            (r#"{"Event": "other"}"#, "other JSON"),
+            (r#"{"chunk": 7}"#, "other JSON"),
+            (
+                r#"{"Records": 1}"#,
+                "looks like an S3 event, but is not one: invalid type",
+            ),
+            (r#"{"Records": [{}]}"#, "missing field `eventName`"),
+            (
+                r#"{"Records": [{"eventName": "ObjectCreated:Put", "s3": {}}]}"#,
+                "missing field `bucket`",
+            ),
+            (
+                r#"{"import_id": "x"}"#,
+                "looks like an import nudge, but is not one",
+            ),
+            (
+                r#"{"import_id": "019aafb0-0000-7000-8000-000000000000", "chunk": 7}"#,
+                "unknown field `chunk`",
+            ),
         ] {
-            assert!(read(body).is_err(), "{body}");
+            let error = read(body).unwrap_err().to_string();
+            let kinds = ["an S3 event", "s3:TestEvent", "{\"import_id\": \"<uuid>\"}"];
+            let parts = kinds.into_iter().chain([why]);
+            for part in parts {
+                assert!(error.contains(part), "{body}: {error}");
+            }
+            assert!(!error.contains("untagged"), "{error}");
         }
     }
 

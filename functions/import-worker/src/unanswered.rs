@@ -2,6 +2,7 @@
 
 use muster_core::failure::Failure;
 use muster_core::import::FailureReason;
+use muster_core::message::NotANudge;
 use muster_core::object::Unread;
 use muster_core::records::RecordTooLong;
 
@@ -11,8 +12,8 @@ use crate::chunks::NotOurs;
 #[derive(Debug, thiserror::Error)]
 pub enum Unanswered {
     /// Not JSON of that shape.
-    #[error("the message is not a chunk nudge: {0}")]
-    Undecodable(#[from] serde_json::Error),
+    #[error(transparent)]
+    Undecodable(#[from] NotANudge),
     /// It was never planned.
     #[error("there is no such chunk")]
     Absent,

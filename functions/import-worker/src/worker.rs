@@ -125,7 +125,7 @@ impl Worker {
     }
 
     async fn nudge(&self, body: &str, deadline: Time) -> Result<(), Unanswered> {
-        let nudge: ChunkNudge = serde_json::from_str(body)?;
+        let nudge = ChunkNudge::read(body)?;
         match self.chunk(nudge, deadline).await {
             // A message that came back so often would be a dead letter one day,
             // though all goes well.

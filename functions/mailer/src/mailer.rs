@@ -17,7 +17,7 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use muster_core::aws::{OPERATION_TIMEOUT, SdkConfig};
 use muster_core::batch::{Answer, NamelessRecord, Queues, receives};
 use muster_core::failure::Failure;
-use muster_core::message::MailNudge;
+use muster_core::message::{MailNudge, NotANudge};
 use muster_core::pace::{Lane, Pace, Turns};
 use muster_core::random::Random;
 use muster_core::table::Table;
@@ -44,8 +44,8 @@ pub struct Mailer {
 /// A nudge that comes back.
 #[derive(Debug, thiserror::Error)]
 enum Unanswered {
-    #[error("the message is not a mail nudge: {0}")]
-    Undecodable(#[from] serde_json::Error),
+    #[error(transparent)]
+    Undecodable(#[from] NotANudge),
     #[error(transparent)]
     Failed(#[from] Failure),
     #[error("the letter could not be written: {0}")]
@@ -133,7 +133,7 @@ impl Mailer {
     }
 
     async fn nudge(&self, record: &SqsMessage, turns: &Turns) -> Result<(), Unanswered> {
-        let nudge: MailNudge = serde_json::from_str(record.body.as_deref().unwrap_or_default())?;
+        let nudge = MailNudge::read(record.body.as_deref().unwrap_or_default())?;
         let profile_id = nudge.profile_id;
         let Some(wait) = turns.next(self.clock.now()) else {
             let reason = if self.settings.mail_paused {

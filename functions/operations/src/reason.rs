@@ -136,13 +136,13 @@ pub async fn find(
     now: Time,
 ) -> Result<Reason, Failure> {
     match content {
-        Content::Mails => match serde_json::from_str(body) {
+        Content::Mails => match MailNudge::read(body) {
             Ok(nudge) => of_mail(table, nudge, now).await,
-            Err(error) => Ok(undecodable("a mail nudge", not_a("mail nudge", error))),
+            Err(error) => Ok(undecodable("a mail nudge", error.to_string())),
         },
-        Content::Chunks => match serde_json::from_str(body) {
+        Content::Chunks => match ChunkNudge::read(body) {
             Ok(nudge) => of_chunk(table, nudge, now).await,
-            Err(error) => Ok(undecodable("a chunk nudge", not_a("chunk nudge", error))),
+            Err(error) => Ok(undecodable("a chunk nudge", error.to_string())),
         },
         Content::Uploads => match upload::read(body) {
             Ok(Asked::Plan(id)) => of_import(table, id, now).await,
@@ -163,10 +163,6 @@ pub async fn find(
 /// The error may quote what the message says.
 fn undecodable(wanted: &str, error: String) -> Reason {
     Reason::new(Code::Undecodable, format!("the message is not {wanted}")).in_full(Some(error))
-}
-
-fn not_a(wanted: &str, error: serde_json::Error) -> String {
-    format!("not a {wanted}: {error}")
 }
 
 async fn of_mail(table: &Table, nudge: MailNudge, now: Time) -> Result<Reason, Failure> {
