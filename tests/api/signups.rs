@@ -220,7 +220,7 @@ async fn filler_goes_with_the_mail() {
 
 /// A stranger is not told that there was a profile, nor kept from being answered.
 #[tokio::test(start_paused = true)]
-async fn a_profile_that_is_being_erased_is_no_stranger_s_business() {
+async fn a_profile_that_is_being_erased_is_no_strangers_business() {
     let person = json!({ "email": VICTIM, "name": "Mallory" });
     for (path, body) in [
         ("/signup", person),
