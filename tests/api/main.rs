@@ -33,3 +33,4 @@ mod rows;
 mod sources;
 mod stops;
 mod strangers;
+mod takeover;

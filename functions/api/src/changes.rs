@@ -5,6 +5,9 @@
 //! one transaction, the profile is pending until the new address is confirmed,
 //! both addresses are written to, and what was still to be sent to the old one
 //! is not.
+//!
+//! A sign-up that is changed by an operator is theirs from then on: nothing of it
+//! expires, and no link replaces what they said by what a stranger did.
 
 use std::collections::BTreeMap;
 
@@ -18,10 +21,13 @@ use muster_core::locale::Locale;
 use muster_core::mail::{MailItem, MailKind, Recipient};
 use muster_core::person::{Attributes, Name};
 use muster_core::profile::{
-    Dossier, LockItem, ProfileItem, ProfileStatus, list, lock_key, profile_key,
+    Dossier, LockItem, PROFILE_ACTION, ProfileItem, ProfileStatus, list, lock_key, profile_key,
+    remove_signup,
 };
 use muster_core::random::Random;
-use muster_core::table::{Condition, NotCommitted, Table, condition_failed, number, text};
+use muster_core::table::{
+    Condition, MAX_TRANSACTION_ACTIONS, NotCommitted, Table, condition_failed, number, text,
+};
 use muster_core::time::Clock;
 use muster_http::body::{Fields, JSON, MERGE_PATCH, Members, attribute_error};
 use muster_http::openapi::people;
@@ -33,8 +39,8 @@ use crate::openapi::values;
 
 /// Why a mail to the old address is given up.
 const MOVED: &str = "the address was changed before it went";
-/// The most mails to the old address that a change calls off.
-const MOST_MAILS: usize = 90;
+/// How often a change looks again when a mail was written or moved on in between.
+const TRIES: u32 = 4;
 
 /// What is to change: a field that is not here stays.
 #[derive(Debug, PartialEq, Eq, ToSchema)]
@@ -75,12 +81,13 @@ impl Patch {
         Ok(patch)
     }
 
-    /// The profile as it is to be, but for its version.
+    /// The profile as it is to be, but for its version. It does not expire.
     ///
     /// # Errors
     /// 422 if what comes of old and new attributes breaks a rule.
     pub fn apply(self, before: &ProfileItem) -> Result<ProfileItem, Problem> {
         let mut after = before.clone();
+        after.expires_at = None;
         if let Some(email) = self.email {
             after.email = email.as_str().to_owned();
             after.email_key = email.key().to_owned();
@@ -123,6 +130,9 @@ pub enum NotChanged {
     /// The new address belongs to another profile.
     #[error("the address is taken")]
     Taken,
+    /// Something beside the profile changed while it was being looked at.
+    #[error("something else changed meanwhile")]
+    Disturbed(#[source] Failure),
     /// AWS did not do its part.
     #[error(transparent)]
     Failed(#[from] Failure),
@@ -130,11 +140,16 @@ pub enum NotChanged {
 
 impl From<NotCommitted> for NotChanged {
     fn from(error: NotCommitted) -> Self {
-        match &error {
-            NotCommitted::Cancelled(reasons) if reasons.iter().any(condition_failed) => {
+        match error {
+            NotCommitted::Cancelled(reasons)
+                if reasons.get(PROFILE_ACTION).is_some_and(condition_failed) =>
+            {
                 Self::Overtaken
             }
-            _ => Self::Failed(error.into()),
+            NotCommitted::Cancelled(reasons) => {
+                Self::Disturbed(NotCommitted::Cancelled(reasons).into())
+            }
+            NotCommitted::Failed(failure) => Self::Failed(failure),
         }
     }
 }
@@ -164,7 +179,7 @@ impl Changes {
     /// See [`NotChanged`].
     pub async fn store(
         &self,
-        dossier: &Dossier,
+        mut dossier: Dossier,
         before: &ProfileItem,
         after: ProfileItem,
         operator: String,
@@ -178,18 +193,44 @@ impl Changes {
             updated_by: operator,
             ..after
         };
-        if after.email_key == before.email_key {
-            if after.locale == before.locale {
-                self.replace(before, &after).await?;
-            } else {
-                self.replace_with_lock(before, &after).await?;
+        let mut tries = 1..TRIES;
+        loop {
+            match self.replace(&dossier, before, after.clone()).await {
+                // A mail was written or moved on meanwhile, and the profile is as it was.
+                Err(NotChanged::Disturbed(_)) if tries.next().is_some() => {
+                    dossier = Dossier::read(&self.table, before.id).await?;
+                }
+                other => return other,
             }
-            return Ok(after);
         }
-        self.move_to(dossier, before, pending(after)).await
     }
 
-    async fn replace(&self, before: &ProfileItem, after: &ProfileItem) -> Result<(), NotChanged> {
+    async fn replace(
+        &self,
+        dossier: &Dossier,
+        before: &ProfileItem,
+        after: ProfileItem,
+    ) -> Result<ProfileItem, NotChanged> {
+        if after.email_key != before.email_key {
+            return self.move_to(dossier, before, pending(after)).await;
+        }
+        if before.expires_at.is_some() {
+            self.replace_with(before, &after, dossier.keep(&self.table, &after)?)
+                .await?;
+        } else if after.locale != before.locale {
+            let lock = after.keep_locale(&self.table)?;
+            self.replace_with(before, &after, vec![lock]).await?;
+        } else {
+            self.replace_alone(before, &after).await?;
+        }
+        Ok(after)
+    }
+
+    async fn replace_alone(
+        &self,
+        before: &ProfileItem,
+        after: &ProfileItem,
+    ) -> Result<(), NotChanged> {
         let key = profile_key(after.id);
         if self.table.put_if(&key, after, &before.unchanged()).await? {
             Ok(())
@@ -198,17 +239,16 @@ impl Changes {
         }
     }
 
-    /// The lock remembers the language, too.
-    async fn replace_with_lock(
+    /// The profile, and what changes with it.
+    async fn replace_with(
         &self,
         before: &ProfileItem,
         after: &ProfileItem,
+        more: Vec<TransactWriteItem>,
     ) -> Result<(), NotChanged> {
         let table = &self.table;
-        let actions = vec![
-            table.put(&profile_key(after.id), after, &before.unchanged())?,
-            after.keep_locale(table)?,
-        ];
+        let mut actions = vec![table.put(&profile_key(after.id), after, &before.unchanged())?];
+        actions.extend(more);
         Ok(table.transact(actions, &self.random.name()).await?)
     }
 
@@ -219,21 +259,18 @@ impl Changes {
         after: ProfileItem,
     ) -> Result<ProfileItem, NotChanged> {
         let mails = self.mails(dossier, before, &after);
-        let actions = self.actions(dossier, before, &after, &mails)?;
+        let held: Option<LockItem> = self.table.get(&lock_key(&after.email_key)).await?;
+        if held.as_ref().is_some_and(|held| !held.yields()) {
+            return Err(NotChanged::Taken);
+        }
+        let actions = self.actions(dossier, before, &after, &mails, held.as_ref())?;
         let token = self.random.name();
         let nudges = mails
             .iter()
             .map(|mail| self.nudges.mail(after.id, mail.number));
         let (committed, _) = tokio::join!(self.table.transact(actions, &token), join_all(nudges));
-        match committed {
-            Ok(()) => Ok(after),
-            Err(NotCommitted::Cancelled(reasons))
-                if reasons.get(NEW_LOCK).is_some_and(condition_failed) =>
-            {
-                Err(NotChanged::Taken)
-            }
-            Err(error) => Err(error.into()),
-        }
+        committed?;
+        Ok(after)
     }
 
     /// One to each address, unless nothing can go to the old one.
@@ -263,6 +300,7 @@ impl Changes {
         before: &ProfileItem,
         after: &ProfileItem,
         mails: &[MailItem],
+        held: Option<&LockItem>,
     ) -> Result<Vec<TransactWriteItem>, Failure> {
         let table = &self.table;
         let lock = LockItem {
@@ -275,7 +313,7 @@ impl Changes {
             line: None,
             expires_at: after.expires_at,
         };
-        let free = Condition::absent_or_expired(after.updated_at);
+        let free = held.map_or_else(Condition::absent, LockItem::still_yields);
         // Who wrote a mail meanwhile has counted it on the lock.
         let ours = Condition::new("profile_id = :id AND mails = :mails")
             .with(":id", text(after.id.to_string()))
@@ -288,20 +326,21 @@ impl Changes {
         for mail in mails {
             actions.push(table.put(&mail.key(), mail, &Condition::absent())?);
         }
-        let open = dossier
-            .mails
-            .iter()
-            .rev()
-            .filter(|mail| mail.status.is_open() && mail.kind != MailKind::AddressChanged);
-        for mail in open.take(MOST_MAILS) {
-            actions.push(mail.call_off(table, MOVED)?);
+        if let Some(held) = held {
+            actions.extend(remove_signup(table, held)?);
+        }
+        let room = MAX_TRANSACTION_ACTIONS - actions.len();
+        for mail in dossier.mails.iter().rev().take(room) {
+            let is_open = mail.status.is_open() && mail.kind != MailKind::AddressChanged;
+            if is_open {
+                actions.push(mail.call_off_and_keep(table, MOVED)?);
+            } else if mail.expires_at.is_some() {
+                actions.push(mail.keep(table)?);
+            }
         }
         Ok(actions)
     }
 }
-
-/// Where in a change's actions the new lock is.
-const NEW_LOCK: usize = 1;
 
 /// Nobody has shown yet that the new address is theirs.
 fn pending(profile: ProfileItem) -> ProfileItem {

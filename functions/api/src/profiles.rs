@@ -58,7 +58,8 @@ pub struct ProfileList {
     tag = "profiles",
     summary = "Create a profile",
     description = "Stores a profile that is `pending`, and sends its address a mail that asks to \
-        confirm it. Unlike a sign-up it does not expire.",
+        confirm it. Unlike a sign-up it does not expire. A sign-up of the same address that was \
+        not confirmed is replaced by it, and the links in its mails no longer work.",
     security(("operator" = ["profiles/write"])),
     params(IdempotencyKey),
     request_body(content = Applicant, description = "The person."),
@@ -152,7 +153,9 @@ pub async fn read(
         are not named stay, and in `attributes` the same holds for each.\n\n\
         With a new address the profile is `pending` until that is confirmed. Both addresses get a \
         mail: the new one with a link, the old one so that its owner knows.\n\n\
-        A patch that changes nothing makes no new version.",
+        A patch that changes nothing makes no new version. A sign-up that was not confirmed \
+        expires no more once it is patched, and what others say who sign its address up is \
+        never taken for it.",
     security(("operator" = ["profiles/write"])),
     params(InPath, ExpectedVersion),
     request_body(
@@ -191,16 +194,16 @@ pub async fn change(
     if !condition.allows(before.version) {
         return Err(changed());
     }
-    let after = patch.apply(before)?;
+    let (before, after) = (before.clone(), patch.apply(before)?);
     match services
         .changes
-        .store(&dossier, before, after, caller.name)
+        .store(dossier, &before, after, caller.name)
         .await
     {
         Ok(item) => Ok(shown(item)),
         Err(NotChanged::Overtaken) => Err(changed()),
         Err(NotChanged::Taken) => Err(taken()),
-        Err(NotChanged::Failed(failure)) => Err(failure.into()),
+        Err(NotChanged::Disturbed(failure) | NotChanged::Failed(failure)) => Err(failure.into()),
     }
 }
 

@@ -9,13 +9,14 @@
 //! With an `Idempotency-Key` the record of the request is written in the same
 //! transaction. Whoever finds it there answers as the first one did: the answer
 //! is a function of the payload, which must be the same, and of the record.
+//!
+//! A sign-up that is not confirmed yet does not keep an operator from its
+//! address: it is removed in the same transaction, and its links with it.
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use muster_core::failure::Failure;
 use muster_core::ids::ProfileId;
-use muster_core::profile::{
-    LockItem, NewProfile, ProfileItem, Source, expired, leftovers, lock_key,
-};
+use muster_core::profile::{LockItem, NewProfile, ProfileItem, Source, expired, lock_key};
 use muster_core::random::Random;
 use muster_core::request::{MadeProfile, RequestItem};
 use muster_core::table::{Condition, Key, NotCommitted, Table, decode};
@@ -39,7 +40,7 @@ pub struct Registry {
 /// A profile that was not stored.
 #[derive(Debug, thiserror::Error)]
 pub enum NotStored {
-    /// The address belongs to a profile already.
+    /// The address belongs to a profile already, and not to a mere sign-up.
     #[error("the address is taken")]
     Taken,
     /// The key was used for something else.
@@ -89,7 +90,7 @@ impl Registry {
                 return replay(applicant, operator, key, record);
             }
             let lock = seen.lock.as_ref();
-            if lock.is_some_and(|lock| !expired(lock.expires_at, now)) {
+            if lock.is_some_and(|lock| !lock.yields()) {
                 return Err(NotStored::Taken);
             }
             let id = ProfileId::new(now, &self.random);
@@ -132,23 +133,23 @@ impl Registry {
         &self,
         profile: &NewProfile,
         request: Option<&RequestKey>,
-        expired: Option<&LockItem>,
+        signup: Option<&LockItem>,
     ) -> Result<(ProfileItem, Vec<TransactWriteItem>), Failure> {
         let (now, mail) = (profile.now, profile.confirmation());
         let item = ProfileItem {
             request: request.map(|request| request.record.pk.clone()),
             ..profile.item()
         };
-        let mut actions = profile.actions_with(&self.table, &item, Some(&mail))?;
+        let mut actions = match signup {
+            Some(lock) => profile.actions_over(&self.table, &item, Some(&mail), lock)?,
+            None => profile.actions_with(&self.table, &item, Some(&mail))?,
+        };
         if let Some(request) = request {
             let profile_id = profile.id;
             let made = MadeProfile { profile_id };
             let record = RequestItem::new(request.payload.clone(), made, now);
             let free = Condition::absent_or_expired(now);
             actions.push(self.table.put(&request.record, &record, &free)?);
-        }
-        if let Some(lock) = expired {
-            actions.extend(leftovers(&self.table, lock, now)?);
         }
         Ok((item, actions))
     }

@@ -157,8 +157,8 @@ pub struct MailItem {
     /// one of the profile's links is followed or an operator takes the profile on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signup: Option<SignupData>,
-    /// As many bytes as `signup` would have, in a mail that must not hold it. The
-    /// mailer drops it.
+    /// As many bytes as `signup` would have, in a mail that must not hold it, until
+    /// the mailer claims it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filler: Option<SignupData>,
     /// Before when it is not to be sent, if it is scheduled. (`due_at` is when
@@ -221,7 +221,8 @@ impl SignupData {
     /// The name counts twice: a mail that holds data greets by it, too.
     #[must_use]
     pub fn blank(&self) -> Self {
-        let attributes = self.attributes.iter().zip(b'0'..);
+        // Fifty characters that JSON writes as they are.
+        let attributes = self.attributes.iter().zip(b'#'..);
         let attributes = attributes
             .map(|((name, value), first)| (blank_key(name, char::from(first)), blank(value)));
         Self {
@@ -248,7 +249,11 @@ fn blank(text: &str) -> String {
 /// The same of a name among others, from which its first byte tells it.
 fn blank_key(name: &str, first: char) -> String {
     let mut chars = name.chars();
-    let rest = chars.next().map_or(0, |c| c.len_utf8() - 1);
+    let rest = match chars.next() {
+        Some('"' | '\\') => 1,
+        Some(c) => c.len_utf8() - 1,
+        None => 0,
+    };
     format!("{first}{}{}", "-".repeat(rest), blank(chars.as_str()))
 }
 
@@ -398,7 +403,7 @@ impl MailItem {
             .with(":reason", text(reason));
         let expression = format!(
             "SET #status = :abandoned, reason = :reason \
-             REMOVE due_shard, due_at, lease_owner, lease_until{removed}"
+             REMOVE filler, due_shard, due_at, lease_owner, lease_until{removed}"
         );
         table.change(&self.key(), &expression, &unchanged)
     }
@@ -513,6 +518,8 @@ mod tests {
             ("b", "ß"),
             ("größe", "180"),
             ("ö", ""),
+            ("\"quoted\"", "\u{1}"),
+            ("\\", "C:\\"),
         ];
         let data = data("Jürgen", &attributes);
         let filler = data.blank();

@@ -169,6 +169,8 @@ impl Feedback {
             .with(":to", text(step.to.as_str()))
             .with(":ses", text(&event.ses_message_id))
             .with(":sent_at", number(event.sent_at.as_millis()));
+        // A reminder that is written with it expires as this mail was seen to.
+        let unchanged = mail.expires_as_seen(unchanged);
         let (unchanged, reason) = match step.reason {
             Some(reason) => (
                 unchanged.with(":reason", text(reason)),

@@ -96,7 +96,8 @@ impl Mails {
             .update_expression(
                 "SET #status = :sending, lease_owner = :owner, lease_until = :until, \
                      links_until = :links, due_at = :due, attempts = attempts + :one, \
-                     token_hashes = list_append(:hash, if_not_exists(token_hashes, :none))",
+                     token_hashes = list_append(:hash, if_not_exists(token_hashes, :none)) \
+                 REMOVE filler",
             )
             .expression_attribute_values(":queued", text(MailStatus::Queued.as_str()))
             .expression_attribute_values(":scheduled", text(MailStatus::Scheduled.as_str()))
@@ -144,8 +145,12 @@ impl Mails {
         let Some(reminder) = claimed.mail.reminder(now, self.reminder_after) else {
             return self.settle(claimed, &expression, &sent).await;
         };
+        // Who took its sign-up on since has all mails expire no more, and this one
+        // would.
+        let as_seen = claimed.mail.expires_as_seen(sent.clone());
         let actions = vec![
-            self.table.change(&claimed.mail.key(), &expression, &sent)?,
+            self.table
+                .change(&claimed.mail.key(), &expression, &as_seen)?,
             self.table
                 .put(&reminder.key(), &reminder, &Condition::absent())?,
         ];
@@ -164,8 +169,8 @@ impl Mails {
                 Err(NotCommitted::Cancelled(_)) => {}
             }
         }
-        // Not ours any more, or reminded already. That it was sent is worth
-        // more than the reminder in any case.
+        // Not ours any more, reminded already, or an operator's since. That it was
+        // sent is worth more than the reminder in any case.
         self.settle(claimed, &expression, &sent).await
     }
 
