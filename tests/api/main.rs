@@ -30,6 +30,7 @@ mod remedies;
 mod reminders;
 mod resolver;
 mod rows;
+mod signups;
 mod sources;
 mod stops;
 mod strangers;

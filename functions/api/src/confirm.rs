@@ -12,7 +12,7 @@ use muster_http::problem::{Kind, Problem, Wire};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::confirmations::{Outcome, Standing};
+use crate::confirmations::{Outcome, Shown, Standing};
 use crate::form::form_field;
 use crate::link;
 use crate::openapi::bodies::{LinkToken, LinkTokenForm};
@@ -47,8 +47,9 @@ enum ConfirmedStatus {
     operation_id = "showConfirmation",
     tag = "people",
     summary = "The page behind a mail's link",
-    description = "A page with a button. Changes nothing, however often it is fetched: programs \
-        that look into mail follow links, too.",
+    description = "A page with a button, and with the name and the address that it confirms: \
+        anybody may have signed the address up. Changes nothing, however often it is fetched: \
+        programs that look into mail follow links, too.",
     params(parameters::LinkToken),
     responses(
         (status = 200, description = "A page with the button, or one that says that the address is confirmed already.", body = String, content_type = "text/html"),
@@ -61,9 +62,9 @@ pub async fn show(State(services): Shared, RawQuery(query): RawQuery) -> Result<
     let Some(token) = link::token_in(query.as_deref().unwrap_or_default()) else {
         return Ok(Message::Unknown.into());
     };
-    Ok(match services.confirmations.standing(&token).await? {
-        Standing::Fresh => Question { token }.into(),
-        other => Message::from(other).into(),
+    Ok(match services.confirmations.show(&token).await? {
+        Shown::Question { name, email } => Question { token, name, email }.into(),
+        Shown::Refused(standing) => Message::from(standing).into(),
     })
 }
 
@@ -78,8 +79,9 @@ pub async fn show(State(services): Shared, RawQuery(query): RawQuery) -> Result<
     operation_id = "confirm",
     tag = "people",
     summary = "Confirm an address",
-    description = "Confirms the address that the token was sent to; doing it twice does no harm. A \
-        form is answered with a page, JSON with JSON.",
+    description = "Confirms the address that the token was sent to, with the name, language and \
+        attributes of the sign-up that its mail was sent for; those of other sign-ups are dropped. \
+        Doing it twice does no harm. A form is answered with a page, JSON with JSON.",
     request_body(
         description = "The token; as JSON, or as the page's form sends it.",
         content((LinkToken = "application/json"), (LinkTokenForm = "application/x-www-form-urlencoded")),

@@ -1,17 +1,25 @@
 //! A link's token turned into a confirmed profile, or, if the person never
 //! asked for one, into none.
+//!
+//! Anybody may sign an address up, also one that is signed up already. Each link
+//! therefore stands for one sign-up, and what was said in that one is what it
+//! confirms; what others said is dropped with it. What an operator or an import
+//! said is not a stranger's to replace: their profiles do not expire, which tells
+//! them apart.
 
+use std::fmt;
 use std::sync::Arc;
 
-use aws_sdk_dynamodb::types::TransactWriteItem;
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use muster_core::erasure::{self, Begun};
 use muster_core::failure::Failure;
+use muster_core::locale::Locale;
 use muster_core::mail::{MailItem, MailKind, MailStatus};
 use muster_core::profile::{
-    Dossier, ProfileItem, ProfileStatus, Source, list, lock_key, profile_key,
+    Dossier, ProfileItem, ProfileStatus, Signup, Source, list, lock_key, profile_key,
 };
 use muster_core::random::Random;
-use muster_core::table::{Condition, NotCommitted, Table, encode_value, number, text};
+use muster_core::table::{Condition, Key, NotCommitted, Table, encode_value, number, text};
 use muster_core::time::Clock;
 use muster_core::token::Token;
 
@@ -55,6 +63,30 @@ pub enum Outcome {
     Refused(Standing),
 }
 
+/// What a link's page shows.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Shown {
+    /// Whose data a fresh link confirms.
+    Question {
+        /// The name that was given.
+        name: Option<String>,
+        /// The address.
+        email: String,
+    },
+    /// That it confirms nothing more.
+    Refused(Standing),
+}
+
+/// Personal data: a page in a log is what it is about.
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Question { .. } => f.write_str("Question(…)"),
+            Self::Refused(standing) => write!(f, "Refused({standing:?})"),
+        }
+    }
+}
+
 /// What a token and its profile are, looked at together.
 struct Look {
     standing: Standing,
@@ -76,12 +108,24 @@ impl Confirmations {
     ///
     /// # Errors
     /// When the table cannot be read.
-    pub async fn standing(&self, token: &Token) -> Result<Standing, Failure> {
-        Ok(self.look(token).await?.standing)
+    pub async fn show(&self, token: &Token) -> Result<Shown, Failure> {
+        let Look { standing, dossier } = self.look(token).await?;
+        let (Standing::Fresh, Some(profile)) = (standing, &dossier.profile) else {
+            return Ok(Shown::Refused(standing));
+        };
+        let (name, email) = match dossier.signup_of(token.mail) {
+            Some(Signup { data, email, .. }) => (Some(&data.name), email),
+            None => (profile.name.as_ref(), profile.email.as_str()),
+        };
+        Ok(Shown::Question {
+            name: name.cloned(),
+            email: email.to_owned(),
+        })
     }
 
-    /// Confirms the address that the token was sent to: profile, lock and
-    /// mails in one transaction, after which nothing of it expires.
+    /// Confirms the address that the token was sent to, with what was said in the
+    /// sign-up that its mail stands for: profile, lock and mails in one
+    /// transaction, after which nothing of it expires.
     ///
     /// # Errors
     /// When the table cannot be reached.
@@ -92,7 +136,8 @@ impl Confirmations {
             let (Standing::Fresh, Some(profile)) = (standing, &dossier.profile) else {
                 return Ok(Outcome::Refused(standing));
             };
-            let actions = self.actions(profile, &dossier)?;
+            let signup = dossier.signup_of(token.mail);
+            let actions = self.actions(profile, &dossier, signup)?;
             match self.table.transact(actions, &self.random.name()).await {
                 Ok(()) => {
                     tracing::info!(profile_id = %profile.id, "address confirmed");
@@ -186,7 +231,24 @@ impl Confirmations {
         &self,
         profile: &ProfileItem,
         dossier: &Dossier,
+        signup: Option<Signup<'_>>,
     ) -> Result<Vec<TransactWriteItem>, Failure> {
+        let mut actions = vec![
+            self.confirm_profile(profile, signup)?,
+            self.confirm_lock(profile, dossier, signup)?,
+        ];
+        let confirmed = signup.map(|signup| signup.mail);
+        for mail in dossier.mails.iter().rev().take(MOST_MAILS) {
+            actions.push(self.settle(mail, confirmed)?);
+        }
+        Ok(actions)
+    }
+
+    fn confirm_profile(
+        &self,
+        profile: &ProfileItem,
+        signup: Option<Signup<'_>>,
+    ) -> Result<TransactWriteItem, Failure> {
         let now = self.clock.now();
         let pending = Condition::new(
             "version = :seen AND email_key = :email_key \
@@ -203,40 +265,68 @@ impl Confirmations {
         .with(":now", number(now.as_millis()))
         .with(":owner", text("owner"))
         .with(":list", text(list(ProfileStatus::Confirmed, profile.id)));
+        let mut update = Update::new(
+            "#status = :confirmed, version = :version, updated_at = :now, \
+             updated_by = :owner, #list = :list",
+            "expires_at",
+            pending,
+        );
+        if let Some(Signup { data, email, .. }) = signup {
+            update = update
+                .set("email", text(email))
+                .set("name", text(&data.name))
+                .set("attributes", encode_value(&data.attributes)?)
+                .set_or_remove("locale", stored(data.locale.as_ref()));
+        }
+        update.action(&self.table, &profile_key(profile.id))
+    }
+
+    fn confirm_lock(
+        &self,
+        profile: &ProfileItem,
+        dossier: &Dossier,
+        signup: Option<Signup<'_>>,
+    ) -> Result<TransactWriteItem, Failure> {
         // A mail that was written meanwhile would go on expiring.
         let no_other_mail = Condition::new("profile_id = :id AND mails = :mails")
             .with(":id", text(profile.id.to_string()))
             .with(":mails", number(dossier.last_mail()))
             .with(":yes", encode_value(&true)?);
-        let mut actions = vec![
-            self.table.change(
-                &profile_key(profile.id),
-                "SET #status = :confirmed, version = :version, updated_at = :now, \
-                     updated_by = :owner, #list = :list REMOVE expires_at",
-                &pending,
-            )?,
-            self.table.change(
-                &lock_key(&profile.email_key),
-                "SET confirmed = :yes REMOVE expires_at, undeliverable",
-                &no_other_mail,
-            )?,
-        ];
-        for mail in dossier.mails.iter().rev().take(MOST_MAILS) {
-            actions.push(self.settle(mail)?);
-        }
-        Ok(actions)
+        // It may remember the language of another sign-up.
+        let locale = match signup {
+            Some(Signup { data, .. }) => &data.locale,
+            None => &profile.locale,
+        };
+        let update = Update::new(
+            "confirmed = :yes",
+            "expires_at, undeliverable, signup_mail",
+            no_other_mail,
+        );
+        let update = update.set_or_remove("locale", stored(locale.as_ref()));
+        update.action(&self.table, &lock_key(&profile.email_key))
     }
 
     /// A mail of a profile that is confirmed now: it does not expire, its links
     /// only say so, and if it asks for a confirmation it need not go, nor go
-    /// again. Of a reminder that was not needed nothing stays.
-    fn settle(&self, mail: &MailItem) -> Result<TransactWriteItem, Failure> {
+    /// again. Of a reminder that was not needed nothing stays, nor does what was
+    /// said in other sign-ups than the `confirmed` one.
+    fn settle(
+        &self,
+        mail: &MailItem,
+        confirmed: Option<u32>,
+    ) -> Result<TransactWriteItem, Failure> {
         let mut condition =
             Condition::new("#status = :seen").with(":seen", text(mail.status.as_str()));
         if mail.kind == MailKind::Reminder && mail.status.is_waiting() {
             return self.table.delete(&mail.key(), Some(&condition));
         }
-        let (mut set, mut remove) = (Vec::new(), vec!["expires_at"]);
+        let (mut set, mut remove) = (
+            Vec::new(),
+            vec!["expires_at", "signup_mail", "signup", "filler"],
+        );
+        if mail.signup_mail != confirmed {
+            remove.push("#name");
+        }
         if !mail.token_hashes.is_empty() {
             set.push("used_token_hashes = token_hashes");
             remove.extend(["token_hashes", "links_until"]);
@@ -255,4 +345,48 @@ impl Confirmations {
         expression.push_str(&format!("REMOVE {}", remove.join(", ")));
         self.table.change(&mail.key(), &expression, &condition)
     }
+}
+
+/// An update with parts that depend.
+struct Update {
+    set: String,
+    remove: String,
+    condition: Condition,
+}
+
+impl Update {
+    fn new(set: &str, remove: &str, condition: Condition) -> Self {
+        Self {
+            set: set.to_owned(),
+            remove: remove.to_owned(),
+            condition,
+        }
+    }
+
+    fn set(self, name: &str, value: AttributeValue) -> Self {
+        Self {
+            set: format!("{}, #{name} = :said_{name}", self.set),
+            condition: self.condition.with(&format!(":said_{name}"), value),
+            ..self
+        }
+    }
+
+    fn set_or_remove(self, name: &str, value: Option<AttributeValue>) -> Self {
+        match value {
+            Some(value) => self.set(name, value),
+            None => Self {
+                remove: format!("{}, #{name}", self.remove),
+                ..self
+            },
+        }
+    }
+
+    fn action(&self, table: &Table, key: &Key) -> Result<TransactWriteItem, Failure> {
+        let expression = format!("SET {} REMOVE {}", self.set, self.remove);
+        table.change(key, &expression, &self.condition)
+    }
+}
+
+fn stored(locale: Option<&Locale>) -> Option<AttributeValue> {
+    locale.map(|locale| text(locale.as_str()))
 }

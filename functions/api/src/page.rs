@@ -1,5 +1,7 @@
 //! What a person's browser shows: one small page that needs no script.
 
+use std::fmt;
+
 use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
@@ -21,11 +23,24 @@ pub struct Page {
 }
 
 /// "Is this address yours?", with a button.
-#[derive(Debug, Template)]
+#[derive(Template)]
 #[template(path = "question.html")]
 pub struct Question {
     /// What the button sends.
     pub token: Token,
+    /// The name that is confirmed: it tells a person's own sign-up from a stranger's.
+    pub name: Option<String>,
+    /// The address that is confirmed.
+    pub email: String,
+}
+
+/// Personal data: a question in a log is whose link it is.
+impl fmt::Debug for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Question")
+            .field("token", &self.token)
+            .finish_non_exhaustive()
+    }
 }
 
 /// "Did you not sign up?", with a button.

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 use muster_core::failure::Failure;
 use muster_core::ids::ProfileId;
 use muster_core::mail::{MailItem, MailKind, REMINDER, Recipient};
-use muster_core::profile::{Dossier, ProfileItem, ProfileStatus, lock_key, profile_key};
+use muster_core::profile::{Dossier, ProfileItem, ProfileStatus, Signup, lock_key, profile_key};
 use muster_core::random::Random;
 use muster_core::table::{Condition, NotCommitted, Table, number, text};
 use muster_core::time::Clock;
@@ -69,7 +69,7 @@ impl Resends {
                 self.nudges.mail(id, mail.number).await;
                 return Ok(mail.clone());
             }
-            let mail = self.mail(profile, dossier.last_mail() + 1);
+            let mail = self.mail(profile, &dossier);
             let actions = self.actions(profile, &mail)?;
             let token = self.random.name();
             let (committed, ()) = tokio::join!(
@@ -86,16 +86,26 @@ impl Resends {
         Err(NotResent::Failed(NotCommitted::Cancelled(cancelled).into()))
     }
 
-    fn mail(&self, profile: &ProfileItem, number: u32) -> MailItem {
+    /// It stands for the newest sign-up, as one that the person asks for does.
+    fn mail(&self, profile: &ProfileItem, dossier: &Dossier) -> MailItem {
+        let signup = dossier.newest_signup();
+        let (name, locale) = match signup {
+            Some(Signup { data, .. }) => (Some(data.name.as_str()), data.locale.as_ref()),
+            None => (profile.name.as_deref(), profile.locale.as_ref()),
+        };
         let recipient = Recipient {
             profile_id: profile.id,
             to: &profile.email,
             email_key: &profile.email_key,
-            name: profile.name.as_deref(),
-            locale: profile.locale.as_ref(),
+            name,
+            locale,
             expires_at: profile.expires_at,
         };
-        MailItem::new(MailKind::Confirm, number, recipient, self.clock.now())
+        let number = dossier.last_mail() + 1;
+        MailItem {
+            signup_mail: signup.map(|signup| signup.mail),
+            ..MailItem::new(MailKind::Confirm, number, recipient, self.clock.now())
+        }
     }
 
     /// The mail, counted on the lock, of a profile that is as it was seen.

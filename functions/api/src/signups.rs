@@ -16,11 +16,18 @@
 //! | is unknown | rate, profile, lock, mail | rate, three decoys |
 //! | has a profile | rate, profile, lock, mail | rate, profile, lock, mail |
 //! | was written to just now, or nothing can go there | rate, three decoys | rate, three decoys |
+//! | has a profile that is being erased | the same, at the second try | the same, at the second try |
 //!
 //! Whatever is known of the address, the answer is the same, and so are the
-//! calls and the number of writes, so that their time tells nothing either. The
-//! owner of a known address is told by mail. A decoy holds nothing of the person,
-//! and expires within the hour.
+//! calls, the number of writes and, but for a few hundred bytes, their size: what
+//! a sign-up says is in the profile, in the mail, or made up for by filler. So
+//! their time tells nothing either. The owner of a known address is told by mail.
+//! A decoy holds nothing of the person, and expires within the hour.
+//!
+//! What a sign-up says belongs to its mail: anybody may sign an address up, and
+//! only its owner reads which of them a link confirms. The first one's is the
+//! profile's, a later one's is kept in its mail until a link is followed. A resend
+//! stands for the newest sign-up, whose mail the lock names.
 //!
 //! A nudge whose mail was not written finds nothing and is forgotten; a mail
 //! whose nudge was lost is due a minute later.
@@ -29,16 +36,18 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::TransactWriteItem;
+use aws_sdk_dynamodb::types::{CancellationReason, TransactWriteItem};
 use muster_core::email::Email;
 use muster_core::failure::Failure;
 use muster_core::ids::ProfileId;
-use muster_core::mail::{MailItem, MailKind, Recipient};
+use muster_core::mail::{MailItem, MailKind, Recipient, SignupData, expires_as_seen};
 use muster_core::profile::{
     LockItem, NewProfile, ProfileStatus, Source, expired, leftovers, lock_key, present, profile_key,
 };
 use muster_core::random::Random;
-use muster_core::table::{Condition, Item, Key, NotCommitted, Table, decode, number, text};
+use muster_core::table::{
+    Condition, Item, Key, NotCommitted, Table, condition_failed, decode, encode_value, number, text,
+};
 use muster_core::time::{Clock, Time};
 use muster_http::problem::Problem;
 
@@ -88,6 +97,23 @@ impl Asked<'_> {
             Self::SignUp(applicant) => &applicant.email,
             Self::Resend(email) => email,
         }
+    }
+
+    /// What a sign-up says.
+    fn data(&self) -> Option<SignupData> {
+        match self {
+            Self::SignUp(applicant) => Some(SignupData {
+                name: applicant.name.as_str().to_owned(),
+                locale: applicant.locale.clone(),
+                attributes: applicant.attributes.as_map().clone(),
+            }),
+            Self::Resend(_) => None,
+        }
+    }
+
+    /// As many bytes as a sign-up says.
+    fn filler(&self) -> Option<SignupData> {
+        self.data().as_ref().map(SignupData::blank)
     }
 }
 
@@ -142,17 +168,31 @@ impl Signups {
         let mut seen = seen?;
         self.rates.room(seen.hour.as_ref())?;
         let mut cancelled = Vec::new();
-        for _ in 0..TRIES {
-            let plan = self.plan(&asked, &keys, &seen)?;
+        let mut is_being_erased = false;
+        for attempt in 0..TRIES {
+            let plan = match is_being_erased {
+                true => self.plan_decoy(&asked, &keys, &seen)?,
+                false => self.plan(&asked, &keys, &seen)?,
+            };
             let token = self.random.name();
+            let count = async {
+                if attempt == 0 {
+                    self.rates.count_mail().await;
+                }
+            };
             let (committed, (), ()) = tokio::join!(
                 self.table.transact(plan.actions, &token),
                 self.nudges.mail(plan.nudge.0, plan.nudge.1),
-                self.rates.count_mail(),
+                count,
             );
             match committed {
                 Ok(()) => return Ok(()),
                 Err(NotCommitted::Failed(failure)) => return Err(failure.into()),
+                // The profile counts as absent, and its lock goes when the rest does.
+                Err(NotCommitted::Cancelled(reasons)) if reasons.iter().any(is_erasure) => {
+                    is_being_erased = true;
+                    cancelled = reasons;
+                }
                 // Another request was faster: look at what it left.
                 Err(NotCommitted::Cancelled(reasons)) => {
                     cancelled = reasons;
@@ -178,18 +218,36 @@ impl Signups {
         let next = AddressRate::next(seen.rate.as_ref(), now);
         let lock = seen.lock.as_ref();
         let held = lock.filter(|lock| !expired(lock.expires_at, now));
-        let (mut plan, mailed) = match (asked, held) {
-            (Asked::SignUp(applicant), None) => (self.create(applicant, lock, next)?, true),
-            (_, Some(lock)) if next <= now && !lock.undeliverable => {
-                (self.write_again(asked.email(), lock)?, true)
+        match (asked, held) {
+            (Asked::SignUp(applicant), None) => {
+                let plan = self.create(applicant, lock, next)?;
+                self.counted(plan, keys, seen, Some(next))
             }
-            _ => (self.pretend(asked.email(), &keys.0[1])?, false),
-        };
-        // Only mails count: asking alone is not to keep the owner waiting.
-        let rate = match &seen.rate {
-            rate if mailed => AddressRate::with(rate.as_ref(), next),
-            Some(rate) => rate.clone(),
-            None => AddressRate::none(now),
+            (_, Some(lock)) if next <= now && !lock.undeliverable => {
+                let plan = self.write_again(asked, lock)?;
+                self.counted(plan, keys, seen, Some(next))
+            }
+            _ => self.plan_decoy(asked, keys, seen),
+        }
+    }
+
+    fn plan_decoy(&self, asked: &Asked<'_>, keys: &Keys, seen: &Seen) -> Result<Plan, Failure> {
+        let plan = self.pretend(asked, &keys.0[1])?;
+        self.counted(plan, keys, seen, None)
+    }
+
+    /// Only mails count: asking alone is not to keep the owner waiting.
+    fn counted(
+        &self,
+        mut plan: Plan,
+        keys: &Keys,
+        seen: &Seen,
+        mail_at: Option<Time>,
+    ) -> Result<Plan, Failure> {
+        let rate = match (mail_at, &seen.rate) {
+            (Some(at), rate) => AddressRate::with(rate.as_ref(), at),
+            (None, Some(rate)) => rate.clone(),
+            (None, None) => AddressRate::none(self.clock.now()),
         };
         let rate = rate.replace(&self.table, &keys.0[1], seen.rate.as_ref())?;
         plan.actions.insert(0, rate);
@@ -230,52 +288,50 @@ impl Signups {
         })
     }
 
-    /// Another mail to the owner of a profile. Neither the name that was given
-    /// nor anything else a stranger typed goes into it, or into the profile;
-    /// the language is the one that the lock remembers.
-    fn write_again(&self, email: &Email, lock: &LockItem) -> Result<Plan, Failure> {
+    /// Another mail to the owner of a profile.
+    fn write_again(&self, asked: &Asked<'_>, lock: &LockItem) -> Result<Plan, Failure> {
         let now = self.clock.now();
-        let id = lock.profile_id;
-        let last = lock.mails + 1;
-        let kind = if lock.confirmed {
-            MailKind::AlreadyRegistered
-        } else {
-            MailKind::Confirm
-        };
-        let recipient = Recipient {
-            profile_id: id,
-            to: email.as_str(),
-            email_key: email.key(),
-            name: None,
-            locale: lock.locale.as_ref(),
-            expires_at: lock.expires_at,
-        };
-        let mail = MailItem::new(kind, last, recipient, now);
+        let (id, email) = (lock.profile_id, asked.email());
+        let mail = another_mail(asked, lock, now);
         let present = present(now).with(":now", number(now.as_millis()));
         let unchanged = Condition::new(
-            "profile_id = :id AND mails = :before AND attribute_not_exists(undeliverable)",
+            "profile_id = :id AND mails = :before AND confirmed = :confirmed \
+             AND attribute_not_exists(undeliverable)",
         )
         .with(":id", text(id.to_string()))
         .with(":before", number(lock.mails))
-        .with(":after", number(last));
+        .with(":confirmed", encode_value(&lock.confirmed)?)
+        .with(":after", number(mail.number));
+        let unchanged = expires_as_seen(lock.expires_at, unchanged);
+        let (count, unchanged) = match mail.signup.as_ref().map(|data| &data.locale) {
+            Some(Some(locale)) => (
+                "SET mails = :after, signup_mail = :after, #locale = :locale",
+                unchanged.with(":locale", text(locale.as_str())),
+            ),
+            Some(None) => (
+                "SET mails = :after, signup_mail = :after REMOVE #locale",
+                unchanged,
+            ),
+            None => ("SET mails = :after", unchanged),
+        };
         let table = &self.table;
         Ok(Plan {
             actions: vec![
                 table.change(&profile_key(id), "SET asked_at = :now", &present)?,
-                table.change(&lock_key(email.key()), "SET mails = :after", &unchanged)?,
+                table.change(&lock_key(email.key()), count, &unchanged)?,
                 table.put(&mail.key(), &mail, &Condition::absent())?,
             ],
-            nudge: (id, last),
+            nudge: (id, mail.number),
         })
     }
 
     /// As much work as [`write_again`](Self::write_again), in as many bytes, to
     /// nobody.
-    fn pretend(&self, email: &Email, rate: &Key) -> Result<Plan, Failure> {
+    fn pretend(&self, asked: &Asked<'_>, rate: &Key) -> Result<Plan, Failure> {
         let now = self.clock.now();
         let id = ProfileId::new(now, &self.random);
         let until = now.after(DECOY).as_seconds();
-        let nobody = "-".repeat(email.key().len());
+        let nobody = "-".repeat(asked.email().key().len());
         let recipient = Recipient {
             profile_id: id,
             to: &nobody,
@@ -285,6 +341,7 @@ impl Signups {
             expires_at: Some(until),
         };
         let mail = MailItem {
+            filler: asked.filler(),
             due_shard: None,
             due_at: None,
             ..MailItem::new(MailKind::Confirm, 1, recipient, now)
@@ -315,5 +372,50 @@ impl Signups {
             ],
             nudge: (id, 1),
         })
+    }
+}
+
+/// Whether an action failed on a profile that is being erased.
+fn is_erasure(reason: &CancellationReason) -> bool {
+    let status = reason.item.as_ref().and_then(|item| item.get("status"));
+    condition_failed(reason) && status == Some(&ProfileStatus::Erasing.into())
+}
+
+/// The next mail to the owner of a profile. What a stranger typed goes into it only
+/// while the profile is a sign-up that would expire, and is nobody's yet. For
+/// others it is in the language that the lock remembers, and greets by no name.
+fn another_mail(asked: &Asked<'_>, lock: &LockItem, now: Time) -> MailItem {
+    let (email, number) = (asked.email(), lock.mails + 1);
+    let is_signup = lock.expires_at.is_some();
+    let signup = asked.data().filter(|_| is_signup);
+    let locale = match &signup {
+        Some(data) => data.locale.as_ref(),
+        None => lock.locale.as_ref(),
+    };
+    let recipient = Recipient {
+        profile_id: lock.profile_id,
+        to: email.as_str(),
+        email_key: email.key(),
+        name: signup.as_ref().map(|data| data.name.as_str()),
+        locale,
+        expires_at: lock.expires_at,
+    };
+    let kind = if lock.confirmed {
+        MailKind::AlreadyRegistered
+    } else {
+        MailKind::Confirm
+    };
+    let mail = MailItem::new(kind, number, recipient, now);
+    match signup {
+        Some(data) => MailItem {
+            signup_mail: Some(number),
+            signup: Some(data),
+            ..mail
+        },
+        None => MailItem {
+            signup_mail: lock.signup_mail,
+            filler: asked.filler(),
+            ..mail
+        },
     }
 }
