@@ -17,14 +17,20 @@ pub enum Bug {
     CountOutsideTransaction,
     /// A batch is answered as if all had gone well.
     WrongBatchAnswer,
+    /// An operator changes a sign-up, and its lock goes on expiring.
+    LockGoesOnExpiring,
+    /// A link confirms the name of its sign-up with what another one said.
+    MixedSignUps,
 }
 
 /// Every kind.
-pub const BUGS: [Bug; 4] = [
+pub const BUGS: [Bug; 6] = [
     Bug::MarkedSentBeforeSending,
     Bug::NoLeaseCheck,
     Bug::CountOutsideTransaction,
     Bug::WrongBatchAnswer,
+    Bug::LockGoesOnExpiring,
+    Bug::MixedSignUps,
 ];
 
 impl Bug {
@@ -46,7 +52,7 @@ impl Bug {
                         .as_str()
                         .unwrap_or_default()
                         .replace("due_at = :due, ", "")
-                        + " REMOVE due_at, due_shard"
+                        + ", due_at, due_shard"
                 );
                 let values = &mut request["ExpressionAttributeValues"];
                 values[":sent"] = json!({ "S": "sent" });
@@ -63,6 +69,18 @@ impl Bug {
                     values.remove(":seconds");
                 }
             }
+            Self::LockGoesOnExpiring => change_updates(request, |update| {
+                let is_lock = update["Key"]["sk"] == json!({ "S": "EMAIL" });
+                if is_lock {
+                    replace(update, "expires_at, signup_mail", "signup_mail");
+                }
+            }),
+            Self::MixedSignUps => change_updates(request, |update| {
+                if replace(update, ", #attributes = :said_attributes", "") {
+                    forget(update, "ExpressionAttributeNames", "#attributes");
+                    forget(update, "ExpressionAttributeValues", ":said_attributes");
+                }
+            }),
             _ => {}
         }
     }
@@ -70,5 +88,27 @@ impl Bug {
     /// Whether a refused checkpoint leaves its counts behind all the same.
     pub const fn splits_checkpoints(self) -> bool {
         matches!(self, Self::CountOutsideTransaction)
+    }
+}
+
+fn change_updates(request: &mut Value, change: impl Fn(&mut Value)) {
+    let actions = request["TransactItems"].as_array_mut();
+    let updates = actions.into_iter().flatten();
+    updates
+        .filter_map(|action| action.get_mut("Update"))
+        .for_each(change);
+}
+
+/// Replaces a part of an update's expression; says whether it was there.
+fn replace(update: &mut Value, from: &str, to: &str) -> bool {
+    let expression = update["UpdateExpression"].as_str().unwrap_or_default();
+    let found = expression.contains(from);
+    update["UpdateExpression"] = json!(expression.replace(from, to));
+    found
+}
+
+fn forget(update: &mut Value, kind: &str, name: &str) {
+    if let Some(named) = update[kind].as_object_mut() {
+        named.remove(name);
     }
 }

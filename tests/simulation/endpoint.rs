@@ -331,6 +331,7 @@ impl Shared {
             process: format!("{}#{}", caller.function, caller.id),
             operation: format!("{:?}.{}", asked.service(), asked.operation()),
             subject: asked.subject(),
+            bytes: asked.body.len(),
             units: answer.units,
             fault,
             status: if silent { 0 } else { answer.status },

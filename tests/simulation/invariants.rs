@@ -7,17 +7,26 @@ use muster_core::table::Item;
 use muster_core::time::Time;
 
 use crate::endpoint::Shared;
-use crate::story::{BOUNCES, COMPLAINS, FILE, LEAVES, MOVED, STAYS};
+use crate::import_story::EDITED;
+use crate::story::{BOUNCES, COMPLAINS, FILE, KEPT, LEAVES, MOVED, STAYS, TWICE};
 
 /// A rule over the final state: its findings, one line each.
 pub type Invariant = fn(&Shared, &[Item]) -> Vec<String>;
 
 /// Every rule, by name.
-pub const INVARIANTS: [(&str, Invariant); 12] = [
+pub const INVARIANTS: [(&str, Invariant); 14] = [
     ("no profile without lock and mail", profiles_are_whole),
     ("no lock without profile", locks_have_profiles),
     ("nothing of a profile that is gone", what_is_erased_is_gone),
     ("whoever clicked is confirmed", clicks_count),
+    (
+        "what operators and imports touch does not expire",
+        what_is_touched_stays,
+    ),
+    (
+        "a link confirms what one sign-up said",
+        sign_ups_are_not_mixed,
+    ),
     ("one request makes one thing", requests_happen_once),
     (
         "every mail sent, or abandoned with a reason",
@@ -84,7 +93,9 @@ fn profiles_are_whole(_: &Shared, items: &[Item]) -> Vec<String> {
         if lock.is_none_or(|lock| text(lock, "profile_id") != id) {
             findings.push(format!("profile {id} has no lock of its own"));
         }
-        if lock.is_some_and(|lock| text(lock, "locale") != text(profile, "locale")) {
+        // Of several sign-ups that are not confirmed it remembers the newest.
+        let differs = |lock: &Item| text(lock, "locale") != text(profile, "locale");
+        if lock.is_some_and(|lock| !lock.contains_key("signup_mail") && differs(lock)) {
             findings.push(format!("profile {id} and its lock are in two languages"));
         }
         let has_mail = find(items, &format!("PROFILE#{id}"), "MAIL#1").is_some();
@@ -116,10 +127,61 @@ fn what_is_erased_is_gone(_: &Shared, items: &[Item]) -> Vec<String> {
 
 fn clicks_count(_: &Shared, items: &[Item]) -> Vec<String> {
     of_kind(items, "PROFILE#", "PROFILE")
-        .filter(|profile| [STAYS, MOVED].contains(&text(profile, "email").as_str()))
+        .filter(|profile| [STAYS, MOVED, TWICE, KEPT].contains(&text(profile, "email").as_str()))
         .filter(|profile| text(profile, "status") != "confirmed")
         .map(|profile| format!("{} is {}", text(profile, "pk"), text(profile, "status")))
         .collect()
+}
+
+/// Only a sign-up that neither its owner nor an operator nor an import has touched
+/// expires, and then all of it at the same moment.
+fn what_is_touched_stays(_: &Shared, items: &[Item]) -> Vec<String> {
+    let mut findings = Vec::new();
+    for profile in profiles(items) {
+        let id = text(profile, "id");
+        let is_signup = text(profile, "source") == "signup"
+            && ["signup", "feedback"].contains(&&*text(profile, "updated_by"));
+        let expires_at = profile.get("expires_at");
+        if expires_at.is_some() && !is_signup {
+            findings.push(format!("profile {id} expires"));
+        }
+        let mails = of_kind(items, "PROFILE#", "MAIL#").filter(|m| text(m, "profile_id") == id);
+        let locks = of_kind(items, "EMAIL#", "EMAIL").filter(|l| text(l, "profile_id") == id);
+        for item in mails.chain(locks) {
+            let name = format!("{} {}", text(item, "pk"), text(item, "sk"));
+            if item.get("expires_at") != expires_at {
+                findings.push(format!("{name} expires at another time than its profile"));
+            }
+            if expires_at.is_none() && item.contains_key("signup") {
+                findings.push(format!(
+                    "{name} holds a sign-up that can no longer be confirmed"
+                ));
+            }
+        }
+    }
+    findings
+}
+
+fn sign_ups_are_not_mixed(_: &Shared, items: &[Item]) -> Vec<String> {
+    let mut findings = Vec::new();
+    for profile in profiles(items) {
+        let said = profile.get("attributes").and_then(|said| said.as_m().ok());
+        let by = said.map(|said| text(said, "by")).unwrap_or_default();
+        let name = text(profile, "name");
+        if text(profile, "email") == KEPT && name != EDITED {
+            findings.push(format!("{KEPT} is {name}, and not what an operator said"));
+        }
+        if by.is_empty() || name == EDITED {
+            continue;
+        }
+        let locale = if by == "First" { "de" } else { "en" };
+        let is_whole = said.is_some_and(|said| said.len() == 2 && said.contains_key(&by));
+        if name != by || text(profile, "locale") != locale || !is_whole {
+            let email = text(profile, "email");
+            findings.push(format!("{email} is {name}, with what {by} said"));
+        }
+    }
+    findings
 }
 
 fn requests_happen_once(_: &Shared, items: &[Item]) -> Vec<String> {
@@ -144,7 +206,9 @@ fn requests_happen_once(_: &Shared, items: &[Item]) -> Vec<String> {
     }
     let operators = of_kind(items, "PROFILE#", "PROFILE")
         .filter(|profile| text(profile, "source") == "operator");
-    if operators.count() > 1 {
+    let mut made: Vec<_> = operators.map(|profile| text(profile, "email")).collect();
+    made.sort();
+    if made.windows(2).any(|two| two[0] == two[1]) {
         findings.push("one request made several profiles".to_owned());
     }
     findings

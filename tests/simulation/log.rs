@@ -17,6 +17,8 @@ pub struct Call {
     pub operation: String,
     /// What it was about: a key, a queue.
     pub subject: String,
+    /// How long the request's body was, in bytes.
+    pub bytes: usize,
     /// Capacity units of DynamoDB that it took: reads or writes.
     pub units: f64,
     /// What went wrong on purpose.

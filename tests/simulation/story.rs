@@ -17,6 +17,13 @@ use crate::invariants::counts_are_rows;
 pub enum Act {
     /// Signs up.
     SignUp(&'static str),
+    /// Signs up, or signs somebody else's address up, and says more.
+    SignUpAs {
+        /// The address.
+        address: &'static str,
+        /// The name, which the attributes say again.
+        name: &'static str,
+    },
     /// Wants the mail again.
     Resend(&'static str),
     /// Clicks the link of the newest mail to that address, as soon as there is
@@ -122,6 +129,12 @@ pub const BOUNCES: &str = "bounces@example.com";
 pub const COMPLAINS: &str = "complains@example.com";
 /// Is made by an operator.
 pub const MADE: &str = "made@example.com";
+/// Is signed up by two people, each in their own name, and confirms.
+pub const TWICE: &str = "twice@example.com";
+/// Signs up, and is made by an operator then.
+pub const TAKEN: &str = "taken@example.com";
+/// Signs up twice, is changed by an operator, and confirms.
+pub const KEPT: &str = "kept@example.com";
 
 /// More than a field may have (`ImportMaxFieldBytes`).
 const LINE: usize = 64 * 1024;
@@ -171,6 +184,13 @@ impl Story {
             (second(60), Act::SignUp(refuses)),
             (second(900), Act::Resend(refuses)),
             (second(20), file),
+            (second(5), sign_up_as(TWICE, "First")),
+            (second(600), sign_up_as(TWICE, "Second")),
+            (second(600), Act::Resend(TWICE)),
+            (second(5), sign_up_as(TAKEN, "First")),
+            (second(600), sign_up_as(TAKEN, "Second")),
+            (second(5), sign_up_as(KEPT, "First")),
+            (second(600), sign_up_as(KEPT, "Second")),
         ];
         let leave = if random.bytes::<1>()[0] < 128 {
             Act::Erase(LEAVES.to_owned())
@@ -187,6 +207,14 @@ impl Story {
             (Act::SignUp(MOVES), second(90), moving.clone()),
             (moving, second(60), Act::Confirm(MOVED)),
             (Act::SignUp(LEAVES), second(30), leave),
+            (sign_up_as(TWICE, "First"), second(900), Act::Confirm(TWICE)),
+            (sign_up_as(TAKEN, "First"), second(900), Act::Create(TAKEN)),
+            (
+                sign_up_as(KEPT, "First"),
+                second(900),
+                Act::Edit(KEPT.to_owned()),
+            ),
+            (Act::Edit(KEPT.to_owned()), second(60), Act::Confirm(KEPT)),
         ];
         let rules = vec![Rule::new(
             "the counts of an import are its rows",
@@ -194,6 +222,10 @@ impl Story {
         )];
         Self { acts, then, rules }
     }
+}
+
+const fn sign_up_as(address: &'static str, name: &'static str) -> Act {
+    Act::SignUpAs { address, name }
 }
 
 impl Story {

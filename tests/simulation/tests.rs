@@ -186,7 +186,8 @@ fn usual(seed: u64, bug: Option<Bug>) -> Run {
 #[test]
 fn every_planted_bug_is_found() {
     let counts = "the counts of an import are its rows";
-    let runs: [(Bug, &str, RunOf); 4] = [
+    let touched = "what operators and imports touch does not expire";
+    let runs: [(Bug, &str, RunOf); 6] = [
         (
             Bug::MarkedSentBeforeSending,
             "what is marked sent was sent",
@@ -197,6 +198,12 @@ fn every_planted_bug_is_found() {
         // What a nudge does not do is due some day: only an upload's event is
         // nothing but a message, and SQS brings it more than once.
         (Bug::WrongBatchAnswer, counts, storm),
+        (Bug::LockGoesOnExpiring, touched, usual),
+        (
+            Bug::MixedSignUps,
+            "a link confirms what one sign-up said",
+            usual,
+        ),
     ];
     for (bug, invariant, run) in runs {
         let breaks = |seed| {

@@ -372,6 +372,12 @@ impl World {
             Act::SignUp(address) => {
                 json!({ "method": "POST", "path": "/signup", "body": person(address) })
             }
+            Act::SignUpAs { address, name } => {
+                let locale = if *name == "First" { "de" } else { "en" };
+                let attributes = json!({ "by": name, *name: "yes" });
+                let body = json!({ "email": address, "name": name, "locale": locale, "attributes": attributes });
+                json!({ "method": "POST", "path": "/signup", "body": body })
+            }
             Act::Resend(address) => {
                 json!({ "method": "POST", "path": "/signup/resend", "body": { "email": address } })
             }
