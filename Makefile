@@ -43,6 +43,7 @@ PAIRS ?= 500
 
 bench: build ## what the time of an answer tells a stranger, what a row costs the worker, how long many sources take: [PAIRS=<n>]
 	@cargo bench --quiet --profile dev --package muster-tests --bench timing -- --count $(PAIRS)
+	@cargo bench --quiet --profile dev --package muster-tests --bench timing -- --count $(PAIRS) --attributes 14000
 	@cargo bench --quiet --package muster-tests --bench lag
 	@infra/local/tools/install.sh aiohttp
 	@cargo bench --quiet --package muster-tests --bench details

@@ -19,6 +19,9 @@
 //! the same time, and its processor time in between. A round in which any answer
 //! left late does not count, for any class.
 //!
+//! With `--attributes` each sign-up says much, which must cost as long whatever
+//! becomes of it.
+//!
 //! That the instrument works is shown by two controls: unknown addresses against
 //! other unknown ones, which must look the same, and an endpoint that takes
 //! [`PLANTED`] longer to tell of a known address, which must be found.
@@ -44,6 +47,8 @@ use crate::statistics::{Comparison, compare};
 /// How long AWS takes for a call: longer than dynoxide needs for all calls that
 /// are made at the same time.
 const ANSWER: Duration = Duration::from_millis(4);
+/// The same where sign-ups have attributes.
+const ANSWER_TO_MUCH: Duration = Duration::from_millis(8);
 /// The leak that must be found.
 const PLANTED: Duration = Duration::from_micros(200);
 
@@ -60,6 +65,10 @@ struct Arguments {
     /// Pairs of a known and an unknown address, for each route and class.
     #[arg(long, default_value_t = 500)]
     count: usize,
+    /// Bytes of attributes in each sign-up, in values of a thousand: 14000 is
+    /// about the most that a body takes. Resends have none, and are left out then.
+    #[arg(long, default_value_t = 0)]
+    attributes: usize,
     /// Decides the addresses, and the order within each round.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -88,11 +97,15 @@ async fn measure(arguments: &Arguments) -> ExitCode {
         (Class::CoolingDown, WARM_UP + count),
         (Class::Planted, WARM_UP + controls),
     ];
-    let mut place = Place::new(arguments.seed).await;
+    let mut place = Place::new(arguments.seed, arguments.attributes).await;
     let mut people = People::prepare(&mut place, &needed).await;
     println!("{}", Comparison::HEADER);
     let mut good = true;
-    for route in Route::ALL {
+    let routes = match arguments.attributes {
+        0 => &Route::ALL[..],
+        _ => &[Route::SignUp],
+    };
+    for route in routes.iter().copied() {
         people.cool_down(&place);
         for (classes, count) in [(&Class::QUESTION[..], count), (&Class::CONTROLS, controls)] {
             let samples = rounds(&mut place, &mut people, route, classes, count).await;

@@ -11,12 +11,14 @@ use muster_simulation::process::{Function, Outcome, Process};
 use muster_simulation::queues::{BULK_MAIL, MAIL};
 use muster_simulation::run::empty_world;
 use muster_simulation::socket::{RealProcess, request};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use crate::ANSWER;
 use crate::class::Route;
+use crate::{ANSWER, ANSWER_TO_MUCH};
 
+/// The longest value of an attribute.
+const VALUE: usize = 1000;
 /// Between two requests: until the process waits for the next event.
 const PAUSE: Duration = Duration::from_micros(300);
 
@@ -25,10 +27,12 @@ pub struct Place {
     clock: Clock,
     random: Random,
     api: Option<RealProcess>,
+    /// What each sign-up that is timed says.
+    attributes: Map<String, Value>,
 }
 
 impl Place {
-    pub async fn new(seed: u64) -> Self {
+    pub async fn new(seed: u64, attributes: usize) -> Self {
         let (clock, random) = (Clock::manual(Clock::system().now()), Random::seeded(seed));
         let state = empty_world(Schedule::Clean, None, &clock, &random);
         state.lock().latency = Latency::Off;
@@ -38,12 +42,24 @@ impl Place {
             clock,
             random,
             api: Some(api),
+            attributes: (0..attributes.div_ceil(VALUE))
+                .map(|n| {
+                    (
+                        format!("a{n}"),
+                        "x".repeat(VALUE.min(attributes - n * VALUE)).into(),
+                    )
+                })
+                .collect(),
         }
     }
 
     /// From now on calls take a constant time, or leak what they know.
     pub fn plant(&self, planted: Duration) {
-        let answer = ANSWER;
+        let answer = if self.attributes.is_empty() {
+            ANSWER
+        } else {
+            ANSWER_TO_MUCH
+        };
         self.state.lock().latency = Latency::Constant { answer, planted };
     }
 
@@ -67,7 +83,9 @@ impl Place {
     /// Asks about an address, as a stranger would; says how long it took.
     pub async fn ask(&mut self, route: Route, address: &str) -> Duration {
         let body = match route {
-            Route::SignUp => json!({ "email": address, "name": "Somebody" }),
+            Route::SignUp => {
+                json!({ "email": address, "name": "Somebody", "attributes": self.attributes })
+            }
             Route::Resend => json!({ "email": address }),
         };
         self.calls();
