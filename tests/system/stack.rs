@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sqs::types::QueueAttributeName;
 use clap::Parser;
+use futures_util::stream::pending;
 use muster_cli::arguments::Arguments;
 use muster_cli::console::Console;
 use muster_cli::ending::Ending;
@@ -243,7 +244,7 @@ pub async fn muster(stack: &Stack, command: &str) -> (Ending, String) {
     arguments.access.token = None;
     let (mut output, mut aside) = (Vec::new(), Vec::new());
     let mut console = Console::new(&mut output, &mut aside);
-    let ending = muster_cli::verbs::run(arguments, &mut console, std::future::pending()).await;
+    let ending = muster_cli::verbs::run(arguments, &mut console, pending()).await;
     (ending.unwrap(), String::from_utf8(output).unwrap())
 }
 

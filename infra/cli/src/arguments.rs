@@ -24,8 +24,8 @@ use sources::Sources;
 /// imports/read and imports/write for imports.
 ///
 /// The exit status is 0 if all that was asked for was done, 1 if not, 2 if the
-/// command makes no sense, 3 if an import refused some of its rows, and 130
-/// after Ctrl-C.
+/// command makes no sense, 3 if an import refused some of its rows, 130 after
+/// Ctrl-C, and 143 after SIGTERM.
 #[derive(Parser)]
 #[command(name = "muster", version, verbatim_doc_comment, max_term_width = 100)]
 pub struct Arguments {
@@ -101,8 +101,9 @@ pub enum Verb {
     /// Import people from a CSV file, and follow it until it is over.
     ///
     /// The file is uploaded, and imported while this shows how far it is. Ctrl-C
-    /// during the upload imports nothing; after it, the import goes on. Rows that are
-    /// refused are downloaded, each with its reason. Try it with --dry-run first.
+    /// during the upload cancels the import, and says what was imported; a second one
+    /// quits at once. After the upload, the import goes on. Rows that are refused are
+    /// downloaded, each with its reason. Try it with --dry-run first.
     ///
     /// The token needs the scopes imports/write and imports/read. The exit status:
     ///
@@ -111,6 +112,7 @@ pub enum Verb {
     ///   2    the command makes no sense
     ///   3    some rows were refused, the others taken
     ///   130  Ctrl-C
+    ///   143  SIGTERM
     #[command(verbatim_doc_comment)]
     Import(Import),
     /// Look at imports, have them start, stop or go on, get the rows they refused.

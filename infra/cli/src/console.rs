@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::ending::Ending;
+use crate::interruption::Stage;
 use crate::report_path::Streams;
 use crate::trouble::{OrTrouble, Trouble};
 
@@ -28,8 +28,8 @@ pub struct Console<'a> {
     pub output_taken: bool,
     /// How long to wait before what changes is looked at again.
     pub pace: Duration,
-    /// What to say to who does not want to wait for the end.
-    pub parting: String,
+    /// What the command is doing, if it is stopped now.
+    pub stage: Stage,
 }
 
 impl<'a> Console<'a> {
@@ -43,7 +43,7 @@ impl<'a> Console<'a> {
             streams: Streams::default(),
             output_taken: false,
             pace: PACE,
-            parting: String::new(),
+            stage: Stage::default(),
         }
     }
 
@@ -79,15 +79,6 @@ impl<'a> Console<'a> {
     /// is no other place to complain.
     pub fn remark(&mut self, text: &str) {
         let _ = writeln!(self.aside, "{text}");
-    }
-
-    /// Says what becomes of that whose end nobody wants to wait for.
-    pub fn part(&mut self) -> Ending {
-        if !self.parting.is_empty() {
-            let parting = std::mem::take(&mut self.parting);
-            self.remark(&parting);
-        }
-        Ending::Interrupted
     }
 
     /// Goes on only if somebody says so.

@@ -9,8 +9,10 @@ pub enum Ending {
     Done,
     /// An import is over, and refused some of its rows.
     RowsRefused,
-    /// Somebody did not want to wait for the end.
+    /// Ctrl-C stopped it.
     Interrupted,
+    /// SIGTERM stopped it.
+    Terminated,
 }
 
 impl Ending {
@@ -19,8 +21,9 @@ impl Ending {
         match self {
             Self::Done => 0,
             Self::RowsRefused => 3,
-            // As shells say that SIGINT ended something.
+            // 128 and the number of the signal, as shells have it.
             Self::Interrupted => 130,
+            Self::Terminated => 143,
         }
     }
 }

@@ -7,6 +7,7 @@ use tokio::time::sleep;
 use crate::api::Api;
 use crate::console::Console;
 use crate::ending::Ending;
+use crate::interruption::Stage;
 use crate::patience::patiently;
 use crate::progress::Progress;
 use crate::table::{age, text};
@@ -18,7 +19,8 @@ use crate::trouble::Trouble;
 /// # Errors
 /// When the API does not tell any more.
 pub async fn follow(id: &str, api: &mut Api, console: &mut Console<'_>) -> Result<Value, Trouble> {
-    console.parting = format!("{}\nOr cancel it: muster imports cancel {id}", goes_on(id));
+    let parting = format!("{}\nOr cancel it: muster imports cancel {id}", goes_on(id));
+    console.stage = Stage::Leaving(parting);
     let pace = console.pace;
     let mut progress = Progress::new(100, "{bar:16}  {wide_msg}", console);
     loop {
@@ -39,7 +41,8 @@ pub fn goes_on(id: &str) -> String {
     format!("The import goes on. Follow it: muster imports show {id} --follow")
 }
 
-fn is_over(import: &Value) -> bool {
+/// Whether nothing happens to an import any more by itself.
+pub fn is_over(import: &Value) -> bool {
     let over = ["completed", "completed_with_errors", "cancelled", "failed"];
     import["status"]
         .as_str()
@@ -84,7 +87,7 @@ pub fn summary(import: &Value) -> String {
 }
 
 /// `11,000 of 20,000 rows: 10,990 created, 0 updated, 7 skipped, 3 failed`
-fn rows(import: &Value) -> String {
+pub fn rows(import: &Value) -> String {
     let answered = answered(import);
     let of = match import["rows"]["total"].as_u64() {
         Some(total) if total != answered => format!(" of {}", HumanCount(total)),

@@ -8,9 +8,11 @@ use uuid::Uuid;
 use crate::api::Api;
 use crate::arguments::Output;
 use crate::arguments::imports::Import;
+use crate::cancellation::cancel;
 use crate::console::Console;
 use crate::ending::Ending;
 use crate::follow::{ending, follow, goes_on, summary};
+use crate::interruption::Stage;
 use crate::patience::patiently;
 use crate::progress::Progress;
 use crate::report;
@@ -35,7 +37,7 @@ pub async fn run(
     let (asked, force) = (what.report.path.as_deref(), what.report.force);
     let report = ReportPath::new(asked, force, neighbour(&what.file)).sparing(file.id);
     report::prepare(&report, console)?;
-    console.parting = "Nothing is imported.".to_owned();
+    console.stage = Stage::Leaving("Nothing was imported.".to_owned());
     let mut import = create(what, api, console).await?;
     let destination = import.as_object_mut().and_then(|it| it.remove("upload"));
     let destination: Destination = serde_json::from_value(destination.unwrap_or_default())
@@ -44,7 +46,10 @@ pub async fn run(
             "Check that the API and muster are of the same version.",
         )?;
     let id = text(&import["id"]);
-    send(file, destination, &id, console).await?;
+    console.stage = Stage::Uploading(id.clone());
+    if let Err(trouble) = send(file, destination, console).await {
+        return Err(trouble.and(&cancel(&id, api, console).await));
+    }
     if what.no_follow {
         leave(&import, output, console)?;
         return Ok(Ending::Done);
@@ -86,15 +91,7 @@ async fn create(what: &Import, api: &mut Api, console: &mut Console<'_>) -> Resu
     patiently(pace, &mut progress, ask).await
 }
 
-async fn send(
-    file: Upload<'_>,
-    to: Destination,
-    id: &str,
-    console: &mut Console<'_>,
-) -> Result<(), Trouble> {
-    console.parting = format!(
-        "Nothing is imported, unless S3 had the whole file already: muster imports show {id}"
-    );
+async fn send(file: Upload<'_>, to: Destination, console: &mut Console<'_>) -> Result<(), Trouble> {
     let template = "{bar:16}  {percent}%  {bytes_per_sec}  {eta} left  {wide_msg}";
     let mut progress = Progress::new(file.size, template, console);
     progress.say("upload", &file.describe());
@@ -129,8 +126,9 @@ async fn conclude(
     if import["report"].is_null() {
         return ending;
     }
-    console.parting =
-        format!("The import is over. For the refused rows: muster imports errors {id}");
+    console.stage = Stage::Leaving(format!(
+        "The import is over. For the refused rows: muster imports errors {id}"
+    ));
     match report::download(&id, to, api, console).await {
         // That it failed is worse than that the report is missing.
         Err(trouble) => return ending.and(Err(trouble)),

@@ -11,6 +11,7 @@ use crate::arguments::imports::Imports;
 use crate::console::Console;
 use crate::ending::Ending;
 use crate::follow::{count, ending, follow, progress, reason, summary};
+use crate::interruption::Stage;
 use crate::report;
 use crate::report_path::ReportPath;
 use crate::table::{Column, fields, path_text, text};
@@ -108,6 +109,9 @@ async fn steer(
     output: Output,
     console: &mut Console<'_>,
 ) -> Result<(), Trouble> {
+    console.stage = Stage::Leaving(format!(
+        "Not known: whether import {id} has changed. See: muster imports show {id}"
+    ));
     let import = api.post(&["imports", id, where_to], body).await?;
     match output {
         Output::Json => console.show_json(&import),

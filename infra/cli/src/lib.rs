@@ -13,11 +13,13 @@
 //! | [`report_path`], [`sink`] | where those rows go, and that this does no harm |
 //! | [`api`], [`machine`], [`http`] | the API, a token for it, and the way there |
 //! | [`s3`], [`patience`] | what S3 refuses, and what is tried again |
+//! | [`interruption`], [`cancellation`] | Ctrl-C, and what becomes of an upload that breaks off |
 //! | [`console`], [`table`], [`progress`] | what is shown and asked, and what moves meanwhile |
 //! | [`trouble`], [`ending`] | what is complained about, and the exit status |
 
 pub mod api;
 pub mod arguments;
+pub mod cancellation;
 pub mod console;
 pub mod dead_letters;
 pub mod ending;
@@ -25,6 +27,7 @@ pub mod follow;
 pub mod http;
 pub mod import;
 pub mod imports;
+pub mod interruption;
 pub mod machine;
 pub mod patience;
 pub mod progress;

@@ -2,6 +2,7 @@
 
 mod import;
 mod imports;
+mod interruption;
 mod reports;
 mod s3;
 mod sources;
@@ -17,14 +18,15 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use clap::{CommandFactory, Parser};
-use futures_util::StreamExt;
-use futures_util::stream::once;
+use futures_util::stream::{self, once};
+use futures_util::{Stream, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::arguments::{Access, Arguments};
 use crate::console::Console;
 use crate::ending::Ending;
+use crate::interruption::StopSignal;
 use crate::report_path::Streams;
 use crate::trouble::Trouble;
 use crate::verbs::run;
@@ -164,6 +166,21 @@ impl Api {
         command: &str,
         answers: Option<&str>,
     ) -> Outcome {
+        let signals = Box::pin(once(async {
+            interrupted.await;
+            StopSignal::Interrupt
+        }));
+        self.run_with(signals, access, command, answers).await
+    }
+
+    /// Does what is typed until the signals say otherwise.
+    async fn run_with(
+        &self,
+        signals: impl Stream<Item = StopSignal> + Unpin,
+        access: Access,
+        command: &str,
+        answers: Option<&str>,
+    ) -> Outcome {
         let words = ["muster"].into_iter().chain(command.split(' '));
         let mut arguments = Arguments::try_parse_from(words).unwrap();
         arguments.access = access;
@@ -175,7 +192,7 @@ impl Api {
             streams: self.streams,
             ..Console::new(&mut output, &mut aside)
         };
-        let result = run(arguments, &mut console, interrupted).await;
+        let result = run(arguments, &mut console, signals).await;
         Outcome {
             shown: String::from_utf8(output).unwrap(),
             aside: String::from_utf8(aside).unwrap(),
@@ -265,7 +282,7 @@ async fn unread(api: &Api, command: &str) -> Result<Ending, Trouble> {
         pace: Duration::ZERO,
         ..Console::new(&mut output, &mut aside)
     };
-    run(arguments, &mut console, pending()).await
+    run(arguments, &mut console, stream::pending()).await
 }
 
 #[tokio::test]

@@ -106,8 +106,7 @@ impl<'a> Upload<'a> {
             .multipart(form.part("file", part));
         let response = request.send().await.or_trouble(
             format!("{name} cannot be uploaded"),
-            "Check the network, then import it again. Nothing is imported, unless S3 has the \
-             whole file already: muster imports list.",
+            "Check the network, then import it again.",
         )?;
         s3::granted(response, "the file").await?;
         Ok(())

@@ -1,7 +1,6 @@
 //! What is done.
 
-use std::future::Future;
-
+use futures_util::Stream;
 use muster_core::settings::Variables;
 use serde_json::{Value, json};
 use tokio::select;
@@ -10,20 +9,21 @@ use crate::api::Api;
 use crate::arguments::{Arguments, Output, Verb};
 use crate::console::Console;
 use crate::ending::Ending;
+use crate::interruption::{StopSignal, end, next};
 use crate::table::{Column, table, text};
 use crate::trouble::Trouble;
 use crate::{dead_letters, import, imports, sources};
 
-/// Does what the arguments say. What lasts ends when it is interrupted, and says
-/// what becomes of it. All else is left to the signal: who waits for the answer to
-/// a question hears nothing else.
+/// Does what the arguments say. Imports stop at a signal, and say what that means. The
+/// other commands are ended by the signal itself, as `signals` is not asked for any: a
+/// question that waits for its answer sees nothing else.
 ///
 /// # Errors
 /// Whatever did not work, and what to do about it.
 pub async fn run(
     arguments: Arguments,
     console: &mut Console<'_>,
-    interrupted: impl Future<Output = ()>,
+    mut signals: impl Stream<Item = StopSignal> + Unpin,
 ) -> Result<Ending, Trouble> {
     let (access, output) = (arguments.access, arguments.output);
     let api = || Api::new(access);
@@ -35,14 +35,18 @@ pub async fn run(
             let mut api = api()?;
             return select! {
                 ending = import::run(&what, &mut api, output, console) => ending,
-                () = interrupted => Ok(console.part()),
+                signal = next(&mut signals) => {
+                    Ok(end(signal, &mut api, console, &mut signals).await)
+                }
             };
         }
         Verb::Imports(verb) => {
             let mut api = api()?;
             return select! {
                 ending = imports::run(verb, &mut api, output, console) => ending,
-                () = interrupted => Ok(console.part()),
+                signal = next(&mut signals) => {
+                    Ok(end(signal, &mut api, console, &mut signals).await)
+                }
             };
         }
         Verb::Sources(verb) => {

@@ -363,10 +363,14 @@ async fn what_s3_refuses_is_said_in_its_words() {
         ),
     ] {
         let s3 = S3::that_says([answer]).await;
-        let api = Api::that_says([created(&s3)]).await;
+        let cancelled = import("cancelled", 0, 0);
+        let answers = [created(&s3), (202, cancelled.clone()), (200, cancelled)];
+        let api = Api::that_says(answers).await;
         let trouble = run(&api, &people(), "").await.trouble();
         assert!(trouble.starts_with(expected), "{trouble}");
-        assert_eq!(api.asked().len(), 1, "there is nothing to follow");
+        let nothing = "Nothing was imported. Import i is cancelled.";
+        assert!(trouble.ends_with(nothing), "{trouble}");
+        assert_eq!(api.asked()[1], "POST /imports/i/cancel t ");
     }
 }
 
@@ -375,16 +379,18 @@ async fn an_upload_that_breaks_off_may_have_arrived() {
     let s3 = S3::that_says([]).await;
     let mut answer = created(&s3);
     answer.1["upload"]["url"] = json!("http://127.0.0.1:1/bucket");
-    let api = Api::that_says([answer]).await;
+    let stopped = import("cancelled", 1500, 3);
+    let answers = [answer, (202, import("cancelling", 500, 0)), (200, stopped)];
+    let api = Api::that_says(answers).await;
     let trouble = run(&api, &people(), "").await.trouble();
     assert!(
         trouble.contains("people.csv cannot be uploaded: "),
         "{trouble}"
     );
-    assert!(
-        trouble.contains("unless S3 has the whole file"),
-        "{trouble}"
-    );
+    let expected = "Import i is cancelled. S3 had the whole file, and before the import \
+                    stopped it answered 1,503 of 2,000 rows: 1,500 created, 0 updated, 0 \
+                    skipped, 3 failed. What was imported stays.";
+    assert!(trouble.ends_with(expected), "{trouble}");
 }
 
 #[tokio::test]
@@ -521,19 +527,6 @@ async fn what_will_not_get_better_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn who_stops_an_upload_is_told_that_nothing_is_imported() {
-    let s3 = S3::that_says([(SILENT, "")]).await;
-    let api = Api::that_says([created(&s3)]).await;
-    let directory = people();
-    let command = format!("import {}", directory.path().join("people.csv").display());
-    let stopped = api.run_until(s3.is_asked(), api.access(), &command, None);
-    let outcome = stopped.await;
-    assert_eq!(outcome.result.unwrap(), Ending::Interrupted);
-    let last = outcome.aside.lines().last().unwrap();
-    assert!(last.starts_with("Nothing is imported, unless"), "{last}");
-}
-
-#[tokio::test]
 async fn who_stops_following_is_told_that_the_import_goes_on() {
     let s3 = S3::that_says([(204, "")]).await;
     let silence = (SILENT, Value::Null);
@@ -553,6 +546,11 @@ async fn who_stops_following_is_told_that_the_import_goes_on() {
 
 #[test]
 fn programs_tell_the_endings_apart() {
-    let endings = [Ending::Done, Ending::RowsRefused, Ending::Interrupted];
-    assert_eq!(endings.map(Ending::status), [0, 3, 130]);
+    let endings = [
+        Ending::Done,
+        Ending::RowsRefused,
+        Ending::Interrupted,
+        Ending::Terminated,
+    ];
+    assert_eq!(endings.map(Ending::status), [0, 3, 130, 143]);
 }
