@@ -1,5 +1,6 @@
 //! The stack under test.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -242,6 +243,7 @@ pub async fn muster(stack: &Stack, command: &str) -> (Ending, String) {
     let words = words.chain(options.iter().map(String::as_str));
     let mut arguments = Arguments::try_parse_from(words).unwrap();
     arguments.access.token = None;
+    arguments.access.token_cache = Some(OsString::new());
     let (mut output, mut aside) = (Vec::new(), Vec::new());
     let mut console = Console::new(&mut output, &mut aside);
     let ending = muster_cli::verbs::run(arguments, &mut console, pending()).await;

@@ -1,22 +1,70 @@
 //! The API, asked as an operator.
+//!
+//! A gateway or a Lambda function that has no room answers 429, 500 or 503, the last two
+//! without a word of Muster's. Such a request is sent again if that is safe:
+//!
+//! | request | sent again after |
+//! | --- | --- |
+//! | every `GET` | 429, 5xx |
+//! | `POST /imports` with its `Idempotency-Key` | 429, 5xx, no answer |
+//! | start, cancel, resume of an import: done is done | 429, 5xx |
+//! | resume of named chunks, redrive, purge: a second answer would say that they are not there | 429, which the gateway gives before anything is done |
+
+use std::path::PathBuf;
+use std::time::Duration;
 
 use reqwest::{RequestBuilder, StatusCode, Url};
 use serde_json::Value;
+use tokio::time::sleep;
 
 use crate::arguments::Access;
 use crate::http;
 use crate::machine::Machine;
+use crate::token_cache::{Token, TokenCache, default_directory};
 use crate::trouble::{OrTrouble, Trouble};
 
 /// The most that the API lists at once.
 const PAGE: usize = 100;
+/// How often a request is sent at most. At a pace of a second, its answer comes within
+/// seven seconds more.
+const TRIES: u32 = 4;
+/// Every scope that the client has.
+const SCOPES: &str = "";
 
 /// The API of one deployment.
 pub struct Api {
     http: reqwest::Client,
     address: Url,
     token: Option<String>,
-    machine: Option<Machine>,
+    client: Option<(Machine, TokenCache)>,
+    /// The first pause before a request is sent again.
+    pace: Duration,
+}
+
+/// When a request may be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeat {
+    /// Whenever there was no room for it: a second time changes nothing.
+    Safe,
+    /// Only if it cannot have been begun.
+    Unbegun,
+    /// Not here: the caller does so.
+    Never,
+}
+
+impl Repeat {
+    fn after(self, status: StatusCode) -> bool {
+        match self {
+            Self::Safe => no_room(status),
+            Self::Unbegun => status == StatusCode::TOO_MANY_REQUESTS,
+            Self::Never => false,
+        }
+    }
+}
+
+/// Whether it may be over in a moment.
+fn no_room(status: StatusCode) -> bool {
+    status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
 }
 
 impl Api {
@@ -24,7 +72,7 @@ impl Api {
     ///
     /// # Errors
     /// When they do not name it, or nobody to ask it as.
-    pub fn new(access: Access) -> Result<Self, Trouble> {
+    pub fn new(access: Access, pace: Duration) -> Result<Self, Trouble> {
         let url = access
             .api_url
             .filter(|url| !url.is_empty())
@@ -45,15 +93,25 @@ impl Api {
                 )
             })?;
         let token = access.token.filter(|token| !token.is_empty());
-        let machine = match (access.token_url, access.client_id, access.client_secret) {
-            (Some(token_url), Some(id), Some(secret)) => Some(Machine {
-                token_url,
-                id,
-                secret,
-            }),
+        let directory = match access.token_cache {
+            None => default_directory(),
+            Some(directory) => {
+                Some(directory.into()).filter(|path: &PathBuf| !path.as_os_str().is_empty())
+            }
+        };
+        let client = match (access.token_url, access.client_id, access.client_secret) {
+            (Some(token_url), Some(id), Some(secret)) => {
+                let machine = Machine {
+                    token_url,
+                    id,
+                    secret,
+                };
+                let cache = TokenCache::new(directory.as_deref(), &machine, SCOPES);
+                Some((machine, cache))
+            }
             _ => None,
         };
-        if token.is_none() && machine.is_none() {
+        if token.is_none() && client.is_none() {
             return Err(Trouble::new(
                 "there is no token, and no client to get one with",
                 "Set MUSTER_TOKEN; or MUSTER_TOKEN_URL, MUSTER_CLIENT_ID and \
@@ -64,7 +122,8 @@ impl Api {
             http: http::client(&url)?,
             address,
             token,
-            machine,
+            client,
+            pace,
         })
     }
 
@@ -74,7 +133,16 @@ impl Api {
     /// What the API says, or why it says nothing.
     pub async fn get(&mut self, path: &[&str], query: &[(&str, &str)]) -> Result<Value, Trouble> {
         let request = self.http.get(self.url(path, query));
-        self.ask(path, request).await
+        self.ask(path, request, Repeat::Safe).await
+    }
+
+    /// The same once, for a caller that tries again by itself.
+    ///
+    /// # Errors
+    /// What the API says, or why it says nothing.
+    pub async fn get_once(&mut self, path: &[&str]) -> Result<Value, Trouble> {
+        let request = self.http.get(self.url(path, &[]));
+        self.ask(path, request, Repeat::Never).await
     }
 
     /// Reads a list page by page, so many items at the most if that is said; answers
@@ -110,15 +178,20 @@ impl Api {
     ///
     /// # Errors
     /// What the API says, or why it says nothing.
-    pub async fn post(&mut self, path: &[&str], body: Option<&Value>) -> Result<Value, Trouble> {
+    pub async fn post(
+        &mut self,
+        path: &[&str],
+        body: Option<&Value>,
+        repeat: Repeat,
+    ) -> Result<Value, Trouble> {
         let mut request = self.http.post(self.url(path, &[]));
         if let Some(body) = body {
             request = request.json(body);
         }
-        self.ask(path, request).await
+        self.ask(path, request, repeat).await
     }
 
-    /// Has something made. With the same key it may be asked for again, and is made
+    /// Has something made. With the same key the caller may ask again, and it is made
     /// once.
     ///
     /// # Errors
@@ -130,7 +203,8 @@ impl Api {
         key: &str,
     ) -> Result<Value, Trouble> {
         let request = self.http.post(self.url(path, &[])).json(body);
-        self.ask(path, request.header("Idempotency-Key", key)).await
+        let request = request.header("Idempotency-Key", key);
+        self.ask(path, request, Repeat::Never).await
     }
 
     /// An address below the API's, whatever is in its parts.
@@ -145,35 +219,59 @@ impl Api {
         url
     }
 
-    async fn ask(&mut self, path: &[&str], request: RequestBuilder) -> Result<Value, Trouble> {
-        let again = request.try_clone();
-        let token = match self.token.clone() {
-            Some(token) => token,
-            None => self.fresh_token().await?,
-        };
-        let (mut status, mut answer) = send(request, &token).await?;
-        // What was refused for its token was not done. Tokens do not last.
-        if status == StatusCode::UNAUTHORIZED
-            && self.machine.is_some()
-            && let Some(request) = again
-        {
-            let token = self.fresh_token().await?;
-            (status, answer) = send(request, &token).await?;
-        }
-        if status.is_success() {
-            Ok(answer)
-        } else {
-            Err(refusal(status, &answer, path))
+    async fn ask(
+        &mut self,
+        path: &[&str],
+        mut request: RequestBuilder,
+        repeat: Repeat,
+    ) -> Result<Value, Trouble> {
+        let mut tries = 1;
+        loop {
+            let again = request.try_clone();
+            let (status, answer) = self.send(request).await?;
+            if status.is_success() {
+                return Ok(answer);
+            }
+            request = match again {
+                Some(again) if tries < TRIES && repeat.after(status) => again,
+                _ => return Err(refusal(status, &answer, path)),
+            };
+            sleep(self.pace * (1 << (tries - 1))).await;
+            tries += 1;
         }
     }
 
-    async fn fresh_token(&mut self) -> Result<String, Trouble> {
-        let Some(machine) = &self.machine else {
-            return Err(Trouble::new("there is no client", "Set MUSTER_CLIENT_ID."));
-        };
-        let token = machine.token("").await?;
-        self.token = Some(token.clone());
-        Ok(token)
+    /// Sends a request with a token. One that is refused for its token was not done; it
+    /// is sent again until a fresh token is refused, too.
+    async fn send(&mut self, mut request: RequestBuilder) -> Result<(StatusCode, Value), Trouble> {
+        loop {
+            let again = request.try_clone();
+            let token = self.token().await?;
+            let answer = send(request, &token.text).await?;
+            request = match (again, &self.client) {
+                (Some(again), Some((_, cache)))
+                    if answer.0 == StatusCode::UNAUTHORIZED && !token.fresh =>
+                {
+                    cache.forget(&token.text);
+                    again
+                }
+                _ => return Ok(answer),
+            };
+            self.token = None;
+        }
+    }
+
+    /// The token in use, or one that the client gets.
+    async fn token(&mut self) -> Result<Token, Trouble> {
+        match (&self.token, &self.client) {
+            (Some(token), _) => Ok(Token::known(token.clone())),
+            (None, Some((machine, cache))) => {
+                let token = cache.token(machine, SCOPES).await?;
+                self.token = Some(token.text.clone());
+                Ok(token)
+            }
+            (None, None) => Err(Trouble::new("there is no client", "Set MUSTER_CLIENT_ID.")),
+        }
     }
 }
 
@@ -214,12 +312,21 @@ fn refusal(status: StatusCode, answer: &Value, path: &[&str]) -> Trouble {
     if let Some(id) = text("request_id") {
         what.push_str(&format!("\n  request {id}"));
     }
-    let trouble = Trouble::new(what, remedy(status, path));
-    match status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
+    // What Muster itself says names the request.
+    let remedy = match status == StatusCode::INTERNAL_SERVER_ERROR && text("request_id").is_none() {
+        true => NO_ROOM,
+        false => remedy(status, path),
+    };
+    let trouble = Trouble::new(what, remedy);
+    match no_room(status) {
         true => trouble.passing(),
         false => trouble,
     }
 }
+
+/// What to do when the gateway says no more than that something went wrong.
+const NO_ROOM: &str = "Try again in a moment: the function may be throttled, as the account \
+                       allows only so many at once. If it stays, look at the function's log.";
 
 fn remedy(status: StatusCode, path: &[&str]) -> &'static str {
     match status.as_u16() {

@@ -3,6 +3,8 @@
 pub mod imports;
 pub mod sources;
 
+use std::ffi::OsString;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use imports::{Import, Imports};
@@ -66,6 +68,15 @@ pub struct Access {
         value_name = "SECRET"
     )]
     pub client_secret: Option<String>,
+    /// Where the client's tokens are kept until they expire, for this user only. If it is not
+    /// said, in the user's cache directory; if it is empty, nowhere.
+    #[arg(
+        long,
+        global = true,
+        env = "MUSTER_TOKEN_CACHE",
+        value_name = "DIRECTORY"
+    )]
+    pub token_cache: Option<OsString>,
 }
 
 /// How to show what is found.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
-use crate::api::Api;
+use crate::api::{Api, Repeat};
 use crate::console::Console;
 use crate::follow::{is_over, reason, rows, summary};
 use crate::patience::patiently;
@@ -40,10 +40,11 @@ async fn watch(
 ) -> Result<(), Trouble> {
     let pace = console.pace;
     let mut progress = Progress::new(0, "{wide_msg}", console);
-    let ask = async || api.post(&["imports", id, "cancel"], None).await;
+    let path = ["imports", id, "cancel"];
+    let ask = async || api.post(&path, None, Repeat::Never).await;
     let refusal = patiently(pace, &mut progress, ask).await.err();
     loop {
-        let look = async || api.get(&["imports", id], &[]).await;
+        let look = async || api.get_once(&["imports", id]).await;
         let import = last.insert(patiently(pace, &mut progress, look).await?);
         if is_over(import) {
             return Ok(());

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::api::Api;
+use crate::api::{Api, Repeat};
 use crate::arguments::{DeadLetters, Output, Selection};
 use crate::console::Console;
 use crate::table::{Column, age, fields, text};
@@ -117,7 +117,7 @@ async fn clear(
     };
     let mut count = 0;
     let answer = loop {
-        let answer = api.post(&path, Some(&body)).await?;
+        let answer = api.post(&path, Some(&body), Repeat::Unbegun).await?;
         let now = answer[done].as_u64().unwrap_or_default();
         count += now;
         // Of named ones it cannot be asked again which of them remain.

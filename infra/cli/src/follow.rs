@@ -24,7 +24,7 @@ pub async fn follow(id: &str, api: &mut Api, console: &mut Console<'_>) -> Resul
     let pace = console.pace;
     let mut progress = Progress::new(100, "{bar:16}  {wide_msg}", console);
     loop {
-        let look = async || api.get(&["imports", id], &[]).await;
+        let look = async || api.get_once(&["imports", id]).await;
         let import = patiently(pace, &mut progress, look).await?;
         let percent = import["progress"]["percent"].as_f64().unwrap_or_default();
         progress.bar().set_position(percent as u64);

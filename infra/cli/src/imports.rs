@@ -5,7 +5,7 @@ use std::path::Path;
 use indicatif::HumanBytes;
 use serde_json::{Value, json};
 
-use crate::api::Api;
+use crate::api::{Api, Repeat};
 use crate::arguments::Output;
 use crate::arguments::imports::Imports;
 use crate::console::Console;
@@ -112,7 +112,13 @@ async fn steer(
     console.stage = Stage::Leaving(format!(
         "Not known: whether import {id} has changed. See: muster imports show {id}"
     ));
-    let import = api.post(&["imports", id, where_to], body).await?;
+    // Chunks that run again have not failed any more, so that a second request is refused.
+    let repeat = match body {
+        Some(_) => Repeat::Unbegun,
+        None => Repeat::Safe,
+    };
+    let path = ["imports", id, where_to];
+    let import = api.post(&path, body, repeat).await?;
     match output {
         Output::Json => console.show_json(&import),
         Output::Table => console.show(&summary(&import)),

@@ -11,7 +11,8 @@
 //! | [`sources`] | the same, of the document that says which sources details have |
 //! | [`upload`], [`follow`], [`report`] | a file on its way to S3, its import, the rows it refused |
 //! | [`report_path`], [`sink`] | where those rows go, and that this does no harm |
-//! | [`api`], [`machine`], [`http`] | the API, a token for it, and the way there |
+//! | [`api`], [`http`] | the API, and the way there |
+//! | [`machine`], [`token_cache`] | a token for it, and where it is kept |
 //! | [`s3`], [`patience`] | what S3 refuses, and what is tried again |
 //! | [`interruption`], [`cancellation`] | Ctrl-C, and what becomes of an upload that breaks off |
 //! | [`console`], [`table`], [`progress`] | what is shown and asked, and what moves meanwhile |
@@ -37,6 +38,7 @@ pub mod s3;
 pub mod sink;
 pub mod sources;
 pub mod table;
+pub mod token_cache;
 pub mod trouble;
 pub mod upload;
 pub mod verbs;

@@ -1,5 +1,7 @@
 //! A token by client credentials (RFC 6749 section 4.4).
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::http;
@@ -20,12 +22,28 @@ pub struct Machine {
     pub secret: String,
 }
 
+/// A fresh token. It is a secret, so it has no `Debug`.
+pub struct Grant {
+    /// The token.
+    pub access_token: String,
+    /// How long it lasts, if the endpoint says so.
+    pub lifetime: Option<Duration>,
+}
+
 impl Machine {
     /// A fresh token with these scopes; with every scope if none is named.
     ///
     /// # Errors
     /// When the token endpoint refuses.
     pub async fn token(&self, scopes: &str) -> Result<String, Trouble> {
+        self.grant(scopes).await.map(|grant| grant.access_token)
+    }
+
+    /// The same, with what the endpoint says about it.
+    ///
+    /// # Errors
+    /// When the token endpoint refuses.
+    pub async fn grant(&self, scopes: &str) -> Result<Grant, Trouble> {
         let mut form = vec![("grant_type", "client_credentials")];
         if !scopes.is_empty() {
             form.push(("scope", scopes));
@@ -38,12 +56,13 @@ impl Machine {
             .await
             .or_trouble("the token endpoint does not answer", REMEDY)
             .map_err(Trouble::passing)?;
-        answer["access_token"]
-            .as_str()
-            .map(str::to_owned)
-            .ok_or_else(|| {
-                let what = format!("the token endpoint gives no token: {answer}");
-                Trouble::new(what, REMEDY)
-            })
+        let token = answer["access_token"].as_str().ok_or_else(|| {
+            let what = format!("the token endpoint gives no token: {answer}");
+            Trouble::new(what, REMEDY)
+        })?;
+        Ok(Grant {
+            access_token: token.to_owned(),
+            lifetime: answer["expires_in"].as_u64().map(Duration::from_secs),
+        })
     }
 }

@@ -21,6 +21,7 @@ use clap::{CommandFactory, Parser};
 use futures_util::stream::{self, once};
 use futures_util::{Stream, StreamExt};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use crate::arguments::{Access, Arguments};
@@ -137,6 +138,7 @@ impl Api {
             token_url: None,
             client_id: None,
             client_secret: None,
+            token_cache: Some("".into()),
         }
     }
 
@@ -508,7 +510,7 @@ async fn a_refusal_says_what_is_wrong_and_what_to_do() {
         ),
         (200, json!("<html>"), "the answer cannot be read: "),
     ] {
-        let api = Api::that_says([(status, body)]).await;
+        let api = Api::that_says(vec![(status, body); 4]).await;
         let trouble = api.run("queues").await.trouble();
         assert!(trouble.starts_with(expected), "{trouble}");
     }
@@ -545,6 +547,151 @@ async fn a_client_gets_a_token_when_there_is_none_or_it_is_refused() {
     let trouble = outcome.trouble();
     assert!(trouble.contains("invalid_client"), "{trouble}");
     assert!(trouble.contains("MUSTER_CLIENT_SECRET"), "{trouble}");
+}
+
+/// A cache of tokens for one test.
+fn kept_in(directory: &TempDir, access: Access) -> Access {
+    Access {
+        token_cache: Some(directory.path().into()),
+        ..access
+    }
+}
+
+fn token(text: &str) -> (u16, Value) {
+    let token = json!({ "access_token": text, "expires_in": 3600, "token_type": "Bearer" });
+    (200, token)
+}
+
+const CREDENTIALS: &str = "POST /token Basic aWQ6c2VjcmV0 grant_type=client_credentials";
+
+#[tokio::test]
+async fn a_token_serves_many_commands_until_it_is_refused() {
+    let directory = TempDir::new().unwrap();
+    let refused = (401, json!({ "message": "Unauthorized" }));
+    let api = Api::that_says([
+        token("first"),
+        (200, queues()),
+        (200, queues()),
+        refused.clone(),
+        token("second"),
+        (200, queues()),
+        // Both the one that was given and the one that is kept.
+        refused.clone(),
+        refused,
+        token("third"),
+        (200, queues()),
+    ])
+    .await;
+    for given in [None, None, None, Some("old")] {
+        let access = kept_in(&directory, api.access_of_client(given));
+        let outcome = api.run_as(access, "queues", None).await;
+        assert_eq!(outcome.result.unwrap(), Ending::Done);
+    }
+    assert_eq!(
+        api.asked(),
+        [
+            CREDENTIALS,
+            "GET /queues first ",
+            "GET /queues first ",
+            "GET /queues first ",
+            CREDENTIALS,
+            "GET /queues second ",
+            "GET /queues old ",
+            "GET /queues second ",
+            CREDENTIALS,
+            "GET /queues third ",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_fresh_token_that_is_refused_is_not_fetched_for_ever() {
+    let directory = TempDir::new().unwrap();
+    let refused = (401, json!({ "message": "Unauthorized" }));
+    let api = Api::that_says([token("fresh"), refused]).await;
+    let access = kept_in(&directory, api.access_of_client(None));
+    let trouble = api.run_as(access, "queues", None).await.trouble();
+    assert!(trouble.starts_with("the API says 401"), "{trouble}");
+    assert!(!trouble.contains("fresh"), "{trouble}");
+}
+
+#[tokio::test]
+async fn commands_at_the_same_time_fetch_one_token() {
+    let directory = TempDir::new().unwrap();
+    let api = Api::that_says([token("one"), (200, queues()), (200, queues())]).await;
+    let command = async || {
+        let access = kept_in(&directory, api.access_of_client(None));
+        api.run_as(access, "queues", None).await.result.unwrap()
+    };
+    let both = tokio::join!(command(), command());
+    assert_eq!(both, (Ending::Done, Ending::Done));
+    let fetched = api.asked().into_iter().filter(|asked| asked == CREDENTIALS);
+    assert_eq!(fetched.count(), 1);
+}
+
+#[tokio::test]
+async fn a_cache_that_cannot_be_written_is_no_trouble() {
+    let api = Api::that_says([token("a"), (200, queues()), token("b"), (200, queues())]).await;
+    for directory in ["/proc/muster", "/dev/null/muster"] {
+        let access = Access {
+            token_cache: Some(directory.into()),
+            ..api.access_of_client(None)
+        };
+        let outcome = api.run_as(access, "queues", None).await;
+        assert_eq!(outcome.result.unwrap(), Ending::Done);
+        assert_eq!(outcome.aside, "");
+    }
+}
+
+#[tokio::test]
+async fn what_there_was_no_room_for_is_sent_again_where_that_is_safe() {
+    let throttled = [(500, json!("")), (503, json!("")), (429, json!(""))];
+    for (command, answer) in [
+        ("queues", (200, queues())),
+        ("dead-letters show mail x", (200, letter(json!("x")))),
+        (
+            "mails p",
+            (200, json!({ "items": [], "next_cursor": null })),
+        ),
+        ("imports show i", (200, import::import("running", 1, 0))),
+        ("imports start i", (202, import::import("queued", 0, 0))),
+        (
+            "imports cancel i",
+            (202, import::import("cancelling", 0, 0)),
+        ),
+        ("imports resume i", (202, import::import("running", 0, 0))),
+    ] {
+        let api = Api::that_says(throttled.iter().cloned().chain([answer])).await;
+        let outcome = api.run(command).await;
+        assert_eq!(outcome.result.unwrap(), Ending::Done, "{command}");
+        let asked = api.asked();
+        assert_eq!(asked.len(), 4, "{command}");
+        assert!(asked.iter().all(|request| *request == asked[0]));
+    }
+}
+
+#[tokio::test]
+async fn what_may_have_been_done_is_not_sent_again() {
+    let busy = (429, json!({ "message": "Too Many Requests" }));
+    for command in [
+        "dead-letters redrive mail a",
+        "dead-letters purge mail a --yes",
+        "imports resume i --chunk 7",
+    ] {
+        let api = Api::that_says([busy.clone(), (503, json!("")), (200, json!({}))]).await;
+        let trouble = api.run(command).await.trouble();
+        assert!(trouble.starts_with("the API says 503"), "{trouble}");
+        assert_eq!(api.asked().len(), 2, "{command}");
+    }
+}
+
+#[tokio::test]
+async fn an_api_that_has_no_room_is_given_up() {
+    let api = Api::that_says(vec![(500, json!("")); 5]).await;
+    let trouble = api.run("queues").await.trouble();
+    let expected = "the API says 500 Internal Server Error: nothing more\nTry again in a moment";
+    assert!(trouble.starts_with(expected), "{trouble}");
+    assert_eq!(api.asked().len(), 4);
 }
 
 #[tokio::test]

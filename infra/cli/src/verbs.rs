@@ -26,7 +26,8 @@ pub async fn run(
     mut signals: impl Stream<Item = StopSignal> + Unpin,
 ) -> Result<Ending, Trouble> {
     let (access, output) = (arguments.access, arguments.output);
-    let api = || Api::new(access);
+    let pace = console.pace;
+    let api = || Api::new(access, pace);
     match arguments.verb {
         Verb::Queues => queues(&mut api()?, output, console).await?,
         Verb::DeadLetters(verb) => dead_letters::run(verb, &mut api()?, output, console).await?,
