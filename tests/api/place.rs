@@ -335,8 +335,8 @@ impl Place {
 
     /// Marks a profile for erasure, as a process does that dies right after it.
     pub async fn mark_erasing(&self, id: ProfileId) -> Begun {
-        let (clock, random) = (Clock::manual(self.now()), Random::seeded(2));
-        let begun = erasure::begin(&self.table(), id, |_| true, &clock, &random).await;
+        let (clock, random) = (&self.clock, &self.random);
+        let begun = erasure::begin(&self.table(), id, |_| true, clock, random).await;
         begun.unwrap()
     }
 

@@ -241,7 +241,8 @@ async fn a_profile_that_is_being_erased_is_no_strangers_business() {
                 .iter()
                 .filter(|call| call.operation.contains("Transact"));
             assert!(tries.count() <= 2, "{calls:#?}");
-            assert_eq!(hour_count(&place), before + 1, "{path}, counted once");
+            // Only a mail that goes uses up one of the hour's.
+            assert_eq!(hour_count(&place), before, "{path}, counted");
             place.deliver_mails().await;
             assert_eq!(place.mails_to(VICTIM).len(), 1, "nothing goes");
             assert!(!format!("{:?}", place.items()).contains("Mallory"));

@@ -8,7 +8,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::api::{Api, Repeat};
 use crate::console::Console;
-use crate::follow::{is_over, reason, rows, summary};
+use crate::follow::{is_dry_run, is_over, reason, rows, summary};
 use crate::patience::patiently;
 use crate::progress::Progress;
 use crate::table::text;
@@ -46,13 +46,13 @@ async fn watch(
     loop {
         let look = async || api.get_once(&["imports", id]).await;
         let import = last.insert(patiently(pace, &mut progress, look).await?);
-        progress.say(&text(&import["status"]), &summary(import));
         if is_over(import) {
             return Ok(());
         }
         if let Some(refusal) = refusal {
             return Err(refusal);
         }
+        progress.say(&text(&import["status"]), &summary(import));
         sleep(pace).await;
     }
 }
@@ -91,7 +91,7 @@ fn outcome(import: &Value, refusal: Option<&Trouble>) -> String {
             refusal.what
         ),
     };
-    if import["options"]["dry_run"] == true {
+    if is_dry_run(import) {
         said.push_str("\nIt is a dry run: no profile was created or changed.");
     }
     if !import["report"].is_null() {

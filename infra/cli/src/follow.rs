@@ -74,10 +74,20 @@ pub fn ending(import: &Value) -> Result<Ending, Trouble> {
     }
 }
 
+/// Whether an import creates and changes nothing, whatever its counts say.
+pub fn is_dry_run(import: &Value) -> bool {
+    import["options"]["dry_run"] == true
+}
+
+/// The status of an import. A dry run is marked, as its counts look like a real one's.
+pub fn status(import: &Value) -> String {
+    let mark = if is_dry_run(import) { " (dry run)" } else { "" };
+    format!("{}{mark}", text(&import["status"]))
+}
+
 /// Where an import is, in a line.
 pub fn summary(import: &Value) -> String {
-    let status = text(&import["status"]).replace('_', " ");
-    let mut parts = vec![status];
+    let mut parts = vec![status(import).replace('_', " ")];
     parts.extend(progress(&import["progress"]));
     // Last, as a narrow terminal cuts it off.
     if answered(import) > 0 || is_over(import) {

@@ -11,7 +11,7 @@ use crate::arguments::imports::Import;
 use crate::cancellation::cancel;
 use crate::console::Console;
 use crate::ending::Ending;
-use crate::follow::{ending, follow, goes_on, summary};
+use crate::follow::{ending, follow, goes_on, is_dry_run, summary};
 use crate::interruption::Stage;
 use crate::patience::patiently;
 use crate::progress::Progress;
@@ -150,7 +150,7 @@ async fn conclude(
 /// What became of the rows, and what there is to know besides.
 fn totals(import: &Value) -> String {
     let mut totals = summary(import);
-    if import["options"]["dry_run"] == true {
+    if is_dry_run(import) {
         totals.push_str("\nThis was a dry run: no profile was created or changed.");
     }
     let chunks = import["chunks"]["failed"].as_array().map_or(0, Vec::len);

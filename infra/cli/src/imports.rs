@@ -10,7 +10,7 @@ use crate::arguments::Output;
 use crate::arguments::imports::Imports;
 use crate::console::Console;
 use crate::ending::Ending;
-use crate::follow::{count, ending, follow, progress, reason, summary};
+use crate::follow::{count, ending, follow, progress, reason, status, summary};
 use crate::interruption::Stage;
 use crate::report;
 use crate::report_path::ReportPath;
@@ -81,14 +81,15 @@ async fn list(
 ) -> Result<(), Trouble> {
     let columns = [
         Column("ID", "/id", text),
-        Column("STATUS", "/status", text),
+        Column("STATUS", "", status),
         Column("ROWS", "/rows/total", count),
         Column("CREATED", "/rows/created", count),
         Column("UPDATED", "/rows/updated", count),
         Column("SKIPPED", "/rows/skipped", count),
         Column("FAILED", "/rows/failed", count),
         Column("SINCE", "/created_at", text),
-        Column("FILE", "/object/key", text),
+        Column("BY", "/started_by", text),
+        Column("FILE", "", file),
     ];
     let (items, cursor) = api.list(&["imports"], Some(limit)).await?;
     let more = !cursor.is_null();
@@ -133,8 +134,9 @@ fn show(import: &Value, output: Output, console: &mut Console<'_>) -> Result<(),
     let failed = chunks["failed"].as_array().map_or(&[][..], Vec::as_slice);
     let mut shown = vec![
         ("id", text(&import["id"])),
-        ("status", text(&import["status"])),
+        ("status", status(import)),
         ("reason", reason(&import["reason"])),
+        ("file name", text(&import["file_name"])),
         ("file", object(&import["object"])),
         ("size", size(&import["size"])),
         ("on conflict", text(&options["on_conflict"])),
@@ -154,6 +156,7 @@ fn show(import: &Value, output: Output, console: &mut Console<'_>) -> Result<(),
         ),
         ("report", object(&import["report"])),
         ("created at", text(&import["created_at"])),
+        ("started by", text(&import["started_by"])),
         ("started at", text(&import["started_at"])),
         ("completed at", text(&import["completed_at"])),
     ];
@@ -165,6 +168,15 @@ fn show(import: &Value, output: Output, console: &mut Console<'_>) -> Result<(),
 fn failure(chunk: &Value) -> String {
     let (number, line) = (text(&chunk["number"]), text(&chunk["first_line"]));
     format!("{number}, from line {line}: {}", reason(&chunk["reason"]))
+}
+
+/// What the file of an import is called where it comes from; if that is not known, its
+/// key in the bucket.
+fn file(import: &Value) -> String {
+    match &import["file_name"] {
+        Value::Null => text(&import["object"]["key"]),
+        name => text(name),
+    }
 }
 
 fn object(object: &Value) -> String {

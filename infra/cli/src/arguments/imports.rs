@@ -32,8 +32,8 @@ pub struct Import {
 #[derive(Args)]
 pub struct Report {
     /// Where to put the refused rows; - is standard output, and all else is then shown on standard
-    /// error. Otherwise they go into a new file: for people.csv beside it as people.errors.csv, for
-    /// an id here as <ID>.errors.csv.
+    /// error. Otherwise they go into a new file: people.errors.csv beside people.csv, or here, named
+    /// after the import's id.
     #[arg(long = "report", value_name = "PATH")]
     pub path: Option<PathBuf>,
     /// Replace the file that is there.

@@ -29,6 +29,8 @@ pub fn import(status: &str, created: u64, failed: u64) -> Value {
         "chunks": { "total": 1, "done": 0, "failed": [] },
         "progress": null,
         "report": null,
+        "file_name": "people.csv",
+        "started_by": "console",
         "created_at": "2026-11-24T08:00:00.000Z",
         "started_at": null,
         "completed_at": null,
@@ -316,6 +318,20 @@ async fn what_came_of_a_failed_import_is_worse_than_a_missing_report() {
 }
 
 #[tokio::test]
+async fn a_cancelled_import_still_gives_its_refused_rows() {
+    let cancelled = import("cancelled", 1500, 3);
+    let cancelled = with(cancelled, "report", refused_some()["report"].clone());
+    let s3 = S3::that_says([(204, ""), (200, "rows")]).await;
+    let answers = [created(&s3), (200, cancelled), (200, s3.report())];
+    let api = Api::that_says(answers).await;
+    let directory = people();
+    let outcome = run(&api, &directory, "").await;
+    assert!(outcome.trouble().starts_with("the import was cancelled"));
+    let report = directory.path().join("people.errors.csv");
+    assert_eq!(read_to_string(report).unwrap(), "rows");
+}
+
+#[tokio::test]
 async fn a_dry_run_and_failed_chunks_are_said_to_be_such() {
     let options = json!({ "on_conflict": "skip", "confirm": "skip", "dry_run": true });
     let dry = with(import("completed", 2000, 0), "options", options);
@@ -336,6 +352,8 @@ async fn a_dry_run_and_failed_chunks_are_said_to_be_such() {
         let api = Api::that_says([created(&s3), (200, last)]).await;
         let shown = run(&api, &people(), "").await.shown;
         assert!(shown.ends_with(expected), "{shown}");
+        let marked = shown.starts_with("completed (dry run)  2,000 rows: 2,000 created");
+        assert_eq!(marked, expected.contains("dry run"), "{shown}");
     }
 }
 

@@ -27,8 +27,8 @@ async fn imports_are_listed_as_many_as_are_wanted() {
     .await;
     let outcome = api.run("imports list --limit 1").await;
     let expected = "\
-ID  STATUS     ROWS   CREATED  UPDATED  SKIPPED  FAILED  SINCE                     FILE
-i   completed  2,000  2,000    0        0        0       2026-11-24T08:00:00.000Z  uploads/_/i.csv
+ID  STATUS     ROWS   CREATED  UPDATED  SKIPPED  FAILED  SINCE                     BY       FILE
+i   completed  2,000  2,000    0        0        0       2026-11-24T08:00:00.000Z  console  people.csv
 There are more: --limit lists as many as you like.
 ";
     assert_eq!(outcome.shown, expected);
@@ -50,6 +50,27 @@ There are more: --limit lists as many as you like.
 }
 
 #[tokio::test]
+async fn a_dry_run_is_marked_and_a_file_without_a_name_has_its_key() {
+    let options = json!({ "on_conflict": "skip", "confirm": "skip", "dry_run": true });
+    let dry = with(import("completed_with_errors", 1997, 3), "options", options);
+    let dry = with(dry, "file_name", json!("a\u{1b}[2J.csv"));
+    let dropped = with(import("running", 0, 0), "file_name", Value::Null);
+    let dropped = with(dropped, "started_by", Value::Null);
+    let items = json!({ "items": [dry.clone(), dropped], "next_cursor": null });
+    let api = Api::that_says([(200, items), (200, dry.clone()), (202, dry)]).await;
+    let expected = "\
+ID  STATUS                           ROWS   CREATED  UPDATED  SKIPPED  FAILED  SINCE                     BY       FILE
+i   completed_with_errors (dry run)  2,000  1,997    0        0        3       2026-11-24T08:00:00.000Z  console  a\u{fffd}[2J.csv
+i   running                          2,000  0        0        0        0       2026-11-24T08:00:00.000Z  -        uploads/_/i.csv
+";
+    assert_eq!(api.run("imports list").await.shown, expected);
+    let shown = api.run("imports show i").await.shown;
+    assert!(shown.contains("\nstatus        completed_with_errors (dry run)\n"));
+    let shown = api.run("imports cancel i").await.shown;
+    assert!(shown.starts_with("completed with errors (dry run)  "));
+}
+
+#[tokio::test]
 async fn one_import_is_shown_whole() {
     let failed = json!([{
         "number": 7, "first_line": 120_001,
@@ -62,6 +83,7 @@ async fn one_import_is_shown_whole() {
 id            i
 status        running
 reason        -
+file name     people.csv
 file          s3://uploads/uploads/_/i.csv
 size          22 B
 on conflict   skip
@@ -78,6 +100,7 @@ done          3
 progress      25%, 1,500 rows/s, 1m 1s left
 report        -
 created at    2026-11-24T08:00:00.000Z
+started by    console
 started at    -
 completed at  -
 failed chunk  7, from line 120001: gave_up: it failed five times\u{fffd}[31m
