@@ -116,15 +116,20 @@ async fn what_the_mailer_writes_does_not_outlive_an_erasure() {
 #[tokio::test(start_paused = true)]
 async fn a_mail_that_is_written_meanwhile_does_not_go() {
     let (mut written, mut refused) = (0, 0);
-    for head_start in 0..40 {
+    for head_start in -40_i64..40 {
         let (place, id) = made().await;
         place.deliver_mails().await;
+        let wait = |time: i64| sleep(Duration::from_millis(u64::try_from(time).unwrap_or(0)));
+        let mark = async {
+            wait(-head_start).await;
+            place.mark_erasing(id.parse().unwrap()).await
+        };
         let resend = async {
-            sleep(Duration::from_millis(head_start)).await;
+            wait(head_start).await;
             let path = format!("/profiles/{id}/resend");
             place.ask("POST", &path, Value::Null).await.status()
         };
-        let (begun, status) = join(place.mark_erasing(id.parse().unwrap()), resend).await;
+        let (begun, status) = join(mark, resend).await;
         assert_eq!(begun, Begun::Marked);
         let open = ["scheduled", "queued", "sending"];
         let waiting: Vec<_> = mails(&place)

@@ -193,7 +193,7 @@ impl Machine {
             })
             // What is asked for again is counted again.
             .filter(|line| {
-                let counters = ["RATE", "DECOY", "BUCKET"];
+                let counters = ["RATE", "SHAM", "BUCKET"];
                 !counters.iter().any(|kind| line.starts_with(kind))
             })
             .collect();

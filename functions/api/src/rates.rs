@@ -361,7 +361,7 @@ fn key(kind: &str, of: &str) -> Key {
 /// The key of an item that stands in for the one with this key.
 pub fn decoy(of: &Key) -> Key {
     Key {
-        pk: of.pk.replacen("RATE", "DECOY", 1),
+        pk: of.pk.replacen("RATE", "SHAM", 1),
         ..of.clone()
     }
 }
