@@ -206,8 +206,8 @@ type RunOf = fn(u64, Option<Bug>) -> Run;
 /// A seed under so many faults that whole deliveries come to nothing.
 fn storm(seed: u64, bug: Option<Bug>) -> Run {
     let schedule = Schedule::Rate {
-        per_mille: 500,
-        left: 60,
+        per_mille: 800,
+        left: 300,
         kinds: &FAULTS,
         random: Random::seeded(seed),
     };

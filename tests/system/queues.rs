@@ -107,7 +107,10 @@ async fn queues_are_counted_and_what_is_none_is_not_found() {
         assert_eq!(queue["max_receive_count"], 5, "{name}");
         assert!(queue["messages"]["visible"].is_u64(), "{name}");
         assert!(queue["dead_letters"].is_u64(), "{name}");
-        assert_eq!(queue["dead_letter_retention_s"], 1_209_600, "{name}");
+        // SES's events hold addresses.
+        let days = if name == "feedback" { 7 } else { 14 };
+        let retention = &queue["dead_letter_retention_s"];
+        assert_eq!(*retention, days * 24 * 60 * 60, "{name}");
     }
     assert_eq!(find("chunk")["visibility_timeout_s"], 1800);
     let all = json!({ "all": true });
