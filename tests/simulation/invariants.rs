@@ -128,7 +128,7 @@ fn what_is_erased_is_gone(_: &Shared, items: &[Item]) -> Vec<String> {
 
 fn clicks_count(_: &Shared, items: &[Item]) -> Vec<String> {
     of_kind(items, "PROFILE#", "PROFILE")
-        .filter(|profile| [STAYS, MOVED, TWICE, KEPT].contains(&text(profile, "email").as_str()))
+        .filter(|profile| [STAYS, MOVED, TWICE].contains(&text(profile, "email").as_str()))
         .filter(|profile| text(profile, "status") != "confirmed")
         .map(|profile| format!("{} is {}", text(profile, "pk"), text(profile, "status")))
         .collect()

@@ -59,8 +59,8 @@ pub struct ResendForm {
     /// this or `captcha` is needed.
     #[schema(required = false)]
     pub token: String,
-    /// What the widget of the captcha gave.
-    #[schema(value_type = Captcha, required = false)]
+    /// What the widget of the captcha gave. If the deployment has none, nobody looks at it.
+    #[schema(required = false)]
     pub captcha: String,
 }
 
