@@ -17,9 +17,12 @@ use crate::patience::patiently;
 use crate::progress::Progress;
 use crate::report;
 use crate::report_path::{ReportPath, Streams, is_descriptor};
-use crate::table::{path_text, text};
+use crate::table::{harmless, path_text, text};
 use crate::trouble::{OrTrouble, Trouble};
 use crate::upload::{Destination, Upload};
+
+/// The longest name of a file that the API takes.
+const MAX_FILE_NAME_CHARS: usize = 255;
 
 /// Imports a file.
 ///
@@ -78,12 +81,23 @@ pub fn neighbour(file: &Path) -> &Path {
     }
 }
 
+/// What lists call the file, in the form that the API takes: one line, no folder, not too
+/// long. A descriptor has no name.
+fn file_name(file: &Path) -> Option<String> {
+    let name = file.file_name().filter(|_| !is_descriptor(file))?;
+    let name = harmless(&name.to_string_lossy()).replace('\\', "\u{fffd}");
+    Some(name.chars().take(MAX_FILE_NAME_CHARS).collect())
+}
+
 /// Makes an import that waits for its file. However often it is asked for, the
 /// key makes it one.
 async fn create(what: &Import, api: &mut Api, console: &mut Console<'_>) -> Result<Value, Trouble> {
-    let body = json!({
+    let mut body = json!({
         "on_conflict": what.on_conflict, "confirm": what.confirm, "dry_run": what.dry_run,
     });
+    if let Some(name) = file_name(&what.file) {
+        body["file_name"] = name.into();
+    }
     let key = Uuid::new_v4().to_string();
     let pace = console.pace;
     let mut progress = Progress::new(0, "{wide_msg}", console);
@@ -162,4 +176,28 @@ fn totals(import: &Value) -> String {
         ));
     }
     totals
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    #[test]
+    fn a_file_is_named_as_the_api_takes_it() {
+        let long = format!("/tmp/{}.csv", "ä".repeat(300));
+        let expected = "ä".repeat(255);
+        for (file, name) in [
+            ("people.csv", Some("people.csv")),
+            ("a/b/people.csv", Some("people.csv")),
+            ("a\\b\u{1b}c\n.csv", Some("a\u{fffd}b\u{fffd}c\u{fffd}.csv")),
+            (&long, Some(&expected)),
+            ("/dev/stdin", None),
+        ] {
+            assert_eq!(file_name(Path::new(file)).as_deref(), name);
+        }
+        let file = Path::new(OsStr::from_bytes(b"p\xff.csv"));
+        assert_eq!(file_name(file).as_deref(), Some("p\u{fffd}.csv"));
+    }
 }

@@ -65,6 +65,8 @@ impl<'a> Upload<'a> {
             ));
         }
         let file = File::open(path).await.or_trouble(&unread, remedy)?;
+        // What was opened, whatever has the name by now.
+        let found = file.metadata().await.or_trouble(&unread, remedy)?;
         let (size, id) = (found.len(), FileId::from(&found));
         Ok(Self {
             path,
