@@ -148,7 +148,7 @@ pub fn demand(function: &str, asked: &Asked) -> BTreeSet<String> {
 }
 
 /// What roles allow and nothing needs: no call of a function used it, Lambda does not
-/// for its trigger, and [`NOT_CALLED`] has no reason for it.
+/// for its trigger, and `NOT_CALLED` has no reason for it.
 pub fn unused(granted: &Permissions, used: &Permissions) -> Vec<String> {
     let none = BTreeSet::new();
     let mut findings = Vec::new();
