@@ -200,7 +200,7 @@ fn bootstrap(function: Function) -> PathBuf {
 }
 
 fn spawn(function: Function, address: &str, state: &State) -> Child {
-    const SETTINGS: [&str; 31] = [
+    const SETTINGS: [&str; 32] = [
         "AWS_REGION",
         "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",
@@ -223,6 +223,7 @@ fn spawn(function: Function, address: &str, state: &State) -> Child {
         "MUSTER_MAIL_PAUSED",
         "MUSTER_SIGNUPS_PER_ADDRESS",
         "MUSTER_SIGNUP_MAILS_PER_HOUR",
+        "MUSTER_SIGNUP_MAILS_PER_DOMAIN",
         "MUSTER_PUBLIC_URL",
         "MUSTER_SENDER",
         "MUSTER_CONFIGURATION_SET",
