@@ -35,19 +35,29 @@ async fn mailed(schedule: Schedule, address: &str) -> Machine {
     let person = request("/signup", &json!({ "email": address, "name": "Ada" }));
     machine.ask(Function::Api, &person).await;
     machine.drain(MAIL, Function::Mailer).await;
-    // The nudge may have died with the process that was to send it.
-    let due = machine.state.lock().dynamodb.due();
-    let first = due.iter().filter(|item| text(item, "sk") == "MAIL#1");
-    for item in first {
-        let profile = text(item, "pk");
-        let nudge = json!({ "profile_id": profile.trim_start_matches("PROFILE#"), "mail": 1 });
-        let mut state = machine.state.lock();
-        let now = state.now();
-        state
-            .queues
-            .send(MAIL, &nudge.to_string(), Duration::ZERO, now);
+    // The nudge may have died with the process that was to send it, and those for
+    // decoys take send slots: the sweeper nudges until the mail has gone.
+    for _ in 0..20 {
+        let due = machine.state.lock().dynamodb.due();
+        let first: Vec<_> = due
+            .iter()
+            .filter(|item| text(item, "sk") == "MAIL#1")
+            .map(|item| text(item, "pk"))
+            .collect();
+        if first.is_empty() {
+            break;
+        }
+        for profile in first {
+            let id = profile.trim_start_matches("PROFILE#");
+            let nudge = json!({ "profile_id": id, "mail": 1 });
+            let mut state = machine.state.lock();
+            let now = state.now();
+            state
+                .queues
+                .send(MAIL, &nudge.to_string(), Duration::ZERO, now);
+        }
+        machine.drain(MAIL, Function::Mailer).await;
     }
-    machine.drain(MAIL, Function::Mailer).await;
     machine.drain(FEEDBACK, Function::Feedback).await;
     machine
 }
