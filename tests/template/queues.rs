@@ -14,7 +14,7 @@ const DEFAULT_RETENTION: u64 = 4 * DAY;
 /// The longest that SQS keeps a message.
 const LONGEST_RETENTION: u64 = 14 * DAY;
 /// The dead letters that have addresses in them, and how long those are kept.
-const WITH_ADDRESSES: (&str, u64) = ("FeedbackDeadLetterQueue", 7 * 24 * 3600);
+const WITH_ADDRESSES: (&str, u64) = ("FeedbackDeadLetterQueue", 7 * DAY);
 /// Lambda counts a throttled invocation as a receive: with less than this a
 /// burst alone makes dead letters.
 const LEAST_RECEIVES: u64 = 5;
@@ -194,7 +194,7 @@ const KEPT_FOR: [(&str, u64); 10] = [
     ("BulkMailDeadLetterQueue", LONGEST_RETENTION),
     ("ImportDeadLetterQueue", LONGEST_RETENTION),
     ("ChunkDeadLetterQueue", LONGEST_RETENTION),
-    ("FeedbackDeadLetterQueue", 7 * DAY),
+    WITH_ADDRESSES,
 ];
 
 fn retention_is_as_designed(template: &Template) -> Vec<String> {
