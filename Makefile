@@ -40,13 +40,14 @@ COUNT ?= 300
 STORY ?= people
 SIMULATE := cargo run --quiet --package muster-tests --bin simulate --
 
-simulate: ## seeded schedules of faults: FROM=<seed> COUNT=<n> [STORY=people|import|plain-import] [TIMELINE=1 | BUDGET=1]
+simulate: ## seeded schedules of faults: FROM=<seed> COUNT=<n> [STORY=people|import|plain-import|repeats] [TIMELINE=1 | BUDGET=1]
 	@$(SIMULATE) --story $(STORY) --from $(FROM) --count $(COUNT) $(if $(TIMELINE),--timeline) $(if $(BUDGET),--budget)
 
 test-long: build ## the long proofs: 10,000 schedules, 1,000 of imports, 100,000 mails due at once, 1,000,000 rows, 100 kills
 	@$(SIMULATE) --count 10000
 	@$(SIMULATE) --story import --count 1000
 	@$(SIMULATE) --story plain-import --count 100
+	@$(SIMULATE) --story repeats --count 1000
 	@$(SIMULATE) --flood 100000 --rate 50
 	@$(SIMULATE) --rows 1000000 --per-mille 300
 	@$(SIMULATE) --kills 100

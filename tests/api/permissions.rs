@@ -126,7 +126,7 @@ async fn what_roles_allow_is_needed() {
         ("MailerRole", 2, "dynamodb:DeleteItem"),
         ("FeedbackRole", 2, "dynamodb:DeleteItem"),
         ("ApiRole", 1, "dynamodb:Scan"),
-        ("ImportWorkerRole", 2, "dynamodb:DeleteItem"),
+        ("ImportPlannerRole", 2, "dynamodb:DeleteItem"),
     ] {
         let findings = unused(&granted(&with_action(role, statement, action)), &used);
         assert!(

@@ -83,14 +83,24 @@ impl Place {
 
 const FILE: &str = "email,name\nada@example.com,Row\nbob@example.com,Row\n";
 
+/// Whether a person of the file is there before it.
+#[derive(Clone, Copy, PartialEq)]
+enum Known {
+    Not,
+    SignedUp,
+    Confirmed,
+}
+
 /// Kills a worker before and after each of its calls, does something to a profile
 /// then, and has another worker go on.
-async fn whatever_dies(options: Options<'_>, known: bool, then: impl AsyncFn(&Place, bool)) {
+async fn whatever_dies(options: Options<'_>, known: Known, then: impl AsyncFn(&Place, bool)) {
     for fault in [Fault::KillBefore, Fault::KillAfter] {
         for call in 0.. {
             let place = Place::new();
-            if known {
-                place.sign_up("ada@example.com").await;
+            match known {
+                Known::Not => {}
+                Known::SignedUp => assert_eq!(place.sign_up("ada@example.com").await.status(), 202),
+                Known::Confirmed => drop(place.confirmed("ada@example.com").await),
             }
             place.drop_file("uploads/people.csv", FILE, options);
             place.plan_imports().await;
@@ -117,14 +127,21 @@ async fn change(place: &Place, method: &str, body: Value) {
 
 #[tokio::test(start_paused = true)]
 async fn an_edit_is_not_undone_by_a_row_that_comes_again() {
-    for (on_conflict, known) in [("skip", false), ("update", false), ("update", true)] {
+    for (on_conflict, known) in [
+        ("skip", Known::Not),
+        ("update", Known::Not),
+        ("update", Known::Confirmed),
+    ] {
         let options = [("on_conflict", on_conflict)];
         whatever_dies(&options, known, async |place, imported| {
             change(place, "PATCH", json!({ "name": "Edited" })).await;
             place.goes_on().await;
             let import = place.import_of("uploads/people.csv").await;
             assert_eq!(import["status"], "completed", "{import}");
-            let answered = if known { [1, 1] } else { [2, 0] };
+            let answered = match known {
+                Known::Confirmed => [1, 1],
+                Known::Not | Known::SignedUp => [2, 0],
+            };
             let rows = ["created", "updated"].map(|kind| import["rows"][kind].as_u64().unwrap());
             assert_eq!(rows, answered, "{import}");
             if imported {
@@ -137,8 +154,33 @@ async fn an_edit_is_not_undone_by_a_row_that_comes_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_sign_up_is_taken_over_once_whatever_dies() {
+    for on_conflict in ["skip", "update", "fail"] {
+        let options = [("on_conflict", on_conflict), ("confirm", "send")];
+        whatever_dies(&options, Known::SignedUp, async |place, _| {
+            place.goes_on().await;
+            let import = place.import_of("uploads/people.csv").await;
+            assert_eq!(import["rows"]["created"], 2, "{import}");
+            let profile = place.profile("ada@example.com").await.unwrap();
+            assert_eq!(
+                (&profile["name"], &profile["source"]),
+                (&json!("Row"), &json!("import"))
+            );
+            let profiles = place.items().into_iter();
+            let of_ada = profiles.filter(|item| text(item, "email") == "ada@example.com");
+            assert_eq!(of_ada.count(), 1);
+        })
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_is_erased_does_not_come_back_by_a_row_that_comes_again() {
-    for (on_conflict, known) in [("skip", false), ("update", true)] {
+    for (on_conflict, known) in [
+        ("skip", Known::Not),
+        ("skip", Known::SignedUp),
+        ("update", Known::Confirmed),
+    ] {
         let options = [("on_conflict", on_conflict)];
         whatever_dies(&options, known, async |place, imported| {
             change(place, "DELETE", Value::Null).await;
@@ -183,7 +225,7 @@ async fn a_dry_run_says_what_an_import_does_and_does_nothing() {
         // runs are to meet them in the same order.
         let place = Place::with(&[("MUSTER_IMPORT_CHUNKS_AT_ONCE", "1")]);
         for known in 0..3 {
-            place.sign_up(&format!("known{known}@example.com")).await;
+            place.confirmed(&format!("known{known}@example.com")).await;
         }
         let people = |place: &Place| {
             let items = place.items().into_iter();

@@ -1,5 +1,6 @@
 //! An import with everything that people do to it: options, repeated and known
-//! addresses, edits and erasures of rows in between, a cancel and a resume.
+//! addresses, people who sign up before it and meanwhile, edits and erasures of rows
+//! in between, a cancel and a resume.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -35,6 +36,8 @@ struct Row {
     line: u64,
     /// None in a row that is refused whatever happens.
     address: Option<String>,
+    /// The name that it gives; empty if it gives none.
+    name: String,
 }
 
 /// What the rules are about.
@@ -52,6 +55,12 @@ impl Plan {
     fn bad(&self) -> impl Iterator<Item = u64> + '_ {
         let bad = self.rows.iter().filter(|row| row.address.is_none());
         bad.map(|row| row.line)
+    }
+
+    /// The rows with that address, in their order.
+    fn rows_of<'p>(&'p self, address: &'p str) -> impl Iterator<Item = &'p Row> {
+        let rows = self.rows.iter();
+        rows.filter(move |row| row.address.as_deref() == Some(address))
     }
 
     fn addresses(&self) -> BTreeSet<&str> {
@@ -78,9 +87,10 @@ pub fn story(random: &Random) -> Story {
         ("dry_run", (draw(5) == 0).to_string()),
     ]);
     let (csv, rows) = file(90, true);
-    let mut acts: Vec<_> = (0..4)
-        .map(|known| (second(30), Act::SignUp(KNOWN[known])))
-        .collect();
+    let mut acts: Vec<_> = [PENDING[0], PENDING[1], OWNED]
+        .map(|known| (second(30), Act::SignUp(known)))
+        .into();
+    acts.push((second(30), Act::Create(MADE)));
     let asked_for = draw(2) == 0;
     let manual = asked_for && draw(3) == 0;
     let came = Duration::from_secs(5) + second(20);
@@ -103,9 +113,12 @@ pub fn story(random: &Random) -> Story {
         acts.push((came + second(120), Act::Edit(address(row))));
         acts.push((came + second(120), Act::Erase(address(row + 1))));
     }
-    acts.push((came + second(120), Act::Edit(KNOWN[0].to_owned())));
-    acts.push((came + second(120), Act::Erase(KNOWN[1].to_owned())));
-    let mut then = Vec::new();
+    acts.push((came + second(120), Act::Edit(PENDING[0].to_owned())));
+    acts.push((came + second(120), Act::Erase(PENDING[1].to_owned())));
+    acts.push((came + second(120), Act::Edit(MADE.to_owned())));
+    // People sign up while they are imported.
+    acts.push((came + second(120), Act::SignUp(LATE)));
+    let mut then = vec![(Act::SignUp(OWNED), second(40), Act::Confirm(OWNED))];
     if manual {
         acts.push((came + second(60), Act::Start));
     }
@@ -152,7 +165,11 @@ pub fn long_story(_: &Random) -> Story {
         let address = (line % 40 == 2).then(|| address(line));
         csv.push_str(address.as_deref().unwrap_or("nobody"));
         csv.push('\n');
-        rows.push(Row { line, address });
+        rows.push(Row {
+            line,
+            address,
+            name: String::new(),
+        });
     }
     let upload = Act::Upload {
         key: "uploads/people.csv".to_owned(),
@@ -169,13 +186,55 @@ pub fn long_story(_: &Random) -> Story {
     }
 }
 
-/// People who sign up and are in the file, too.
-const KNOWN: [&str; 4] = [
-    "known0@example.com",
-    "known1@example.com",
-    "known2@example.com",
-    "known3@example.com",
-];
+/// One import of a file in which addresses occur three times, in chunks apart:
+/// what is stored in the end follows from the order of the rows alone.
+pub fn repeats_story(random: &Random) -> Story {
+    let draw = |limit: u64| u64::from_le_bytes(random.bytes()) % limit;
+    let second = |limit: u64| Duration::from_millis(draw(limit * 1000));
+    let options = BTreeMap::from([
+        (
+            "on_conflict",
+            ["skip", "update", "fail"][draw(3) as usize].to_owned(),
+        ),
+        ("confirm", ["skip", "send"][draw(2) as usize].to_owned()),
+        ("dry_run", (draw(4) == 0).to_string()),
+    ]);
+    let (csv, rows) = repeats();
+    let upload = Act::Upload {
+        key: "uploads/people.csv".to_owned(),
+        csv,
+        options: options.clone(),
+    };
+    let plan = Plan { options, rows };
+    let mut rules = rules(&plan);
+    rules.push(rule(&plan, "rows count as in their order", counts_follow));
+    Story {
+        acts: vec![
+            (Duration::ZERO, Act::Create(MADE)),
+            (Duration::ZERO, Act::SignUp(PENDING[0])),
+        ],
+        then: vec![
+            (Act::Create(MADE), Duration::from_secs(60), upload.clone()),
+            (upload, second(60), Act::Cancel),
+            (Act::Cancel, second(300), Act::Resume),
+            // Of a chunk that three workers died on, or nothing.
+            (Act::Resume, Duration::from_secs(3 * 60 * 60), Act::Resume),
+        ],
+        rules,
+    }
+}
+
+/// People who sign up, do not confirm, and are in the file.
+const PENDING: [&str; 2] = ["pending0@example.com", "pending1@example.com"];
+/// Signs up, confirms, and is in the file.
+const OWNED: &str = "owned@example.com";
+/// Is made by an operator, and in the file.
+const MADE: &str = "made@example.com";
+/// Is in the file, and signs up meanwhile.
+const LATE: &str = "row15@example.com";
+
+/// Who signs up, and is written to for that.
+const SIGNS_UP: [&str; 4] = [PENDING[0], PENDING[1], OWNED, LATE];
 
 fn address(row: u64) -> String {
     format!("row{row}@example.com")
@@ -190,8 +249,11 @@ fn file(rows: u64, repeats: bool) -> (Vec<u8>, Vec<Row>) {
     for row in 0..rows {
         let email = match row {
             _ if row % 17 == 7 => None,
+            12 | 52 if repeats => Some(MADE.to_owned()),
+            22 | 72 if repeats => Some(OWNED.to_owned()),
+            30 | 60 if repeats => Some(PENDING[0].to_owned()),
+            63 | 85 if repeats => Some(PENDING[1].to_owned()),
             _ if repeats && row % 10 == 9 => Some(address(row / 2)),
-            _ if repeats && row % 33 == 30 => Some(KNOWN[(row / 33) as usize % 4].to_owned()),
             _ => Some(address(row)),
         };
         let text = email.clone().unwrap_or(format!("=bad{row}"));
@@ -200,30 +262,65 @@ fn file(rows: u64, repeats: bool) -> (Vec<u8>, Vec<Row>) {
         } else {
             "one line"
         };
-        csv.push_str(&format!("{text},Row,{note}\n"));
+        let name = format!("Row {row}");
+        csv.push_str(&format!("{text},{name},{note}\n"));
         found.push(Row {
             line,
             address: email,
+            name,
         });
         line += if row % 5 == 1 { 2 } else { 1 };
     }
     (csv.into_bytes(), found)
 }
 
+/// Ninety rows in which eleven addresses are three times: the first time without a
+/// name, the second with an attribute more, the third with another one. One of
+/// them was made by an operator, one is a sign-up's.
+fn repeats() -> (Vec<u8>, Vec<Row>) {
+    let mut csv = "email,name,note,second,third\n".to_owned();
+    let mut found = Vec::new();
+    for row in 0..90 {
+        let email = match row % 30 {
+            3 => None,
+            4 => Some(MADE.to_owned()),
+            5 => Some(PENDING[0].to_owned()),
+            other @ 0..12 => Some(address(other)),
+            _ => Some(address(row)),
+        };
+        let text = email.clone().unwrap_or(format!("bad{row}"));
+        let (name, more) = match row / 30 {
+            0 => (String::new(), ","),
+            1 => (format!("Row {row}"), "yes,"),
+            _ => (format!("Row {row}"), ",yes"),
+        };
+        csv.push_str(&format!("{text},{name},note {row},{more}\n"));
+        found.push(Row {
+            line: row + 2,
+            address: email,
+            name,
+        });
+    }
+    (csv.into_bytes(), found)
+}
+
+fn rule(plan: &Plan, name: &'static str, check: fn(&Plan, &Seen<'_>) -> Vec<String>) -> Rule {
+    let plan = plan.clone();
+    Rule::new(name, move |shared, items| match Seen::of(shared, items) {
+        Ok(seen) => check(&plan, &seen),
+        Err(finding) => vec![finding],
+    })
+}
+
 /// What must hold of an import when all has come to rest.
 fn rules(plan: &Plan) -> Vec<Rule> {
-    let rule = |name, check: fn(&Plan, &Seen<'_>) -> Vec<String>| {
-        let plan = plan.clone();
-        Rule::new(name, move |shared, items| match Seen::of(shared, items) {
-            Ok(seen) => check(&plan, &seen),
-            Err(finding) => vec![finding],
-        })
-    };
+    let rule = |name, check| rule(plan, name, check);
     vec![
         rule("an import ends well", ends_well),
         rule("every row is answered once", rows_are_answered),
         rule("what is counted is there", counts_are_true),
         rule("the report has the refused rows", report_is_whole),
+        rule("the first row of an address counts", first_rows_count),
         rule("no later edit is touched", edits_stay),
         rule("nobody erased comes back", erased_stay),
         rule("a dry run changes nobody", dry_runs_are_dry),
@@ -388,6 +485,75 @@ fn report_is_whole(plan: &Plan, seen: &Seen<'_>) -> Vec<String> {
     findings
 }
 
+/// But for what was changed since by anybody else.
+fn first_rows_count(plan: &Plan, seen: &Seen<'_>) -> Vec<String> {
+    let mut findings = Vec::new();
+    for address in plan.addresses() {
+        let (Some(first), Some(left)) = (plan.rows_of(address).next(), seen.row(address)) else {
+            continue;
+        };
+        let is_profile = !left.contains_key("outcome");
+        let holder = seen.holder(address).unwrap_or(left);
+        let is_imported = text(holder, "updated_by") == "import";
+        let is_dry = plan.is("dry_run", "true");
+        if (is_imported || is_dry) && number(left, "line") != first.line {
+            findings.push(format!(
+                "{address} is of line {}, not {}",
+                number(left, "line"),
+                first.line
+            ));
+        }
+        if is_profile && is_imported && text(left, "name") != first.name {
+            findings.push(format!(
+                "{address} is called {:?}, not {:?}",
+                text(left, "name"),
+                first.name
+            ));
+        }
+        let attributes = holder.get("attributes").and_then(|value| value.as_m().ok());
+        let has = |name| attributes.is_some_and(|attributes| attributes.contains_key(name));
+        if first.name.is_empty() && (has("second") || has("third")) {
+            findings.push(format!("{address} has an attribute of a later row"));
+        }
+    }
+    findings
+}
+
+/// In a file whose people nobody changes, the counts and the report follow from the
+/// order of the rows.
+fn counts_follow(plan: &Plan, seen: &Seen<'_>) -> Vec<String> {
+    let mut expected = BTreeMap::from([("created", 0), ("updated", 0), ("skipped", 0)]);
+    let mut refused: BTreeSet<u64> = plan.bad().collect();
+    let mut known = BTreeSet::new();
+    let fails = plan.is("on_conflict", "fail");
+    for row in &plan.rows {
+        let Some(address) = row.address.as_deref() else {
+            continue;
+        };
+        let is_first = known.insert(address);
+        let kind = match is_first {
+            true if address != MADE => "created",
+            true if plan.is("on_conflict", "update") => "updated",
+            _ if fails => {
+                refused.insert(row.line);
+                continue;
+            }
+            _ => "skipped",
+        };
+        *expected.entry(kind).or_default() += 1;
+    }
+    let mut findings: Vec<_> = expected
+        .into_iter()
+        .filter(|(kind, expected)| seen.count(kind) != *expected)
+        .map(|(kind, expected)| format!("{kind} are {}, not {expected}", seen.count(kind)))
+        .collect();
+    let lines: BTreeSet<_> = reported(seen).into_iter().collect();
+    if lines != refused {
+        findings.push(format!("refused are {lines:?}, not {refused:?}"));
+    }
+    findings
+}
+
 fn edits_stay(_: &Plan, seen: &Seen<'_>) -> Vec<String> {
     let deeds = seen.shared.deeds.iter();
     let edited = deeds.filter_map(|deed| match deed {
@@ -436,7 +602,7 @@ fn mails_are_asked_for(plan: &Plan, seen: &Seen<'_>) -> Vec<String> {
     // Who signs up as well is written to for that.
     let others = seen
         .created(plan)
-        .filter(|profile| !KNOWN.contains(&&*text(profile, "email")));
+        .filter(|profile| !SIGNS_UP.contains(&&*text(profile, "email")));
     for profile in others {
         let pk = text(profile, "pk");
         if find(seen.items, &pk, "MAIL#1").is_some() != sends {

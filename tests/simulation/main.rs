@@ -9,7 +9,7 @@ use clap::{Parser, ValueEnum};
 use muster_simulation::crowd::Shape;
 use muster_simulation::flood::Flood;
 use muster_simulation::kills::Kills;
-use muster_simulation::run::{IMPORTS, PEOPLE, PLAIN_IMPORTS, Tale};
+use muster_simulation::run::{IMPORTS, PEOPLE, PLAIN_IMPORTS, REPEATS, Tale};
 use muster_simulation::volume::Volume;
 
 /// Runs the simulation.
@@ -60,6 +60,8 @@ enum About {
     Import,
     /// An import that ends the same whatever happens.
     PlainImport,
+    /// An import of a file in which addresses occur in several chunks.
+    Repeats,
 }
 
 impl About {
@@ -68,6 +70,7 @@ impl About {
             Self::People => "people",
             Self::Import => "import",
             Self::PlainImport => "plain-import",
+            Self::Repeats => "repeats",
         }
     }
 
@@ -76,6 +79,7 @@ impl About {
             Self::People => &PEOPLE,
             Self::Import => &IMPORTS,
             Self::PlainImport => &PLAIN_IMPORTS,
+            Self::Repeats => &REPEATS,
         }
     }
 }

@@ -58,6 +58,8 @@ pub static PLAIN_IMPORTS: Tale = Tale::of(import_story::plain_story);
 
 /// An import of forty chunks, twenty to a lane.
 pub static LONG_IMPORTS: Tale = Tale::of(import_story::long_story);
+/// An import of a file in which addresses occur in several chunks.
+pub static REPEATS: Tale = Tale::of(import_story::repeats_story);
 
 impl Tale {
     /// Runs of these stories.

@@ -16,7 +16,7 @@ use muster_simulation::faults::{FAULTS, Fault, Schedule};
 use muster_simulation::flood::{Flood, batch_takes};
 use muster_simulation::invariants::text;
 use muster_simulation::log::Call;
-use muster_simulation::run::{IMPORTS, LONG_IMPORTS, PEOPLE, PLAIN_IMPORTS, Run, Tale};
+use muster_simulation::run::{IMPORTS, LONG_IMPORTS, PEOPLE, PLAIN_IMPORTS, REPEATS, Run, Tale};
 use muster_simulation::story::Story;
 
 #[test]
@@ -118,6 +118,18 @@ fn imports_break_nothing() {
         assert!(
             run.broken.is_empty(),
             "make simulate STORY=import FROM={seed} COUNT=1 TIMELINE=1: {:#?}",
+            run.broken
+        );
+    });
+}
+
+/// Addresses are in several chunks, which run at once.
+#[test]
+fn the_first_row_of_an_address_counts_whatever_happens() {
+    REPEATS.run_all(0..60, None, |seed, run| {
+        assert!(
+            run.broken.is_empty(),
+            "make simulate STORY=repeats FROM={seed} COUNT=1 TIMELINE=1: {:#?}",
             run.broken
         );
     });

@@ -151,7 +151,12 @@ impl World {
                     self.start(Function::Api, request, Purpose::Act(act), running);
                 }
                 // No function is needed: S3 takes the file and sends its event.
-                (None, Act::Upload { key, csv, options }) => self.upload(&key, csv, &options, now),
+                (None, act @ Act::Upload { .. }) => {
+                    if let Act::Upload { key, csv, options } = &act {
+                        self.upload(key, csv.clone(), options, now);
+                    }
+                    self.follow(&act, now);
+                }
                 // Its effect is there, though its answer was lost.
                 (None, act) if self.tried.contains(&act) => self.follow(&act, now),
                 (None, _) if now > self.start.after(GIVES_UP) => {}
@@ -297,7 +302,8 @@ impl World {
             self.import()
                 .is_none_or(|(_, status)| !status.starts_with("cancel"))
         };
-        let done = status < 300 || status == 404 || (status == 409 && controls && over());
+        let taken = status == 409 && matches!(act, Act::Create(_));
+        let done = status < 300 || status == 404 || taken || (status == 409 && controls && over());
         if done
             && status < 300
             && let (Act::Import { csv, .. }, Outcome::Answered(answer)) = (&act, outcome)

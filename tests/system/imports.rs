@@ -5,6 +5,7 @@ use muster_core::ids::{ImportId, ProfileId};
 use muster_core::import::object_key;
 use muster_core::mail::mail_key;
 use muster_core::profile::profile_key;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::stack::{Stack, eventually, text};
@@ -35,9 +36,20 @@ async fn drained(stack: &Stack, queue: &str) {
 #[tokio::test]
 async fn every_row_of_a_dropped_file_is_answered() {
     let stack = Stack::find();
-    let [ada, bob, known] = ["ada", "bob", "known"].map(|who| stack.address(who));
-    let person = json!({ "email": known, "name": "Known" });
+    let [ada, bob, known, pending] =
+        ["ada", "bob", "known", "pending"].map(|who| stack.address(who));
+    let person = json!({ "email": pending, "name": "A Stranger" });
     assert_eq!(stack.post("/signup", &person).await.status(), 202);
+    let person = json!({ "email": known, "name": "Known" });
+    let request = stack.client.request(Method::POST, "/profiles");
+    let token = stack.variable("MUSTER_TOKEN");
+    let made = request
+        .bearer_auth(token)
+        .json(&person)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(made.status(), 201);
     let csv = format!(
         "Name,E-Mail,Email,Note\r\n\
          Ada Lovelace,x,{ada},\"two\r\nlines, quoted\"\r\n\
@@ -46,7 +58,8 @@ async fn every_row_of_a_dropped_file_is_answered() {
          \"Head\r\nBcc: all@example.com\",x,{},bad name\r\n\
          Nobody,x,,no address\r\n\
          Short,x\r\n\
-         ,,{bob},",
+         ,,{bob},\r\n\
+         Pending,x,{pending},signed up",
         ada.to_uppercase(),
         stack.address("header"),
     );
@@ -54,7 +67,7 @@ async fn every_row_of_a_dropped_file_is_answered() {
     stack.upload(&key, csv, &[]).await;
     let import = stack.finished_import(&key).await;
     assert_eq!(import["status"], "completed_with_errors");
-    assert_eq!(import["rows"], rows(7, 2, 2, 3));
+    assert_eq!(import["rows"], rows(8, 3, 2, 3));
     assert_eq!(
         stack
             .get(&format!("/imports/{}", import["id"].as_str().unwrap()))
@@ -70,7 +83,12 @@ async fn every_row_of_a_dropped_file_is_answered() {
     assert_eq!(profile["import"], json!({ "id": import["id"], "line": 2 }));
     assert_eq!(profile["name"], "Ada Lovelace");
     assert_eq!(stack.profile(&bob).await.unwrap()["name"], Value::Null);
-    assert_eq!(stack.profile(&known).await.unwrap()["source"], "signup");
+    assert_eq!(stack.profile(&known).await.unwrap()["source"], "operator");
+    let pending = stack.profile(&pending).await.unwrap();
+    assert_eq!(
+        (&pending["name"], &pending["source"]),
+        (&json!("Pending"), &json!("import"))
+    );
     assert!(
         stack.client.mails_to(&ada).await.unwrap().is_empty(),
         "nobody asked for mails"

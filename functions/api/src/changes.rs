@@ -191,6 +191,8 @@ impl Changes {
             version: before.version + 1,
             updated_at: self.clock.now(),
             updated_by: operator,
+            // An operator's change is not undone.
+            overwritten: None,
             ..after
         };
         let mut tries = 1..TRIES;

@@ -248,7 +248,9 @@ pub async fn view(table: &Table, item: ImportItem, now: Time) -> Result<ImportVi
     let (counts, done) = match item.counts.zip(item.chunks) {
         Some((counts, all)) if is_complete(&item) => (counts, all as usize),
         _ => (
-            chunks.iter().map(|chunk| chunk.counts).sum(),
+            // Once it stands still, it knows of rows that lost their place to others.
+            item.counts
+                .unwrap_or_else(|| chunks.iter().map(|chunk| chunk.counts).sum()),
             chunks.iter().filter(|chunk| chunk.done).count(),
         ),
     };

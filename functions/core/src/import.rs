@@ -192,8 +192,8 @@ pub struct Planned {
 /// multipart upload.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportProgress {
-    /// All parts that it was begun with. With another number it is another report:
-    /// chunks only ever add parts.
+    /// All parts that it was begun with, and rows that lost their places to others.
+    /// With another number it is another report: both only ever grow.
     pub of: usize,
     /// Parts that the pieces hold.
     pub parts: usize,

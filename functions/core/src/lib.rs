@@ -10,6 +10,7 @@
 //! | [`hex`] | bytes as text |
 //! | [`email`], [`person`], [`locale`], [`violation`] | what people type, parsed once; what is wrong with it |
 //! | [`profile`], [`mail`], [`import`] | the items of the table and their states |
+//! | [`overwritten`] | what a row of an import overwrote, for an earlier row to take its place |
 //! | [`cached`] | what sources said of a person |
 //! | [`options`], [`lanes`] | what an import does with people; which of its chunks are in the queue |
 //! | [`due`] | what waits for the sweeper |
@@ -43,6 +44,7 @@ pub mod mail;
 pub mod message;
 pub mod object;
 pub mod options;
+pub mod overwritten;
 pub mod pace;
 pub mod person;
 pub mod profile;

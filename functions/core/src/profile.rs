@@ -12,6 +12,7 @@ use crate::failure::Failure;
 use crate::ids::{ImportId, ProfileId};
 use crate::locale::Locale;
 use crate::mail::{MAIL_PREFIX, MailItem, REMINDER, SignupData, mail_key};
+use crate::overwritten::Overwritten;
 use crate::person::{Attributes, Name};
 use crate::table::{Condition, Key, Table, decode, number, text};
 use crate::time::Time;
@@ -109,6 +110,9 @@ pub struct ProfileItem {
     /// worked on twice knows its own work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
+    /// What the row of an import overwrote that changed it last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overwritten: Option<Box<Overwritten>>,
     /// Partition of the `listing` index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list: Option<String>,
@@ -201,6 +205,7 @@ impl ProfileItem {
             expires_at: Some(now.after(ROW_LIFETIME).as_seconds()),
             request: None,
             outcome: Some(outcome),
+            overwritten: None,
             list: None,
             list_sort: None,
             due_shard: None,
@@ -320,6 +325,7 @@ impl NewProfile {
             expires_at: self.expires_at(),
             request: None,
             outcome: None,
+            overwritten: None,
             list: Some(list(status, self.id)),
             list_sort: Some(format!("{}#{}", self.now, self.id)),
             due_shard: None,
@@ -397,7 +403,11 @@ impl NewProfile {
         Ok(actions)
     }
 
-    fn actions_on(
+    /// The same with a condition on the lock of one's own.
+    ///
+    /// # Errors
+    /// When an item cannot be encoded.
+    pub fn actions_on(
         &self,
         table: &Table,
         item: &ProfileItem,

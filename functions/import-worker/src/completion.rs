@@ -28,6 +28,7 @@ use muster_core::table::{Condition, Table, Updated, decode, encode_value, number
 use muster_core::time::{Clock, Time};
 
 use crate::assembly::{Assembly, NotAssembled, Step};
+use crate::corrections::Corrections;
 use crate::report::{Reports, header_line};
 
 /// How long nobody else may write the report: as long as a worker lives.
@@ -103,16 +104,30 @@ impl Completion {
             return Ok(Attempt::Over);
         };
         // Somebody may have had a chunk run again before the lease was ours.
-        let Some(chunks) = self.settled(&import).await? else {
+        let Some(mut chunks) = self.settled(&import).await? else {
             self.go_on(&import, &owner).await?;
             return Ok(Attempt::Over);
         };
+        let corrections = Corrections::of(&self.table, import.id, &chunks).await?;
+        corrections.correct_counts(&import, &mut chunks);
         let counts: Counts = chunks.iter().map(|chunk| chunk.counts).sum();
         let report = match counts.failed {
             0 => Ok(None),
             _ => {
-                let report = self.report(&import, &owner, &chunks, reports, until);
-                report.await.map(Some)
+                // Chunks only ever add parts, and rows only lose their places.
+                let of = parts_of(&import, &chunks).len() + corrections.len();
+                let corrected = corrections
+                    .correct_parts(&import, &mut chunks, (reports, &self.clock), until)
+                    .await;
+                match corrected {
+                    Ok(true) => {
+                        let report =
+                            self.report(&import, &owner, (&chunks[..], of), reports, until);
+                        report.await.map(Some)
+                    }
+                    Ok(false) => Err(NotReported::OutOfTime),
+                    Err(failure) => Err(failure.into()),
+                }
             }
         };
         let report = match report {
@@ -134,11 +149,12 @@ impl Completion {
     }
 
     /// Puts the report together, from where somebody stopped; answers with its key.
+    /// `of` tells it from reports of the import as it was before.
     async fn report(
         &self,
         import: &ImportItem,
         owner: &str,
-        chunks: &[ChunkItem],
+        (chunks, of): (&[ChunkItem], usize),
         reports: &Reports,
         until: Time,
     ) -> Result<String, NotReported> {
@@ -153,7 +169,7 @@ impl Completion {
             let place = (&*import.bucket, &*key);
             Assembly::new(reports, place, &header, parts.clone(), progress)
         };
-        let begun = self.progress(import, parts.len(), reports).await;
+        let begun = self.progress(import, of, reports).await;
         let mut report = assembly(begun);
         loop {
             match report.step().await {
@@ -161,7 +177,7 @@ impl Completion {
                 Ok(Step::Piece(progress)) => self.note(import, owner, Some(progress)).await?,
                 Err(NotAssembled::UploadGone) => {
                     self.note(import, owner, None).await?;
-                    report = assembly(ReportProgress::of(parts.len()));
+                    report = assembly(ReportProgress::of(of));
                 }
                 Err(NotAssembled::Failed(failure)) => return Err(failure.into()),
             }
@@ -171,7 +187,7 @@ impl Completion {
         }
     }
 
-    /// How far the report of so many parts has come. That of another number is
+    /// How far the report of that number has come. That of another number is
     /// begun again, and what there was of it thrown away.
     async fn progress(&self, import: &ImportItem, of: usize, reports: &Reports) -> ReportProgress {
         match &import.report_progress {

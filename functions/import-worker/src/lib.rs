@@ -21,6 +21,7 @@
 //! | [`window`] | rows read and checked, addresses met once |
 //! | [`row`] | one record to one profile, or to what is wrong with it |
 //! | [`writer`], [`update`] | profiles in transactions of many rows, and of one that changes one that is there |
+//! | [`first_row`], [`corrections`] | of several rows with one address the first one counts, whichever chunk is faster |
 //! | [`turns`] | much work piece by piece, so that nothing waits for all of it |
 //! | [`patience`] | how often a transaction is tried again |
 //! | [`mails`] | mails called off, and on again |
@@ -30,6 +31,8 @@
 pub mod assembly;
 pub mod chunks;
 pub mod completion;
+pub mod corrections;
+pub mod first_row;
 pub mod mails;
 pub mod patience;
 pub mod report;

@@ -14,7 +14,7 @@ use muster_core::failure::Failure;
 use muster_core::formula::{defused, defused_first};
 use muster_core::header::{Header, REPORT_COLUMNS};
 use muster_core::ids::ImportId;
-use muster_core::import::report_part;
+use muster_core::import::{ChunkItem, ImportItem, report_part};
 
 use crate::row::{BadRow, RowError};
 
@@ -52,6 +52,36 @@ impl Reports {
         let key = report_part(place.import, place.chunk, &name);
         let bytes = part(header, rows)?.into();
         self.put(place.bucket, &key, bytes).await?;
+        Ok(name)
+    }
+
+    /// Has the part of a chunk that has these rows among those of its parts, in the
+    /// order of their lines; answers with its name. It is written once: another
+    /// worker that comes by finds it.
+    ///
+    /// # Errors
+    /// When S3 does not take it, or does not give a part, or the rows cannot be read.
+    pub async fn merge_part(
+        &self,
+        import: &ImportItem,
+        chunk: &ChunkItem,
+        header: &Header,
+        (count, rows): (usize, impl Future<Output = Result<Vec<BadRow>, Failure>>),
+    ) -> Result<String, Failure> {
+        let name = part_name(chunk.checkpoints, &format!("with-{count}-more"));
+        let bucket = &import.bucket;
+        let key = report_part(import.id, chunk.number, &name);
+        if self.get(bucket, &key).await.is_ok() {
+            return Ok(name);
+        }
+        let mut merged = part(header, &rows.await?)?;
+        for name in &chunk.parts {
+            let key = report_part(import.id, chunk.number, name);
+            let bytes = self.read_part(bucket, &key).await?;
+            merged.extend_from_slice(&bytes.into_bytes());
+        }
+        let bytes = in_order(header, &merged)?.into();
+        self.put(bucket, &key, bytes).await?;
         Ok(name)
     }
 
@@ -151,6 +181,30 @@ pub fn header_line(header: &Header) -> Result<Vec<u8>, Failure> {
 
 fn part(header: &Header, rows: &[BadRow]) -> Result<Vec<u8>, Failure> {
     csv_lines(rows.iter().map(|row| report_row(header.width(), row)))
+}
+
+/// The rows of a part by the lines that they are on.
+fn in_order(header: &Header, part: &[u8]) -> Result<Vec<u8>, Failure> {
+    let line = |row: &csv::ByteRecord| -> Option<u64> {
+        let line = row.get(header.width())?;
+        std::str::from_utf8(line).ok()?.parse().ok()
+    };
+    let mut rows: Vec<_> = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .from_reader(part)
+        .into_byte_records()
+        .collect::<Result<_, _>>()
+        .map_err(|error| Failure::unreadable("read report", error))?;
+    rows.sort_by_key(line);
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        writer
+            .write_byte_record(&row)
+            .map_err(|error| Failure::unreadable("write report", error))?;
+    }
+    writer
+        .into_inner()
+        .map_err(|error| Failure::unreadable("write report", error.into_error()))
 }
 
 /// A row with too few or too many fields must not push the reason into another

@@ -17,6 +17,8 @@ use muster_core::records::Record;
 use muster_core::time::Time;
 use muster_core::violation::Violation;
 
+/// Who makes and changes the profiles of rows.
+pub const CREATED_BY: &str = "import";
 /// The code of a row with too many or too few fields.
 const WRONG_FIELD_COUNT: &str = "wrong_field_count";
 /// The code of a row with a field that is not text.
@@ -143,7 +145,7 @@ impl RowReader {
             name,
             locale,
             source: Source::Import,
-            created_by: "import".to_owned(),
+            created_by: CREATED_BY.to_owned(),
             row: Some((self.import, record.line)),
             confirmed: self.confirmed,
             now,

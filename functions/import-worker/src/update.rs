@@ -5,8 +5,10 @@
 //! id, where the next try of the row finds it and leaves the profile alone: it
 //! may have been edited since.
 
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use muster_core::failure::Failure;
 use muster_core::ids::ProfileId;
+use muster_core::overwritten::Overwritten;
 use muster_core::person::Attributes;
 use muster_core::profile::{NewProfile, Outcome, PROFILE_ACTION, ProfileItem, profile_key};
 use muster_core::random::Random;
@@ -16,7 +18,7 @@ use muster_core::violation::Violation;
 
 use crate::patience::Patience;
 use crate::window::Row;
-use crate::writer::{Task, Verdict, in_the_way, known};
+use crate::writer::{Task, Verdict};
 
 /// Updates profiles.
 pub struct Updates {
@@ -50,8 +52,8 @@ impl Updates {
             patience.check()?;
             let before: Option<ProfileItem> = self.table.get(&profile_key(owner)).await?;
             let before = before.filter(|before| before.email_key == row.profile.email.key());
-            // It has another address by now: the row's may be free.
-            let Some(before) = before else {
+            // It has another address by now, or is a sign-up: the row's may be free.
+            let Some(before) = before.filter(|before| before.expires_at.is_none()) else {
                 return Ok(Verdict::Again);
             };
             if !before.is_present(self.clock.now()) {
@@ -65,8 +67,8 @@ impl Updates {
                 Ok(outcome) => return Ok(Verdict::Known(outcome)),
                 Err(NotCommitted::Cancelled(reasons)) => {
                     let own = reasons.get(PROFILE_ACTION);
-                    if let Some(reason) = own.filter(|reason| condition_failed(reason)) {
-                        return Ok(known(row, &in_the_way(reason)?));
+                    if own.is_some_and(condition_failed) {
+                        return Ok(Verdict::Again);
                     }
                     // Somebody edited it meanwhile, or is at it.
                     NotCommitted::Cancelled(reasons).into()
@@ -84,34 +86,78 @@ impl Updates {
         after: ProfileItem,
         task: Task<'_>,
     ) -> Result<Outcome, NotCommitted> {
-        let outcome = match after == *before {
-            true => Outcome::Unchanged,
-            false => Outcome::Updated,
-        };
+        let outcome = outcome(before, &after);
         let profile = &row.profile;
         let of = (task.import.id, row.line);
         let left = ProfileItem::of_row(profile.id, of, outcome, profile.now);
         let table = &self.table;
         let mut actions = vec![table.put(&profile_key(profile.id), &left, &Condition::absent())?];
         if outcome == Outcome::Updated && !task.import.options.dry_run {
-            let after = ProfileItem {
-                version: before.version + 1,
-                updated_at: profile.now,
-                updated_by: profile.created_by.clone(),
-                ..after
+            let update = Update {
+                stored: before,
+                before,
+                after,
             };
-            actions.push(table.put(&profile_key(after.id), &after, &before.unchanged())?);
-            if after.locale != before.locale {
-                actions.push(after.keep_locale(table)?);
-            }
+            actions.extend(update.actions(table, row, task)?);
         }
         table.transact(actions, &self.random.name()).await?;
         Ok(outcome)
     }
 }
 
+/// A profile that a row changes.
+pub struct Update<'a> {
+    /// As it is stored.
+    pub stored: &'a ProfileItem,
+    /// As it was before any row of the import.
+    pub before: &'a ProfileItem,
+    /// With what the row says of it.
+    pub after: ProfileItem,
+}
+
+impl Update<'_> {
+    /// The actions that store it if nobody was faster. What the row overwrites is
+    /// kept where an earlier row may come later: in all chunks but the first.
+    ///
+    /// # Errors
+    /// When the item cannot be encoded.
+    pub fn actions(
+        self,
+        table: &Table,
+        row: &Row,
+        task: Task<'_>,
+    ) -> Result<Vec<TransactWriteItem>, Failure> {
+        let mut after = ProfileItem {
+            version: self.stored.version + 1,
+            updated_at: row.profile.now,
+            updated_by: row.profile.created_by.clone(),
+            ..self.after
+        };
+        let of = (task.import.id, row.line);
+        after.overwritten =
+            (task.chunk > 0).then(|| Box::new(Overwritten::by(of, self.before, &after)));
+        let unchanged = self.stored.unchanged();
+        let mut actions = vec![table.put(&profile_key(after.id), &after, &unchanged)?];
+        if after.locale != self.stored.locale {
+            actions.push(after.keep_locale(table)?);
+        }
+        Ok(actions)
+    }
+}
+
+/// What becomes of a row that makes the one of the other.
+pub fn outcome(before: &ProfileItem, after: &ProfileItem) -> Outcome {
+    match after == before {
+        true => Outcome::Unchanged,
+        false => Outcome::Updated,
+    }
+}
+
 /// The profile with what a row says of it.
-fn merged(before: &ProfileItem, row: &NewProfile) -> Result<ProfileItem, Violation> {
+///
+/// # Errors
+/// The rule that they break together.
+pub fn merged(before: &ProfileItem, row: &NewProfile) -> Result<ProfileItem, Violation> {
     let mut after = before.clone();
     if let Some(name) = &row.name {
         after.name = Some(name.as_str().to_owned());

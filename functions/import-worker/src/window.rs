@@ -54,6 +54,17 @@ pub fn repeats(line: u64) -> Violation {
     )
 }
 
+/// The row of that line comes later, and keeps its place.
+pub fn repeats_changed(line: u64) -> Violation {
+    Violation::new(
+        "repeated_address",
+        format!(
+            "line {line} has the same address; it was imported before this one, and its profile \
+             was changed since"
+        ),
+    )
+}
+
 /// The rows since the last checkpoint.
 pub struct Window {
     /// Those that ask for a profile, each address once.

@@ -300,6 +300,7 @@ impl Worker {
         let lease = claimed.chunk.lease_until.unwrap_or(self.clock.now());
         let task = Task {
             import,
+            chunk: claimed.chunk.number,
             email: reader.email(),
             until: lease.before(TIME_FOR_A_TRANSACTION),
         };

@@ -7,7 +7,9 @@
 //! | in the way | then |
 //! | --- | --- |
 //! | the row's own id, of this line | what an earlier try of ours made of it |
-//! | the row's own id, of another line | skipped, or refused: that row was first |
+//! | the row's own id, of an earlier line | skipped, or refused: that row is the first |
+//! | the row's own id, of a later line | this row takes its place: see [`first_row`](crate::first_row) |
+//! | the lock of a sign-up that is not confirmed | taken over: the sign-up is removed |
 //! | another profile's lock | skipped, refused, or that profile updated |
 //!
 //! A dry run writes what became of the row in the place of the profile, and only
@@ -29,11 +31,13 @@ use muster_core::table::{
 use muster_core::time::{Clock, Time};
 use muster_core::violation::Violation;
 
+use crate::corrections::imported_before;
+use crate::first_row::{FirstRows, Plan};
 use crate::patience::Patience;
 use crate::row::BadRow;
 use crate::turns::Turns;
 use crate::update::Updates;
-use crate::window::{Row, repeats};
+use crate::window::{Row, repeats, repeats_changed};
 
 /// Transactions under way at once. Eight of 100 writes keep a fresh on-demand
 /// table (4,000 write units a second) busy without drowning it.
@@ -43,6 +47,7 @@ const CONCURRENCY: usize = 8;
 pub struct Writer {
     table: Table,
     updates: Updates,
+    first_rows: FirstRows,
     turns: Turns,
     clock: Clock,
     random: Random,
@@ -58,12 +63,17 @@ pub struct Written {
 }
 
 /// What became of a row in a transaction that did not commit.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub enum Verdict {
     /// An earlier try committed, and this is what it made of the row.
     Known(Outcome),
-    /// A row before it has the address.
+    /// Another row has the address, and keeps it: an earlier one, or a later one
+    /// whose profile was changed since.
     Repeated(u64),
+    /// A later row has the address, and left this.
+    First(Box<ProfileItem>),
+    /// A sign-up that is not confirmed has the address.
+    SignedUp(Box<LockItem>),
     /// Another profile has the address.
     Taken(ProfileId),
     /// It breaks a rule together with what is there: of that column, or as a whole.
@@ -77,6 +87,8 @@ pub enum Verdict {
 pub struct Task<'a> {
     /// Of which import.
     pub import: &'a ImportItem,
+    /// Of which of its chunks.
+    pub chunk: u32,
     /// The column of the addresses, which is what is wrong with most rows that
     /// are refused here.
     pub email: &'a str,
@@ -89,6 +101,7 @@ impl Writer {
     pub fn new(table: Table, clock: Clock, random: Random) -> Self {
         Self {
             updates: Updates::new(table.clone(), clock.clone(), random.clone()),
+            first_rows: FirstRows::new(table.clone(), clock.clone()),
             turns: Turns::default(),
             table,
             clock,
@@ -167,7 +180,7 @@ impl Writer {
         if import.options.dry_run {
             let of = (import.id, row.line);
             let would = ProfileItem::of_row(profile.id, of, Outcome::Created, profile.now);
-            let free = Condition::absent_or_expired(profile.now);
+            let free = Condition::new("attribute_not_exists(pk) OR attribute_exists(expires_at)");
             return Ok(vec![
                 self.table
                     .put(&profile_key(profile.id), &would, &Condition::absent())?,
@@ -175,7 +188,9 @@ impl Writer {
             ]);
         }
         let mail = import.sends_mails().then(|| profile.confirmation());
-        profile.actions(&self.table, mail.as_ref())
+        // A sign-up that has expired leaves more than its lock: it is taken over.
+        let free = Condition::absent();
+        profile.actions_on(&self.table, &profile.item(), mail.as_ref(), &free)
     }
 
     /// Answers the rows that clashed and gives back the rest.
@@ -185,29 +200,88 @@ impl Writer {
         task: Task<'_>,
         written: &mut Written,
     ) -> Result<Vec<&'r Row>, Failure> {
-        let mut updating = Vec::new();
-        let mut again = Vec::new();
-        for (row, verdict) in rows {
-            match (verdict, task.import.options.on_conflict) {
-                (Verdict::Again, _) => again.push(row),
-                (Verdict::Taken(owner), OnConflict::Update) => updating.push((row, owner)),
-                (verdict, _) => written.add(verdict, row, task),
-            }
-        }
-        let updated = stream::iter(updating)
-            .map(async |(row, owner)| {
-                let verdict = self.updates.update(row, owner, task).await?;
+        let rows = self.recall(rows.collect(), task).await?;
+        let answered = stream::iter(rows)
+            .map(async |(row, verdict)| {
+                let verdict = self.answer(row, verdict, task).await?;
                 Ok::<_, Failure>((row, verdict))
             })
-            .buffer_unordered(CONCURRENCY);
-        let updated: Vec<_> = updated.try_collect().await?;
-        for (row, verdict) in updated {
+            .buffered(CONCURRENCY);
+        let answered: Vec<_> = answered.try_collect().await?;
+        let mut again = Vec::new();
+        for (row, verdict) in answered {
             match verdict {
                 Verdict::Again => again.push(row),
                 verdict => written.add(verdict, row, task),
             }
         }
         Ok(again)
+    }
+
+    /// An earlier try may have written a row that lost its place since: it counts as
+    /// what it was written as, and its correction does the rest.
+    async fn recall<'r>(
+        &self,
+        mut rows: Vec<(&'r Row, Verdict)>,
+        task: Task<'_>,
+    ) -> Result<Vec<(&'r Row, Verdict)>, Failure> {
+        let repeated = rows.iter().filter_map(|(row, verdict)| match verdict {
+            Verdict::Repeated(first) if *first < row.line => Some(row.line),
+            _ => None,
+        });
+        let before = imported_before(&self.table, task.import.id, repeated).await?;
+        for (row, verdict) in &mut rows {
+            if let Some(outcome) = before.get(&row.line) {
+                *verdict = Verdict::Known(*outcome);
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Does what a row needs by itself.
+    async fn answer(
+        &self,
+        row: &Row,
+        verdict: Verdict,
+        task: Task<'_>,
+    ) -> Result<Verdict, Failure> {
+        match (verdict, task.import.options.on_conflict) {
+            (Verdict::Taken(owner), OnConflict::Update) => {
+                self.updates.update(row, owner, task).await
+            }
+            (Verdict::First(found), _) => match self.first_rows.plan(row, &found, task).await? {
+                Plan::Actions(actions, outcome) => self.commit_one(actions, outcome, task).await,
+                Plan::Answered(verdict) => Ok(verdict),
+            },
+            (Verdict::SignedUp(lock), _) => {
+                let profile = &row.profile;
+                let mail = task.import.sends_mails().then(|| profile.confirmation());
+                let item = profile.item();
+                let actions = profile.actions_over(&self.table, &item, mail.as_ref(), &lock)?;
+                self.commit_one(actions, Outcome::Created, task).await
+            }
+            (verdict, _) => Ok(verdict),
+        }
+    }
+
+    /// Commits the actions of one row. If something else was faster, the row is
+    /// judged again.
+    async fn commit_one(
+        &self,
+        actions: Vec<TransactWriteItem>,
+        outcome: Outcome,
+        task: Task<'_>,
+    ) -> Result<Verdict, Failure> {
+        let token = self.random.name();
+        let mut patience = Patience::until(task.until, &self.clock, &self.random);
+        loop {
+            patience.check()?;
+            match self.table.transact(actions.clone(), &token).await {
+                Ok(()) => return Ok(Verdict::Known(outcome)),
+                Err(NotCommitted::Cancelled(_)) => return Ok(Verdict::Again),
+                Err(NotCommitted::Failed(failure)) => patience.wait(failure).await?,
+            }
+        }
     }
 }
 
@@ -218,7 +292,13 @@ impl Written {
         match verdict {
             Verdict::Known(Outcome::Created) => self.counts.created += 1,
             Verdict::Known(Outcome::Updated) => self.counts.updated += 1,
-            Verdict::Repeated(first) if refuses => refuse(Some(task.email), repeats(first)),
+            Verdict::Repeated(other) if refuses => {
+                let violation = match other < row.line {
+                    true => repeats(other),
+                    false => repeats_changed(other),
+                };
+                refuse(Some(task.email), violation);
+            }
             Verdict::Taken(_) if refuses => refuse(
                 Some(task.email),
                 Violation::new("address_taken", "another profile has this address"),
@@ -227,7 +307,7 @@ impl Written {
             Verdict::Known(Outcome::Unchanged) | Verdict::Repeated(_) | Verdict::Taken(_) => {
                 self.counts.skipped += 1;
             }
-            Verdict::Again => {}
+            Verdict::Again | Verdict::First(_) | Verdict::SignedUp(_) => {}
         }
     }
 
@@ -268,11 +348,14 @@ fn judge(row: &Row, reasons: &[CancellationReason]) -> Result<Verdict, Failure> 
             .filter(|reason| condition_failed(reason))
     };
     if let Some(reason) = clash(PROFILE_ACTION) {
-        return Ok(known(row, &in_the_way(reason)?));
+        return Ok(known(row, in_the_way(reason)?));
     }
     if let Some(reason) = clash(LOCK_ACTION) {
         let lock: LockItem = in_the_way(reason)?;
-        return Ok(Verdict::Taken(lock.profile_id));
+        return Ok(match lock.yields() {
+            true => Verdict::SignedUp(Box::new(lock)),
+            false => Verdict::Taken(lock.profile_id),
+        });
     }
     // A mail without its profile, or an action that DynamoDB finds invalid:
     // trying again would not end.
@@ -283,11 +366,12 @@ fn judge(row: &Row, reasons: &[CancellationReason]) -> Result<Verdict, Failure> 
     Ok(Verdict::Again)
 }
 
-/// What stands at the id of a row says what became of that row, or of the one
-/// that was before it.
-pub fn known(row: &Row, there: &ProfileItem) -> Verdict {
+/// What stands at the id of a row says what became of that row, or of the other one
+/// that has the address.
+fn known(row: &Row, there: ProfileItem) -> Verdict {
     match there.line {
-        Some(line) if line != row.line => Verdict::Repeated(line),
+        Some(line) if line < row.line => Verdict::Repeated(line),
+        Some(line) if line > row.line => Verdict::First(Box::new(there)),
         _ => Verdict::Known(there.outcome.unwrap_or(Outcome::Created)),
     }
 }
@@ -296,9 +380,7 @@ pub fn known(row: &Row, there: &ProfileItem) -> Verdict {
 ///
 /// # Errors
 /// When it cannot be understood.
-pub fn in_the_way<T: serde::de::DeserializeOwned>(
-    reason: &CancellationReason,
-) -> Result<T, Failure> {
+fn in_the_way<T: serde::de::DeserializeOwned>(reason: &CancellationReason) -> Result<T, Failure> {
     decode(reason.item.clone().unwrap_or_default())
 }
 
@@ -385,7 +467,23 @@ mod tests {
         let earlier = row("ada@example.com", 2);
         let strangers = row_of(import("2"), "ada@example.com", 5);
         let taken = Verdict::Taken(strangers.profile.id);
+        let later = row("ada@example.com", 9);
+        let signed_up = LockItem {
+            expires_at: Some(1),
+            ..strangers.profile.lock(1)
+        };
+        let lock_key = lock_key("ada@example.com");
         for (profile, lock, verdict) in [
+            (
+                clash(profile_of(&later)),
+                clash(lock_of(&later)),
+                Verdict::First(Box::new(later.profile.item())),
+            ),
+            (
+                none(),
+                clash(encode(&lock_key, &signed_up).unwrap()),
+                Verdict::SignedUp(Box::new(signed_up)),
+            ),
             (
                 clash(profile_of(&ours)),
                 clash(lock_of(&ours)),
@@ -480,6 +578,12 @@ mod tests {
                 0,
                 Some("repeated_address"),
             ),
+            (
+                OnConflict::Fail,
+                Verdict::Repeated(9),
+                0,
+                Some("repeated_address"),
+            ),
         ] {
             let now = Time::from_millis(0);
             let import = ImportItem {
@@ -491,6 +595,7 @@ mod tests {
             };
             let task = Task {
                 import: &import,
+                chunk: 0,
                 email: "email",
                 until: now,
             };
