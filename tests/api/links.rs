@@ -115,6 +115,37 @@ async fn the_reminders_link_removes_a_sign_up() {
     assert!(place.profile(ADA).await.is_none());
 }
 
+/// What a page says of a link is true.
+#[tokio::test(start_paused = true)]
+async fn a_link_says_whether_the_address_is_another_one() {
+    let place = Place::new();
+    place.confirmed(ADA).await;
+    let first = newest(&place, ADA);
+    move_to(&place, &first.profile_id, KING).await;
+    let link = format!("/confirm?token={}", first.token);
+    let page = place.get(&link).await;
+    assert_eq!(page.status(), 410);
+    assert!(
+        page.text().contains("another e-mail address by now"),
+        "{}",
+        page.text()
+    );
+    move_to(&place, &first.profile_id, ADA).await;
+    let page = place.get(&link).await;
+    assert_eq!(page.status(), 410);
+    assert!(
+        page.text().contains("It confirmed this address before"),
+        "{}",
+        page.text()
+    );
+    let click = json!({ "token": first.token });
+    let answer = place.ask("POST", "/confirm", click).await;
+    let detail = answer.body()["detail"].as_str().unwrap();
+    assert!(detail.contains("the newest mail's token"), "{detail}");
+    let page = post(&place, "/confirm", &newest(&place, ADA).token).await;
+    assert_eq!(page.status(), 200, "{}", page.text());
+}
+
 /// Where a relative address leads from there.
 fn followed(from: &str, location: &str) -> String {
     let base = url(&format!("https://muster.example{from}"));

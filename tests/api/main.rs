@@ -43,3 +43,4 @@ mod stops;
 mod strangers;
 mod sweeps;
 mod takeover;
+mod undeliverable;

@@ -20,7 +20,7 @@ use muster_simulation::faults::Schedule;
 use muster_simulation::invariants::text;
 use muster_simulation::log::Call;
 use muster_simulation::process::{Function, Outcome, Process, SOURCES, ask, setting};
-use muster_simulation::queues::{BULK_MAIL, CHUNK, IMPORT, MAIL};
+use muster_simulation::queues::{BULK_MAIL, CHUNK, FEEDBACK, IMPORT, MAIL};
 use muster_simulation::run::{EPOCH, empty_world};
 use muster_simulation::ses::Accepted;
 use serde_json::{Value, json};
@@ -273,10 +273,16 @@ impl Place {
 
     /// Has the feedback function take a message; says whether it comes back.
     pub async fn report(&self, body: &str) -> bool {
+        self.state.lock().ses.suppress(body);
         let record = json!({ "messageId": "m", "body": body, "attributes": {} });
         let event = json!({ "Records": [record] });
         let answer = self.invoke(Function::Feedback, event).await;
         answer["batchItemFailures"] != json!([])
+    }
+
+    /// Has the feedback function take all that SES reports by itself.
+    pub async fn hear(&self) {
+        self.empty(FEEDBACK, Function::Feedback).await;
     }
 
     /// The table, past the API.

@@ -6,9 +6,11 @@ use std::time::Duration;
 use muster_core::aws::AwsSettings;
 use muster_core::import::{ImportItem, ImportStatus, import_key};
 use muster_core::object::s3_client;
+use muster_core::profile::{ProfileItem, profile_key};
 use muster_core::random::Random;
 use muster_core::settings::Variables;
 use muster_core::time::Clock;
+use muster_core::undeliverable::{Cause, Undeliverable};
 use muster_import_worker::completion::Completion;
 use muster_import_worker::report::Reports;
 use muster_simulation::faults::Fault;
@@ -223,6 +225,32 @@ async fn nothing_goes_to_an_address_that_was_left_before_a_resume() {
     let mails = place.mails_to("a@example.com").into_iter();
     let numbers: Vec<String> = mails.map(|mail| mail.mail).collect();
     assert!(!numbers.contains(&"1".to_owned()), "{numbers:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_goes_to_who_cannot_be_reached_after_a_resume() {
+    let place = Place::new();
+    let id = place.planned(ONE).await;
+    place.work().await;
+    place.moved(&id, "cancel").await;
+    place.work().await;
+    let profile = place.profile("a@example.com").await.unwrap();
+    let key = profile_key(profile["id"].as_str().unwrap().parse().unwrap());
+    let item: ProfileItem = place.table().get(&key).await.unwrap().unwrap();
+    let why = Undeliverable {
+        since: place.now(),
+        cause: Cause::Complained,
+        reason: "complaint: abuse".to_owned(),
+    };
+    let unreachable = ProfileItem {
+        undeliverable: Some(why),
+        ..item
+    };
+    place.store(&key, &unreachable).await;
+    place.moved(&id, "resume").await;
+    place.work().await;
+    place.mails_go().await;
+    assert_eq!(place.mails(), []);
 }
 
 /// Excel's "CSV (Macintosh)": each line ends with a carriage return.

@@ -81,6 +81,9 @@ impl Asked {
             None if self.service() == Service::Ses && self.method == http::Method::GET => {
                 "GetAccount"
             }
+            None if self.service() == Service::Ses && self.method == http::Method::DELETE => {
+                "DeleteSuppressedDestination"
+            }
             None if self.service() == Service::Ses => "SendEmail",
             None => s3_operation(&self.method, &self.path),
         }

@@ -83,8 +83,10 @@ impl Account {
             .await;
         self.ask("POST /signup", "POST", "/signup", &ada).await;
         self.deliver("mail sent", MAIL, Function::Mailer).await;
-        self.report("mail reported as sent", SEND).await;
-        self.report("mail reported as delivered", DELIVERY).await;
+        let id = self.state.lock().ses.accepted[0].profile_id.clone();
+        self.report("mail reported as sent", SEND, &id).await;
+        self.report("mail reported as delivered", DELIVERY, &id)
+            .await;
         self.ask("POST /signup, just written to", "POST", "/signup", &ada)
             .await;
         self.forget(MAIL);
@@ -110,10 +112,8 @@ impl Account {
         let made = self
             .ask("POST /profiles", "POST", "/profiles", &grace)
             .await;
-        let path = format!(
-            "/profiles/{}",
-            made["body"]["id"].as_str().unwrap_or_default()
-        );
+        let id = made["body"]["id"].as_str().unwrap_or_default().to_owned();
+        let path = format!("/profiles/{id}");
         let joan = json!({ "email": "joan@example.com", "name": "Joan Clarke" });
         let key = json!({ "idempotency-key": "1" });
         for action in [
@@ -148,6 +148,15 @@ impl Account {
             .await;
         self.ask("POST /profiles/{id}/resend", "POST", &resend, &Value::Null)
             .await;
+        self.report("mail reported as bounced", BOUNCE, &id).await;
+        let undeliverable = format!("{path}/undeliverable");
+        self.ask(
+            "DELETE /profiles/{id}/undeliverable",
+            "DELETE",
+            &undeliverable,
+            &Value::Null,
+        )
+        .await;
         let any = json!({ "if-match": "*" });
         let (name, email) = (
             json!({ "name": "Rear Admiral" }),
@@ -172,7 +181,6 @@ impl Account {
             &email,
         )
         .await;
-        self.report("mail reported as bounced", BOUNCE).await;
         self.ask("DELETE /profiles/{id}", "DELETE", &path, &Value::Null)
             .await;
         self.forget(MAIL);
@@ -335,9 +343,13 @@ impl Account {
         self.seen = self.state.lock().log.calls.len();
     }
 
-    /// What SES reports of the mail that it took last.
-    async fn report(&mut self, action: &str, event: &str) {
-        let mail = self.state.lock().ses.accepted.last().cloned();
+    /// SES reports this of the mail of a profile that it accepted last.
+    async fn report(&mut self, action: &str, event: &str, profile: &str) {
+        let accepted = self.state.lock().ses.accepted.clone();
+        let mail = accepted
+            .into_iter()
+            .rev()
+            .find(|mail| mail.profile_id == profile);
         let body = mail.map(|mail| mail.report(event)).unwrap_or_default();
         let record = json!({ "messageId": "m", "body": body });
         let answer = self

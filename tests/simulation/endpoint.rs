@@ -319,7 +319,8 @@ impl Shared {
     fn answer(&mut self, caller: &Caller, asked: &Asked) -> (Option<Fault>, Answer) {
         let now = self.now();
         let number = self.log.calls.len() as u64;
-        let fault = self.schedule.at(number);
+        let operation = format!("{:?}.{}", asked.service(), asked.operation());
+        let fault = self.schedule.at(number, &operation);
         if fault.is_some() {
             self.ses.went_wrong(caller.id);
         }
@@ -352,7 +353,7 @@ impl Shared {
                 .try_into()
                 .unwrap_or(u64::MAX),
             process: format!("{}#{}", caller.function, caller.id),
-            operation: format!("{:?}.{}", asked.service(), asked.operation()),
+            operation,
             subject: asked.subject(),
             bytes: asked.body.len(),
             units: answer.units,
@@ -383,6 +384,12 @@ impl Shared {
             }
             Service::Ses if asked.operation() == "GetAccount" => {
                 Answer::json(200, self.ses.account())
+            }
+            Service::Ses if asked.operation() == "DeleteSuppressedDestination" => {
+                match self.ses.unsuppress(&asked.path) {
+                    true => Answer::json(200, "{}"),
+                    false => ses_error(404, "NotFoundException", "on purpose"),
+                }
             }
             Service::Ses if !self.ses.admits(now) => refusal(asked, Fault::Throttle),
             Service::Ses => {

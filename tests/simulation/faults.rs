@@ -98,6 +98,13 @@ pub enum Schedule {
         /// Which and how.
         random: Random,
     },
+    /// Every call of an operation.
+    Operation {
+        /// As the log names it.
+        name: &'static str,
+        /// How.
+        fault: Fault,
+    },
     /// One more than another schedule has: at a call that is only made because
     /// something went wrong before.
     Also {
@@ -112,9 +119,10 @@ pub enum Schedule {
 
 impl Schedule {
     /// What goes wrong with this call.
-    pub fn at(&mut self, call: u64) -> Option<Fault> {
+    pub fn at(&mut self, call: u64, operation: &str) -> Option<Fault> {
         match self {
             Self::Clean => None,
+            Self::Operation { name, fault } => (*name == operation).then_some(*fault),
             Self::Single {
                 call: chosen,
                 fault,
@@ -124,7 +132,7 @@ impl Schedule {
                 call: chosen,
                 fault,
             } => {
-                let planned = other.at(call);
+                let planned = other.at(call, operation);
                 if call == *chosen {
                     Some(*fault)
                 } else {

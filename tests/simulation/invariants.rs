@@ -14,7 +14,7 @@ use crate::story::{BOUNCES, COMPLAINS, FILE, KEPT, LEAVES, MOVED, STAYS, TWICE};
 pub type Invariant = fn(&Shared, &[Item]) -> Vec<String>;
 
 /// Every rule, by name.
-pub const INVARIANTS: [(&str, Invariant); 15] = [
+pub const INVARIANTS: [(&str, Invariant); 16] = [
     ("no profile without lock and mail", profiles_are_whole),
     ("no lock without profile", locks_have_profiles),
     ("nothing of a profile that is gone", what_is_erased_is_gone),
@@ -35,6 +35,10 @@ pub const INVARIANTS: [(&str, Invariant); 15] = [
     ("what is marked sent was sent", sent_is_sent),
     ("what SES reports is known", reports_are_known),
     ("nothing goes where nothing is wanted", refusals_are_final),
+    (
+        "whom SES suppresses we know of, and no other",
+        suppressions_are_known,
+    ),
     ("no mail twice outside the window", mails_go_once),
     ("nothing left leased or due", nothing_is_left),
     ("no dead letters", no_dead_letters),
@@ -254,17 +258,23 @@ fn was_accepted(shared: &Shared, item: &Item) -> bool {
     accepted.any(|mail| mail.profile_id == id && mail.mail == number)
 }
 
+/// Whether SES took it and did not deliver it.
+fn was_suppressed(shared: &Shared, item: &Item) -> bool {
+    let (id, number) = (text(item, "profile_id"), number(item, "number").to_string());
+    let mut accepted = shared.ses.accepted.iter();
+    accepted.any(|mail| mail.profile_id == id && mail.mail == number && mail.suppressed)
+}
+
 fn reports_are_known(shared: &Shared, items: &[Item]) -> Vec<String> {
     of_kind(items, "PROFILE#", "MAIL#")
         .filter(|mail| was_accepted(shared, mail))
         .filter(|mail| {
-            let status = text(mail, "status");
-            let expected = if text(mail, "to") == BOUNCES {
+            let expected = if text(mail, "to") == BOUNCES || was_suppressed(shared, mail) {
                 "bounced"
             } else {
                 "delivered"
             };
-            status != expected
+            text(mail, "status") != expected
         })
         .map(|mail| {
             format!(
@@ -293,15 +303,39 @@ fn refusals_are_final(shared: &Shared, items: &[Item]) -> Vec<String> {
         if !refuses(&address) {
             continue;
         }
-        if text(profile, "status") != "undeliverable" {
-            findings.push(format!("{address} is {}", text(profile, "status")));
-        }
-        let known = Time::from_millis(i64::try_from(number(profile, "updated_at")).unwrap_or(0));
+        // Its owner may have followed the link since.
+        let Some(undeliverable) = undeliverable(profile) else {
+            if address == BOUNCES {
+                findings.push(format!("{address} is not undeliverable"));
+            }
+            continue;
+        };
+        let known = number(undeliverable, "since");
+        let known = Time::from_millis(i64::try_from(known).unwrap_or(0));
         let late = shared.ses.accepted.iter();
         let late = late.filter(|mail| mail.to == address && mail.at > known.after(ON_ITS_WAY));
         findings.extend(late.map(|mail| format!("mail {} went to {address}", mail.mail)));
     }
     findings
+}
+
+/// Why a profile gets no mail.
+fn undeliverable(profile: &Item) -> Option<&Item> {
+    profile.get("undeliverable")?.as_m().ok()
+}
+
+fn suppressions_are_known(shared: &Shared, items: &[Item]) -> Vec<String> {
+    profiles(items)
+        .filter(|profile| {
+            let address = text(profile, "email");
+            shared.ses.suppressed.contains_key(&address) != undeliverable(profile).is_some()
+        })
+        .map(|profile| {
+            let (address, why) = (text(profile, "email"), undeliverable(profile));
+            let on_list = shared.ses.suppressed.get(&address);
+            format!("{address}: SES says {on_list:?}, we say {why:?}")
+        })
+        .collect()
 }
 
 fn mails_go_once(shared: &Shared, _: &[Item]) -> Vec<String> {

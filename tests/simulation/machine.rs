@@ -188,7 +188,13 @@ impl Machine {
                     "outcome",
                     "name",
                 ];
-                let values = names.map(|name| item.get(name).map(shown));
+                // Why, and since when, is another each time: a mail that goes again
+                // may be one that SES holds back.
+                let value = |name| match name {
+                    "undeliverable" => item.get(name).map(|_| String::new()),
+                    _ => item.get(name).map(shown),
+                };
+                let values = names.map(value);
                 format!("{kind} {} {values:?}", text(&item, "sk"))
             })
             // What is asked for again is counted again.

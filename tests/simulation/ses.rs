@@ -1,5 +1,10 @@
 //! SES: a recorder, which reports what becomes of each mail as SES does.
+//!
+//! An address whose mail bounces or is complained about gets onto the account's
+//! suppression list. What is sent to it from then on is accepted, as SES accepts
+//! it, and is not delivered; the list keeps it until somebody takes it off.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use muster_core::random::Random;
@@ -36,6 +41,8 @@ pub struct Accepted {
     pub in_window: bool,
     /// Whether it has been recorded as sent.
     pub recorded: bool,
+    /// Whether it was not delivered, as the address was on the suppression list.
+    pub suppressed: bool,
 }
 
 /// SES took the mail.
@@ -44,7 +51,12 @@ pub const SEND: &str = include_str!("../../functions/core/fixtures/ses/send.json
 pub const DELIVERY: &str = include_str!("../../functions/core/fixtures/ses/delivery.json");
 /// It came back for good.
 pub const BOUNCE: &str = include_str!("../../functions/core/fixtures/ses/bounce-permanent.json");
-const COMPLAINT: &str = include_str!("../../functions/core/fixtures/ses/complaint.json");
+/// The recipient calls it spam.
+pub const COMPLAINT: &str = include_str!("../../functions/core/fixtures/ses/complaint.json");
+const BOUNCE_SUPPRESSED: &str =
+    include_str!("../../functions/core/fixtures/ses/bounce-suppressed.json");
+const COMPLAINT_SUPPRESSED: &str =
+    include_str!("../../functions/core/fixtures/ses/complaint-suppressed.json");
 
 /// How long the recipient's server, or the recipient, takes at the most.
 const SOON: u64 = 10;
@@ -62,6 +74,32 @@ pub struct Ses {
     pub takes: Duration,
     /// Whether it reports nothing.
     pub is_silent: bool,
+    /// The suppression list: addresses, each with why it is there.
+    pub suppressed: BTreeMap<String, Why>,
+}
+
+/// Why an address is on the suppression list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// A mail came back for good.
+    Bounced,
+    /// A mail was called spam.
+    Complained,
+}
+
+impl Why {
+    /// Why an event puts an address there, if it does.
+    fn of(event: &Value) -> Option<Self> {
+        let (bounce, complaint) = (&event["detail"]["bounce"], &event["detail"]["complaint"]);
+        let kept_back = |sub_type: &Value| *sub_type == "OnAccountSuppressionList";
+        if bounce["bounceType"] == "Permanent" && !kept_back(&bounce["bounceSubType"]) {
+            return Some(Self::Bounced);
+        }
+        let complains = complaint.is_object()
+            && !kept_back(&complaint["complaintSubType"])
+            && complaint["complaintFeedbackType"] != "not-spam";
+        complains.then_some(Self::Complained)
+    }
 }
 
 /// So many mails a second, and as many at once.
@@ -114,10 +152,12 @@ impl Ses {
             .split_whitespace()
             .find_map(|word| word.split_once("token="))
             .map(|(_, token)| token.to_owned());
+        let to = text_of(&request["Destination"]["ToAddresses"][0]);
         self.accepted.push(Accepted {
             profile_id: tag("profile_id"),
             mail: tag("mail"),
-            to: text_of(&request["Destination"]["ToAddresses"][0]),
+            suppressed: self.suppressed.contains_key(&to),
+            to,
             subject: text_of(&request["Content"]["Simple"]["Subject"]["Data"]),
             text: text.to_owned(),
             headers: request["Content"]["Simple"]["Headers"].clone(),
@@ -163,21 +203,48 @@ impl Ses {
     }
 
     /// What SES will report of the mail that it accepted last, each after some
-    /// time.
-    pub fn reports(&self, random: &Random) -> Vec<(Duration, String)> {
+    /// time. The suppression list has the address at once.
+    pub fn reports(&mut self, random: &Random) -> Vec<(Duration, String)> {
         let Some(mail) = self.accepted.last().filter(|_| !self.is_silent) else {
             return Vec::new();
         };
-        let fate: &[&str] = match &*mail.to {
-            BOUNCES => &[SEND, BOUNCE],
-            COMPLAINS => &[SEND, DELIVERY, COMPLAINT],
-            _ => &[SEND, DELIVERY],
+        let why = self.suppressed.get(&mail.to).filter(|_| mail.suppressed);
+        let fate: &[&str] = match (why, &*mail.to) {
+            (Some(Why::Bounced), _) => &[SEND, BOUNCE_SUPPRESSED],
+            (Some(Why::Complained), _) => &[SEND, COMPLAINT_SUPPRESSED],
+            (None, BOUNCES) => &[SEND, BOUNCE],
+            (None, COMPLAINS) => &[SEND, DELIVERY, COMPLAINT],
+            (None, _) => &[SEND, DELIVERY],
         };
         let report = |event: &&str| {
             let after = u64::from_le_bytes(random.bytes()) % (SOON * 1000);
             (Duration::from_millis(after), mail.report(event))
         };
-        fate.iter().map(report).collect()
+        let reports: Vec<_> = fate.iter().map(report).collect();
+        for (_, event) in &reports {
+            self.suppress(event);
+        }
+        reports
+    }
+
+    /// What SES does when it reports this of a mail: a bounce or a complaint puts
+    /// the address onto the suppression list.
+    pub fn suppress(&mut self, event: &str) {
+        let event: Value = serde_json::from_str(event).unwrap_or_default();
+        let tag = |name: &str| event["detail"]["mail"]["tags"][name][0].as_str();
+        let (profile, number) = (tag("profile_id"), tag("mail"));
+        let mut accepted = self.accepted.iter();
+        let mail =
+            accepted.find(|mail| Some(&*mail.profile_id) == profile && Some(&*mail.mail) == number);
+        if let (Some(mail), Some(why)) = (mail, Why::of(&event)) {
+            self.suppressed.insert(mail.to.clone(), why);
+        }
+    }
+
+    /// Answers a `DeleteSuppressedDestination`: whether the address was there.
+    pub fn unsuppress(&mut self, path: &str) -> bool {
+        let (_, address) = path.rsplit_once('/').expect("an address");
+        self.suppressed.remove(&decoded(address)).is_some()
     }
 
     /// Something went wrong in a process: whatever it had accepted and not yet
@@ -215,4 +282,16 @@ impl Accepted {
 
 fn text_of(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
+}
+
+/// A part of a path, without its `%XX`.
+fn decoded(part: &str) -> String {
+    let mut pieces = part.split('%');
+    let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
+    for piece in pieces {
+        let (code, rest) = piece.split_at(2);
+        bytes.push(u8::from_str_radix(code, 16).expect("hexadecimal"));
+        bytes.extend_from_slice(rest.as_bytes());
+    }
+    String::from_utf8(bytes).expect("a text")
 }

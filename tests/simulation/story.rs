@@ -125,7 +125,7 @@ pub const LEAVES: &str = "leaves@example.com";
 pub const WAITS: &str = "waits@example.com";
 /// Signs up with an address that there is not.
 pub const BOUNCES: &str = "bounces@example.com";
-/// Signs up, and calls it spam.
+/// Signs up, and calls it spam; follows the link at times all the same.
 pub const COMPLAINS: &str = "complains@example.com";
 /// Is made by an operator.
 pub const MADE: &str = "made@example.com";
@@ -219,6 +219,10 @@ impl Story {
         if random.bytes::<1>()[0] < 128 {
             let confirm = Act::Confirm(KEPT);
             then.push((Act::Edit(KEPT.to_owned()), second(60), confirm));
+        }
+        // Spam it was not: the link works before the complaint and after it.
+        if refuses == COMPLAINS && random.bytes::<1>()[0] < 128 {
+            then.push((Act::SignUp(refuses), second(600), Act::Confirm(refuses)));
         }
         let rules = vec![Rule::new(
             "the counts of an import are its rows",

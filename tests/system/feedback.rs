@@ -85,7 +85,7 @@ async fn a_bounce_makes_a_profile_undeliverable_and_others_mails_are_not_ours() 
     assert!(publish(&stack, &event(BOUNCE, id, ours)).await);
     eventually("the profile is undeliverable", async || {
         let profile = stack.profile(&address).await.unwrap();
-        (profile["status"] == "undeliverable").then_some(())
+        (profile["undeliverable"]["cause"] == "bounced").then_some(())
     })
     .await;
     assert_eq!(mail_status(&stack, id).await, "bounced");

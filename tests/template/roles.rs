@@ -70,7 +70,7 @@ fn roles_can_be_bounded(template: &Template) -> Vec<String> {
 }
 
 /// What AWS lets nobody allow on anything narrower than the account.
-const OF_THE_ACCOUNT: [&str; 1] = ["ses:GetAccount"];
+const OF_THE_ACCOUNT: [&str; 2] = ["ses:GetAccount", "ses:DeleteSuppressedDestination"];
 
 /// What is made outside the template, under a name that says whose it is.
 const BY_NAME: [&str; 1] = [

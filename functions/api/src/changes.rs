@@ -290,7 +290,7 @@ impl Changes {
             MailItem::new(kind, number, recipient, after.updated_at)
         };
         let mut mails = vec![mail(MailKind::ConfirmChange, last + 1, after)];
-        if before.status != ProfileStatus::Undeliverable {
+        if before.undeliverable.is_none() {
             mails.push(mail(MailKind::AddressChanged, last + 2, before));
         }
         mails
@@ -344,10 +344,13 @@ impl Changes {
     }
 }
 
-/// Nobody has shown yet that the new address is theirs.
+/// Nobody has shown yet that the new address is theirs, and no mail has failed
+/// there.
 fn pending(profile: ProfileItem) -> ProfileItem {
     ProfileItem {
         status: ProfileStatus::Pending,
+        undeliverable: None,
+        reachable_since: None,
         list: Some(list(ProfileStatus::Pending, profile.id)),
         ..profile
     }

@@ -18,14 +18,15 @@ use crate::link;
 use crate::openapi::bodies::{LinkToken, LinkTokenForm};
 use crate::openapi::parameters;
 use crate::openapi::refusals::FromElsewhere;
-use crate::page::{Message, Page, Question};
+use crate::page::{Message, Page, Question, Resuming};
 use crate::router::Shared;
 
 /// What confirming led to.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(examples(json!({ "status": "confirmed" })))]
 pub struct Confirmed {
-    /// `already_confirmed` if the token did its work before.
+    /// `already_confirmed` if the token did its work before, `mail_resumed` if
+    /// mail goes to the address again by it, and nothing else has changed.
     #[schema(inline)]
     status: ConfirmedStatus,
 }
@@ -35,6 +36,7 @@ pub struct Confirmed {
 enum ConfirmedStatus {
     Confirmed,
     AlreadyConfirmed,
+    MailResumed,
 }
 
 /// `GET /confirm?token=`: a page with a button. Changes nothing, however
@@ -53,7 +55,7 @@ enum ConfirmedStatus {
         programs that look into mail follow links, too.",
     params(parameters::LinkToken),
     responses(
-        (status = 200, description = "A page with the button, or one that says that the address is confirmed already.", body = String, content_type = "text/html"),
+        (status = 200, description = "A page with the button, one that says that the address is confirmed already, or one whose button has mail go there again.", body = String, content_type = "text/html"),
         (status = 404, description = "A page that says that the link does not work.", body = String, content_type = "text/html"),
         (status = 410, description = "A page that says that the link has expired or is used up.", body = String, content_type = "text/html"),
         (status = 403, response = FromElsewhere),
@@ -66,6 +68,9 @@ pub async fn show(State(services): Shared, RawQuery(query): RawQuery) -> Result<
     };
     Ok(match services.confirmations.show(&token).await? {
         Shown::Question { name, email } => Question { token, name, email }.into(),
+        Shown::Refused(Standing::Unreachable { cause, since }) => {
+            Resuming::new(token, cause, since).into()
+        }
         Shown::Refused(standing) => Page::behind(Some(&token), standing.into()),
     })
 }
@@ -83,7 +88,8 @@ pub async fn show(State(services): Shared, RawQuery(query): RawQuery) -> Result<
     summary = "Confirm an address",
     description = "Confirms the address that the token was sent to, with the name, language and \
         attributes of the sign-up that its mail was sent for; those of other sign-ups are dropped. \
-        Doing it twice does no harm. A form is answered with a page, JSON with JSON.",
+        Doing it twice does no harm. If no mail goes to the address any more, it does again, also \
+        if the token is too old to confirm. A form is answered with a page, JSON with JSON.",
     request_body(
         description = "The token; as JSON, or as the page's form sends it.",
         content((LinkToken = "application/json"), (LinkTokenForm = "application/x-www-form-urlencoded")),
@@ -91,7 +97,7 @@ pub async fn show(State(services): Shared, RawQuery(query): RawQuery) -> Result<
     responses(
         (
             status = 200,
-            description = "Confirmed, now or before.",
+            description = "Confirmed, now or before; or mail goes to the address again.",
             content((Confirmed = "application/json"), (String = "text/html")),
         ),
         (
@@ -127,6 +133,8 @@ pub async fn confirm(
     }
     let message = match outcome {
         Outcome::Confirmed => Message::Confirmed,
+        Outcome::Resumed { confirmed: true } => Message::Resumed,
+        Outcome::Resumed { confirmed: false } => Message::ResumedUnconfirmed,
         Outcome::Refused(standing) => standing.into(),
     };
     Ok(Page::behind(token.as_ref(), message).into_response())
@@ -136,12 +144,18 @@ fn answer(outcome: Outcome) -> Result<Confirmed, Problem> {
     let gone = |detail| Err(Problem::new(Kind::NotFound, detail));
     let status = match outcome {
         Outcome::Confirmed => ConfirmedStatus::Confirmed,
+        Outcome::Resumed { .. } => ConfirmedStatus::MailResumed,
         Outcome::Refused(Standing::Used) => ConfirmedStatus::AlreadyConfirmed,
+        Outcome::Refused(Standing::ConfirmedBefore) => {
+            return gone(
+                "the address was changed since, and back; the newest mail's token confirms it",
+            );
+        }
         Outcome::Refused(Standing::Expired) => return gone("the token has expired"),
         Outcome::Refused(Standing::UsedUp) => {
             return gone("the profile has another address by now");
         }
-        Outcome::Refused(Standing::Fresh | Standing::Unknown) => {
+        Outcome::Refused(Standing::Fresh | Standing::Unreachable { .. } | Standing::Unknown) => {
             return gone("the token confirms nothing");
         }
     };

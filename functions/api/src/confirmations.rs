@@ -20,10 +20,12 @@ use muster_core::profile::{
 };
 use muster_core::random::Random;
 use muster_core::table::{Condition, Key, NotCommitted, Table, encode_value, number, text};
-use muster_core::time::Clock;
+use muster_core::time::{Clock, Time};
 use muster_core::token::Token;
+use muster_core::undeliverable::Cause;
 
 use crate::rates::Rates;
+use crate::reactivations::Reactivations;
 
 /// How often a click looks again when something else came in between.
 const TRIES: u32 = 4;
@@ -31,10 +33,14 @@ const TRIES: u32 = 4;
 /// ones among them, whose links have long expired.
 const MOST_MAILS: usize = 90;
 
+/// Who changed a profile, if its owner did by a link.
+const OWNER: &str = "owner";
+
 /// Confirms addresses.
 pub struct Confirmations {
     table: Table,
     rates: Arc<Rates>,
+    reactivations: Arc<Reactivations>,
     clock: Clock,
     random: Random,
 }
@@ -46,6 +52,16 @@ pub enum Standing {
     Fresh,
     /// Nothing more: the address is confirmed.
     Used,
+    /// Having mail go to the address again: it is too late to confirm, or done.
+    Unreachable {
+        /// Why none does.
+        cause: Cause,
+        /// Since when.
+        since: Time,
+    },
+    /// Nothing more: it confirmed the address, which was changed since, and
+    /// changed back.
+    ConfirmedBefore,
     /// Nothing more: the profile has another address by now.
     UsedUp,
     /// Nothing more: it came too late.
@@ -59,6 +75,11 @@ pub enum Standing {
 pub enum Outcome {
     /// The address is confirmed now.
     Confirmed,
+    /// Mail goes to the address again.
+    Resumed {
+        /// Whether it is confirmed, by another click than this.
+        confirmed: bool,
+    },
     /// It was already, or it cannot be: as the token stands.
     Refused(Standing),
 }
@@ -95,10 +116,17 @@ struct Look {
 
 impl Confirmations {
     /// Confirmations in that table.
-    pub const fn new(table: Table, rates: Arc<Rates>, clock: Clock, random: Random) -> Self {
+    pub const fn new(
+        table: Table,
+        rates: Arc<Rates>,
+        reactivations: Arc<Reactivations>,
+        clock: Clock,
+        random: Random,
+    ) -> Self {
         Self {
             table,
             rates,
+            reactivations,
             clock,
             random,
         }
@@ -125,7 +153,8 @@ impl Confirmations {
 
     /// Confirms the address that the token was sent to, with what was said in the
     /// sign-up that its mail stands for: profile, lock and mails in one
-    /// transaction, after which nothing of it expires.
+    /// transaction, after which nothing of it expires. If mail does not go there
+    /// any more, it does again: who has the token has had mail at the address.
     ///
     /// # Errors
     /// When the table cannot be reached.
@@ -133,15 +162,24 @@ impl Confirmations {
         let mut cancelled = Vec::new();
         for _ in 0..TRIES {
             let Look { standing, dossier } = self.look(token).await?;
-            let (Standing::Fresh, Some(profile)) = (standing, &dossier.profile) else {
-                return Ok(Outcome::Refused(standing));
+            let (actions, outcome) = match (standing, &dossier.profile) {
+                (Standing::Fresh, Some(profile)) => {
+                    self.reactivations.unsuppress(profile).await?;
+                    let signup = dossier.signup_of(token.mail);
+                    (self.actions(profile, &dossier, signup)?, Outcome::Confirmed)
+                }
+                (Standing::Unreachable { .. }, Some(profile)) => {
+                    self.reactivations.unsuppress(profile).await?;
+                    let confirmed = profile.status == ProfileStatus::Confirmed;
+                    let actions = self.reactivations.actions(profile, OWNER)?;
+                    (actions, Outcome::Resumed { confirmed })
+                }
+                _ => return Ok(Outcome::Refused(standing)),
             };
-            let signup = dossier.signup_of(token.mail);
-            let actions = self.actions(profile, &dossier, signup)?;
             match self.table.transact(actions, &self.random.name()).await {
                 Ok(()) => {
-                    tracing::info!(profile_id = %profile.id, "address confirmed");
-                    return Ok(Outcome::Confirmed);
+                    tracing::info!(profile_id = %token.profile, ?outcome, "the owner of an address has followed a link");
+                    return Ok(outcome);
                 }
                 Err(NotCommitted::Failed(failure)) => return Err(failure),
                 // Another click was faster, or the profile has changed.
@@ -217,13 +255,23 @@ impl Confirmations {
         if !(used | token.matches(&mail.token_hashes)) {
             return Standing::Unknown;
         }
-        match dossier.present(now) {
+        let Some(profile) = dossier.present(now) else {
+            return Standing::Expired;
+        };
+        if profile.email_key != mail.email_key {
+            return Standing::UsedUp;
+        }
+        let confirmed = profile.status == ProfileStatus::Confirmed;
+        let in_time = mail.links_until.is_some_and(|until| now < until);
+        match &profile.undeliverable {
+            _ if !confirmed && !used && in_time => Standing::Fresh,
+            Some(why) => Standing::Unreachable {
+                cause: why.cause,
+                since: why.since,
+            },
+            None if confirmed => Standing::Used,
+            None if used => Standing::ConfirmedBefore,
             None => Standing::Expired,
-            Some(profile) if profile.email_key != mail.email_key => Standing::UsedUp,
-            Some(profile) if profile.status == ProfileStatus::Confirmed => Standing::Used,
-            Some(_) if used => Standing::UsedUp,
-            Some(_) if mail.links_until.is_none_or(|until| until <= now) => Standing::Expired,
-            Some(_) => Standing::Fresh,
         }
     }
 
@@ -252,25 +300,27 @@ impl Confirmations {
         let now = self.clock.now();
         let pending = Condition::new(
             "version = :seen AND email_key = :email_key \
-             AND #status IN (:pending, :undeliverable) \
+             AND #status = :pending \
              AND (attribute_not_exists(expires_at) OR expires_at > :seconds)",
         )
         .with(":seen", number(profile.version))
         .with(":email_key", text(&profile.email_key))
         .with(":pending", ProfileStatus::Pending.into())
-        .with(":undeliverable", ProfileStatus::Undeliverable.into())
         .with(":seconds", number(now.as_seconds()))
         .with(":confirmed", ProfileStatus::Confirmed.into())
         .with(":version", number(profile.version + 1))
         .with(":now", number(now.as_millis()))
-        .with(":owner", text("owner"))
+        .with(":owner", text(OWNER))
         .with(":list", text(list(ProfileStatus::Confirmed, profile.id)));
         let mut update = Update::new(
             "#status = :confirmed, version = :version, updated_at = :now, \
              updated_by = :owner, #list = :list",
-            "expires_at",
+            "expires_at, undeliverable",
             pending,
         );
+        if profile.undeliverable.is_some() {
+            update = update.set("reachable_since", number(now.as_millis()));
+        }
         if let Some(Signup { data, email, .. }) = signup {
             update = update
                 .set("email", text(email))

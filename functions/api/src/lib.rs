@@ -6,8 +6,8 @@
 //! | [`router`] | the routes, and what they share |
 //! | [`signup`], [`confirm`], [`disown`] | for people: sign up, confirm, or say that it was somebody else |
 //! | [`link`] | their links, as mail programs and people change them |
-//! | [`profiles`], [`mails`], [`imports`] | for operators |
-//! | [`signups`], [`confirmations`], [`registry`], [`changes`], [`resends`], [`importing`] | what happens in the table, one transaction each |
+//! | [`profiles`], [`mails`], [`undeliverable`], [`imports`] | for operators |
+//! | [`signups`], [`confirmations`], [`registry`], [`changes`], [`resends`], [`reactivations`], [`importing`] | what happens in the table, one transaction each |
 //! | [`import_view`], [`import_report`] | what is shown of an import, and of the rows that it refused |
 //! | [`presigned_post`] | how its file gets to S3 |
 //! | [`rates`], [`mailbox`], [`captcha`], [`proof`], [`cross_site`], [`edge`] | limits against abuse |
@@ -45,9 +45,11 @@ pub mod presigned_post;
 pub mod profiles;
 pub mod proof;
 pub mod rates;
+pub mod reactivations;
 pub mod registry;
 pub mod resends;
 pub mod router;
 pub mod settings;
 pub mod signup;
 pub mod signups;
+pub mod undeliverable;

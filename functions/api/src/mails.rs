@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use muster_core::ids::ProfileId;
 use muster_core::mail::{MailItem, MailKind, MailStatus};
 use muster_core::profile::Dossier;
+use muster_core::undeliverable::{Cause, Undeliverable};
 use muster_http::caller::Caller;
 use muster_http::openapi::people;
 use muster_http::openapi::refusals::{Always, WithoutToken};
@@ -136,7 +137,8 @@ pub async fn list(
 /// `POST /profiles/{id}/resend`
 ///
 /// # Errors
-/// 404 if there is no such profile, 409 if there is nothing to confirm.
+/// 404 if there is no such profile, 409 if there is nothing to confirm or nothing
+/// goes to the address.
 #[utoipa::path(
     post,
     path = "/profiles/{id}/resend",
@@ -167,7 +169,7 @@ pub async fn resend(
         }
         Err(NotResent::Absent) => Err(absent()),
         Err(NotResent::Confirmed) => Err(nothing_to_confirm()),
-        Err(NotResent::Undeliverable) => Err(nothing_arrives()),
+        Err(NotResent::Undeliverable(why)) => Err(nothing_arrives(&why)),
         Err(NotResent::Failed(failure)) => Err(failure.into()),
     }
 }
@@ -178,9 +180,18 @@ pub fn nothing_to_confirm() -> Problem {
 }
 
 /// The address is not to be written to.
-fn nothing_arrives() -> Problem {
+fn nothing_arrives(why: &Undeliverable) -> Problem {
+    let what = match why.cause {
+        Cause::Bounced => "a mail to the profile's address came back for good",
+        Cause::Complained => "a mail to the profile's address was reported as spam",
+        Cause::Suppressed => "SES did not deliver a mail, as its suppression list has the address",
+    };
+    let (since, reason) = (why.since, &why.reason);
     Problem::new(
         Kind::Conflict,
-        "mail to the profile's address came back for good; PATCH gives it another one",
+        format!(
+            "{what} ({since}: {reason}); PATCH gives the profile another address, \
+             DELETE /profiles/{{id}}/undeliverable has mail go to this one again"
+        ),
     )
 }

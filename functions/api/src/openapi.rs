@@ -28,7 +28,7 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use crate::{confirm, disown, imports, mails, profiles, router, signup};
+use crate::{confirm, disown, imports, mails, profiles, router, signup, undeliverable};
 use refusals as no;
 
 /// The document of all functions: a test holds it to what they say.
@@ -67,6 +67,7 @@ const FOR_FIVE_MINUTES: &str = "public, max-age=300";
         profiles::erase,
         mails::list,
         mails::resend,
+        undeliverable::remove,
         imports::list,
         imports::create,
         imports::read,

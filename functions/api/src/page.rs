@@ -5,7 +5,9 @@ use std::fmt;
 use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
+use muster_core::time::Time;
 use muster_core::token::Token;
+use muster_core::undeliverable::Cause;
 use muster_http::problem::Problem;
 
 use crate::confirmations::Standing;
@@ -51,6 +53,35 @@ pub struct Disowning {
     pub token: Token,
 }
 
+/// "Shall mail go to your address again?", with a button.
+#[derive(Debug, Template)]
+#[template(path = "resuming.html")]
+pub struct Resuming {
+    /// What the button sends.
+    token: Token,
+    text: String,
+}
+
+impl Resuming {
+    /// The page for an address that mail does not go to any more.
+    pub fn new(token: Token, cause: Cause, since: Time) -> Self {
+        let text = since.to_string();
+        let day = text.split('T').next().unwrap_or_default();
+        let text = match cause {
+            Cause::Bounced => format!(
+                "A mail that we sent there came back on {day}. If your mailbox takes mail again, we send it again:"
+            ),
+            Cause::Complained => format!(
+                "A mail that we sent there was reported as spam on {day}. If that was a mistake, we send mail again:"
+            ),
+            Cause::Suppressed => format!(
+                "A mail could not be sent there on {day}, as an earlier one came back or was reported as spam. If your mailbox takes mail again, we send it again:"
+            ),
+        };
+        Self { token, text }
+    }
+}
+
 /// What there is to say when there is nothing to ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Message {
@@ -58,6 +89,12 @@ pub enum Message {
     Confirmed,
     /// Was done before.
     AlreadyConfirmed,
+    /// Mail goes to the address again.
+    Resumed,
+    /// The same, and it is still to be confirmed.
+    ResumedUnconfirmed,
+    /// It confirmed the address, which was changed since, and changed back.
+    ConfirmedBefore,
     /// The profile has another address by now.
     UsedUp,
     /// Came too late.
@@ -91,9 +128,10 @@ impl From<Standing> for Message {
     fn from(standing: Standing) -> Self {
         match standing {
             Standing::Used => Self::AlreadyConfirmed,
+            Standing::ConfirmedBefore => Self::ConfirmedBefore,
             Standing::UsedUp => Self::UsedUp,
             Standing::Expired => Self::Expired,
-            Standing::Fresh | Standing::Unknown => Self::Unknown,
+            Standing::Fresh | Standing::Unreachable { .. } | Standing::Unknown => Self::Unknown,
         }
     }
 }
@@ -110,6 +148,21 @@ impl Message {
                 StatusCode::OK,
                 "Your address is already confirmed",
                 "Nothing more to do: your profile is ready. You can close this page.",
+            ),
+            Self::Resumed => (
+                StatusCode::OK,
+                "Mail goes to your address again",
+                "Your address is confirmed, and your profile is ready. You can close this page.",
+            ),
+            Self::ResumedUnconfirmed => (
+                StatusCode::OK,
+                "Mail goes to your address again",
+                "Your address is not confirmed yet. Have a new mail sent, and follow its link:",
+            ),
+            Self::ConfirmedBefore => (
+                StatusCode::GONE,
+                "This link is used up",
+                "It confirmed this address before the profile had another one in between. If a newer mail asks you to confirm, use its link; or have a new mail sent:",
             ),
             Self::UsedUp => (
                 StatusCode::GONE,
@@ -158,7 +211,11 @@ impl Message {
     /// the API may have a path.
     const fn resend(self) -> Option<&'static str> {
         match self {
-            Self::UsedUp | Self::Expired | Self::Unknown => Some("signup/resend"),
+            Self::ResumedUnconfirmed
+            | Self::ConfirmedBefore
+            | Self::UsedUp
+            | Self::Expired
+            | Self::Unknown => Some("signup/resend"),
             Self::NoAddress => Some("resend"),
             _ => None,
         }
@@ -194,6 +251,15 @@ impl From<Question> for Page {
         Self {
             status: StatusCode::OK,
             html: question.render(),
+        }
+    }
+}
+
+impl From<Resuming> for Page {
+    fn from(resuming: Resuming) -> Self {
+        Self {
+            status: StatusCode::OK,
+            html: resuming.render(),
         }
     }
 }

@@ -9,7 +9,8 @@ use muster_core::email::Email;
 use muster_core::erasure::{self, Begun};
 use muster_core::ids::ProfileId;
 use muster_core::profile::{
-    Dossier, LockItem, ProfileItem, ProfileStatus, lists, lock_key, profile_key,
+    Dossier, LockItem, ProfileItem, ProfileStatus, lists, lists_undeliverable, lock_key,
+    profile_key,
 };
 use muster_core::violation::Violation;
 use muster_http::caller::Caller;
@@ -281,19 +282,17 @@ pub async fn find(
 ) -> Result<Json<ProfileList>, Problem> {
     let mut parameters = Parameters::parse(query.as_deref());
     let page = Page::take(&mut parameters);
-    let status = parameters.optional("status", status);
+    let filter = parameters.optional("status", Filtered::parse);
     let email = parameters.optional("email", Email::parse);
     parameters.finish()?;
     let now = services.clock.now();
-    let wanted = |item: &ProfileItem| {
-        item.is_present(now) && status.is_none_or(|status| item.status == status)
-    };
+    let wanted =
+        |item: &ProfileItem| item.is_present(now) && filter.is_none_or(|filter| filter.takes(item));
     let found = match email {
         Some(email) => of_address(&services, &email, &page, wanted).await?,
         None => {
-            let statuses = status.map_or(LISTED.to_vec(), |status| vec![status]);
-            let lists = statuses.into_iter().flat_map(lists);
             let shown = |item| Some(item).filter(wanted).map(ProfileView::from);
+            let lists = Filtered::lists(filter);
             services.listing().page(lists, &page, shown).await?
         }
     };
@@ -303,14 +302,49 @@ pub async fn find(
     }))
 }
 
-fn status(text: &str) -> Result<ProfileStatus, Violation> {
-    LISTED
-        .into_iter()
-        .find(|status| status.as_str() == text)
-        .ok_or_else(|| {
+/// What the parameter `status` asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Filtered {
+    /// Profiles of this status, whether or not mail goes to them.
+    Status(ProfileStatus),
+    /// Profiles that no mail goes to, of either status.
+    Undeliverable,
+}
+
+/// What [`Filtered::Undeliverable`] is called.
+pub const UNDELIVERABLE: &str = "undeliverable";
+
+impl Filtered {
+    fn parse(text: &str) -> Result<Self, Violation> {
+        if text == UNDELIVERABLE {
+            return Ok(Self::Undeliverable);
+        }
+        let mut statuses = LISTED.into_iter();
+        let status = statuses.find(|status| status.as_str() == text);
+        status.map(Self::Status).ok_or_else(|| {
             let known = LISTED.map(ProfileStatus::as_str).join(", ");
-            Violation::new("invalid_status", format!("one of {known}"))
+            Violation::new("invalid_status", format!("one of {known}, {UNDELIVERABLE}"))
         })
+    }
+
+    fn takes(self, item: &ProfileItem) -> bool {
+        match self {
+            Self::Status(status) => item.status == status,
+            Self::Undeliverable => item.undeliverable.is_some(),
+        }
+    }
+
+    /// Where the index has them. Those that no mail goes to are apart, of
+    /// whatever status.
+    fn lists(filter: Option<Self>) -> Vec<String> {
+        let statuses = match filter {
+            None => LISTED.to_vec(),
+            Some(Self::Status(status)) => vec![status],
+            Some(Self::Undeliverable) => Vec::new(),
+        };
+        let of_statuses = statuses.into_iter().flat_map(lists);
+        of_statuses.chain(lists_undeliverable()).collect()
+    }
 }
 
 /// The profile with an address, by its lock and so as it is now: a list of at

@@ -8,6 +8,7 @@ use muster_core::profile::{Dossier, ProfileItem, ProfileStatus, Signup, lock_key
 use muster_core::random::Random;
 use muster_core::table::{Condition, NotCommitted, Table, number, text};
 use muster_core::time::Clock;
+use muster_core::undeliverable::Undeliverable;
 
 use crate::nudges::Nudges;
 
@@ -31,9 +32,9 @@ pub enum NotResent {
     /// There is nothing to confirm.
     #[error("the address is confirmed")]
     Confirmed,
-    /// It would not arrive.
-    #[error("nothing can go to the address")]
-    Undeliverable,
+    /// Nothing goes to the address.
+    #[error("nothing goes to the address")]
+    Undeliverable(Undeliverable),
     /// AWS did not do its part.
     #[error(transparent)]
     Failed(#[from] Failure),
@@ -60,10 +61,11 @@ impl Resends {
         for _ in 0..TRIES {
             let dossier = Dossier::read(&self.table, id).await?;
             let profile = dossier.present(self.clock.now()).ok_or(NotResent::Absent)?;
-            match profile.status {
-                ProfileStatus::Confirmed => return Err(NotResent::Confirmed),
-                ProfileStatus::Undeliverable => return Err(NotResent::Undeliverable),
-                ProfileStatus::Pending | ProfileStatus::Erasing => {}
+            if profile.status == ProfileStatus::Confirmed {
+                return Err(NotResent::Confirmed);
+            }
+            if let Some(undeliverable) = &profile.undeliverable {
+                return Err(NotResent::Undeliverable(undeliverable.clone()));
             }
             if let Some(mail) = on_its_way(&dossier) {
                 self.nudges.mail(id, mail.number).await;

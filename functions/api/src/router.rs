@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use muster_core::aws::SdkConfig;
 use muster_core::object::s3_client;
@@ -29,11 +29,12 @@ use crate::openapi::refusals::FromElsewhere;
 use crate::presigned_post::Uploads;
 use crate::proof::Proofs;
 use crate::rates::Rates;
+use crate::reactivations::Reactivations;
 use crate::registry::Registry;
 use crate::resends::Resends;
 use crate::settings::Settings;
 use crate::signups::Signups;
-use crate::{confirm, disown, imports, link, mails, profiles, signup};
+use crate::{confirm, disown, imports, link, mails, profiles, signup, undeliverable};
 
 /// What the handlers work with.
 pub struct Services {
@@ -53,6 +54,8 @@ pub struct Services {
     pub changes: Changes,
     /// Writes mails again.
     pub resends: Resends,
+    /// Has mail go to addresses again.
+    pub reactivations: Arc<Reactivations>,
     /// Moves imports.
     pub importing: Importing,
     /// Signs the addresses of reports.
@@ -105,6 +108,9 @@ impl Services {
         let captcha = captcha.map(|captcha| Captcha::new(captcha.url, secret(captcha.secret_name)));
         let edge = settings.edge.clone();
         let edge = edge.map(|edge| Edge::new(edge.address_header, secret(edge.secret_name)));
+        let ses = aws_sdk_sesv2::Client::new(config);
+        let reactivations = Reactivations::new(table.clone(), ses, clock.clone(), random.clone());
+        let reactivations = Arc::new(reactivations);
         Ok(Self {
             edge: edge.map(Arc::new),
             site: Arc::new(settings.site.clone()),
@@ -116,7 +122,14 @@ impl Services {
                 clock.clone(),
                 random.clone(),
             ),
-            confirmations: Confirmations::new(table.clone(), rates, clock.clone(), random.clone()),
+            confirmations: Confirmations::new(
+                table.clone(),
+                rates,
+                reactivations.clone(),
+                clock.clone(),
+                random.clone(),
+            ),
+            reactivations,
             registry: Registry::new(table.clone(), nudges.clone(), clock.clone(), random.clone()),
             changes: Changes::new(table.clone(), nudges.clone(), clock.clone(), random.clone()),
             resends: Resends::new(table.clone(), nudges.clone(), clock.clone(), random.clone()),
@@ -169,6 +182,10 @@ pub fn router(services: Services) -> Router {
         )
         .route("/profiles/{id}/mails", get(mails::list))
         .route("/profiles/{id}/resend", post(mails::resend))
+        .route(
+            "/profiles/{id}/undeliverable",
+            delete(undeliverable::remove),
+        )
         .route("/imports", get(imports::list).post(imports::create))
         .route("/imports/{id}", get(imports::read))
         .route("/imports/{id}/start", post(imports::start))

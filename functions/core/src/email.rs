@@ -98,6 +98,15 @@ fn invalid() -> Violation {
     )
 }
 
+/// An address for a mail server: as it was typed, with the domain in its ASCII
+/// form, which the key has.
+pub fn for_server(typed: &str, key: &str) -> String {
+    match (typed.rsplit_once('@'), key.rsplit_once('@')) {
+        (Some((local, _)), Some((_, domain))) => format!("{local}@{domain}"),
+        _ => typed.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

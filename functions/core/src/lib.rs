@@ -21,7 +21,7 @@
 //! | [`table`], [`failure`], [`causes`] | typed access to the table; what an AWS error means to the caller; what is behind an error |
 //! | [`message`], [`batch`] | what travels through the queues, and how a batch of it is answered |
 //! | [`upload`] | what the import queue asks for, of which some comes from S3 |
-//! | [`report`], [`step`] | what SES reports of a mail, and where that moves it |
+//! | [`report`], [`step`], [`undeliverable`] | what SES reports of a mail, where that moves it, and when it is the last one |
 //! | [`object`] | an uploaded file, pinned to the version that was announced |
 //! | [`records`], [`header`], [`formula`] | CSV cut into records at exact byte offsets; what its columns mean; cells that come to life |
 
@@ -57,5 +57,6 @@ pub mod step;
 pub mod table;
 pub mod time;
 pub mod token;
+pub mod undeliverable;
 pub mod upload;
 pub mod violation;

@@ -16,6 +16,7 @@ use crate::overwritten::Overwritten;
 use crate::person::{Attributes, Name};
 use crate::table::{Condition, Key, Table, decode, number, text};
 use crate::time::Time;
+use crate::undeliverable::Undeliverable;
 
 /// How long an unconfirmed sign-up is kept. Seven days: long enough for a
 /// holiday, short enough that a mistyped address is soon free again.
@@ -33,8 +34,6 @@ pub enum ProfileStatus {
     Pending,
     /// The owner of the address confirmed it.
     Confirmed,
-    /// Mail to the address came back for good.
-    Undeliverable,
     /// Being removed.
     Erasing,
 }
@@ -45,7 +44,6 @@ impl ProfileStatus {
         match self {
             Self::Pending => "pending",
             Self::Confirmed => "confirmed",
-            Self::Undeliverable => "undeliverable",
             Self::Erasing => "erasing",
         }
     }
@@ -84,6 +82,13 @@ pub struct ProfileItem {
     pub status: ProfileStatus,
     /// Counts the changes; the ETag.
     pub version: u64,
+    /// Why no mail goes to the address. Beside the status: it may be confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undeliverable: Option<Undeliverable>,
+    /// Since when mail goes there again, if it did not for a while. What becomes
+    /// of mails that were sent earlier is of no account any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reachable_since: Option<Time>,
     /// How it came to be.
     pub source: Source,
     /// Who changed it last: a client or subject of the token, `signup`, `import`.
@@ -196,6 +201,8 @@ impl ProfileItem {
             attributes: BTreeMap::new(),
             status: ProfileStatus::Erasing,
             version: 0,
+            undeliverable: None,
+            reachable_since: None,
             source: Source::Import,
             updated_by: String::new(),
             import: Some(row.0),
@@ -316,6 +323,8 @@ impl NewProfile {
             attributes: self.attributes.as_map().clone(),
             status,
             version: 1,
+            undeliverable: None,
+            reachable_since: None,
             source: self.source,
             updated_by: self.created_by.clone(),
             import: self.row.map(|(import, _)| import),
@@ -615,7 +624,8 @@ pub fn lock_key(email_key: &str) -> Key {
     }
 }
 
-/// The partition of the `listing` index that a profile of that status is in.
+/// The partition of the `listing` index that a profile of that status is in, as
+/// long as mail goes to it.
 pub fn list(status: ProfileStatus, id: ProfileId) -> String {
     format!("LIST#{}#{}", status.as_str(), id.shard(LISTING_SHARDS))
 }
@@ -623,6 +633,21 @@ pub fn list(status: ProfileStatus, id: ProfileId) -> String {
 /// The `listing` partitions of a status, all shards of it.
 pub fn lists(status: ProfileStatus) -> impl Iterator<Item = String> {
     (0..LISTING_SHARDS).map(move |shard| format!("LIST#{}#{shard}", status.as_str()))
+}
+
+/// The group of the `listing` index of profiles that get no mail, whatever their
+/// status.
+const UNDELIVERABLE: &str = "undeliverable";
+
+/// The partition of the `listing` index that a profile is in while no mail goes
+/// to it.
+pub fn list_undeliverable(id: ProfileId) -> String {
+    format!("LIST#{UNDELIVERABLE}#{}", id.shard(LISTING_SHARDS))
+}
+
+/// The `listing` partitions of profiles that get no mail, all shards of them.
+pub fn lists_undeliverable() -> impl Iterator<Item = String> {
+    (0..LISTING_SHARDS).map(|shard| format!("LIST#{UNDELIVERABLE}#{shard}"))
 }
 
 /// Whether something with this expiry counts as absent.

@@ -8,8 +8,20 @@ use std::collections::HashMap;
 
 use crate::message::MailNudge;
 use crate::time::Time;
+use crate::undeliverable::Cause;
 use jiff::Timestamp;
 use serde::Deserialize;
+
+/// What SES says of a mail that it did not try to deliver, as the address is on a
+/// suppression list: the account's, a tenant's, or its own.
+const SUPPRESSED: [&str; 3] = [
+    "OnAccountSuppressionList",
+    "OnTenantSuppressionList",
+    "Suppressed",
+];
+
+/// The one kind of feedback that is no complaint: it takes one back.
+const NOT_SPAM: &str = "not-spam";
 
 /// The longest reason that is kept, in characters: what a mail server has to
 /// say may go on for kilobytes.
@@ -37,10 +49,10 @@ pub enum News {
     Delayed(String),
     /// The recipient's server took it.
     Delivered,
-    /// It came back. For good, or because SES gave up trying.
+    /// It did not arrive. For good, or because SES gave up trying.
     Bounced {
-        /// Whether the address is to blame.
-        permanent: bool,
+        /// Why nothing more is to go there, if the address is to blame.
+        blamed: Option<Cause>,
         /// What the recipient's server said.
         reason: String,
     },
@@ -51,15 +63,13 @@ pub enum News {
 }
 
 impl News {
-    /// Whether nothing more is to go where it comes from.
-    pub const fn is_refusal(&self) -> bool {
-        matches!(
-            self,
-            Self::Bounced {
-                permanent: true,
-                ..
-            } | Self::Complained(_)
-        )
+    /// Why nothing more is to go where it comes from, if so, and what was said.
+    pub fn refusal(&self) -> Option<(Cause, &str)> {
+        match self {
+            Self::Bounced { blamed, reason } => blamed.map(|cause| (cause, &**reason)),
+            Self::Complained(reason) => Some((Cause::Complained, reason)),
+            Self::Sent | Self::Delayed(_) | Self::Delivered | Self::Rejected(_) => None,
+        }
     }
 }
 
@@ -190,27 +200,51 @@ impl What {
             Self::DeliveryDelay { delay } => {
                 News::Delayed(reason(&delay.delay_type, &delay.delayed_recipients))
             }
-            Self::Bounce { bounce } => {
-                let kind = format!("{}/{}", bounce.bounce_type, bounce.bounce_sub_type);
-                News::Bounced {
-                    // Undetermined is not held against anybody, as transient
-                    // is not: the next mail shows.
-                    permanent: bounce.bounce_type == "Permanent",
-                    reason: reason(&kind, &bounce.bounced_recipients),
-                }
-            }
-            Self::Complaint { complaint } => {
-                let kind = complaint
-                    .complaint_feedback_type
-                    .or(complaint.complaint_sub_type)
-                    .unwrap_or_else(|| "of no kind".to_owned());
-                News::Complained(reason(&format!("complaint: {kind}"), &[]))
-            }
+            Self::Bounce { bounce } => bounce.news(),
+            Self::Complaint { complaint } => complaint.news(),
             Self::Reject { reject } => {
                 let why = reject.reason.unwrap_or_else(|| "no reason".to_owned());
                 News::Rejected(reason(&format!("rejected: {why}"), &[]))
             }
         }
+    }
+}
+
+impl Bounce {
+    fn news(self) -> News {
+        let kind = format!("{}/{}", self.bounce_type, self.bounce_sub_type);
+        // Undetermined is not held against anybody, as transient is not: the
+        // next mail shows.
+        let blamed = match SUPPRESSED.contains(&&*self.bounce_sub_type) {
+            _ if self.bounce_type != "Permanent" => None,
+            true => Some(Cause::Suppressed),
+            false => Some(Cause::Bounced),
+        };
+        News::Bounced {
+            blamed,
+            reason: reason(&kind, &self.bounced_recipients),
+        }
+    }
+}
+
+impl Complaint {
+    fn news(self) -> News {
+        // An earlier mail was complained about, and this one did not go.
+        if let Some(sub_type) = &self.complaint_sub_type
+            && SUPPRESSED.contains(&&**sub_type)
+        {
+            return News::Bounced {
+                blamed: Some(Cause::Suppressed),
+                reason: reason(&format!("Complaint/{sub_type}"), &[]),
+            };
+        }
+        let kind = self.complaint_feedback_type.or(self.complaint_sub_type);
+        let kind = kind.unwrap_or_else(|| "of no kind".to_owned());
+        // It is said of a mail that arrived.
+        if kind.eq_ignore_ascii_case(NOT_SPAM) {
+            return News::Delivered;
+        }
+        News::Complained(reason(&format!("complaint: {kind}"), &[]))
     }
 }
 
@@ -256,14 +290,14 @@ mod tests {
         assert_eq!(
             news(include_str!("../fixtures/ses/bounce-permanent.json")),
             News::Bounced {
-                permanent: true,
+                blamed: Some(Cause::Bounced),
                 reason: "Permanent/General: smtp; 550 5.1.1 user unknown".to_owned()
             }
         );
         assert_eq!(
             news(include_str!("../fixtures/ses/bounce-transient.json")),
             News::Bounced {
-                permanent: false,
+                blamed: None,
                 reason: "Transient/MailboxFull: smtp; 452 4.2.2 mailbox full".to_owned()
             }
         );
@@ -275,6 +309,43 @@ mod tests {
             news(include_str!("../fixtures/ses/reject.json")),
             News::Rejected("rejected: Bad content".to_owned())
         );
+    }
+
+    #[test]
+    fn a_mail_that_ses_kept_back_did_not_arrive() {
+        let suppressed = |reason: &str| News::Bounced {
+            blamed: Some(Cause::Suppressed),
+            reason: reason.to_owned(),
+        };
+        assert_eq!(
+            news(include_str!("../fixtures/ses/bounce-suppressed.json")),
+            suppressed(
+                "Permanent/OnAccountSuppressionList: Amazon SES did not send the message to \
+                 this address because it is on the suppression list for your account."
+            )
+        );
+        let complaint = include_str!("../fixtures/ses/complaint-suppressed.json");
+        let kept_back = news(complaint);
+        assert_eq!(kept_back, suppressed("Complaint/OnAccountSuppressionList"));
+        assert_eq!(
+            kept_back.refusal(),
+            Some((Cause::Suppressed, "Complaint/OnAccountSuppressionList"))
+        );
+    }
+
+    #[test]
+    fn who_says_that_it_is_no_spam_does_not_complain() {
+        let not_spam = include_str!("../fixtures/ses/complaint-not-spam.json");
+        for event in [not_spam, &not_spam.replace("not-spam", "Not-Spam")] {
+            assert_eq!(news(event), News::Delivered);
+            assert_eq!(news(event).refusal(), None);
+        }
+        // Whatever else an ISP reports is held to be a complaint.
+        for kind in ["abuse", "fraud", "virus", "other"] {
+            let event = not_spam.replace("not-spam", kind);
+            let expected = News::Complained(format!("complaint: {kind}"));
+            assert_eq!(news(&event), expected);
+        }
     }
 
     #[test]

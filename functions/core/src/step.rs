@@ -74,6 +74,7 @@ impl<'a> Step<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::undeliverable::Cause;
 
     /// The status that events in this order lead to.
     fn after(start: MailStatus, news: &[&News]) -> (MailStatus, Option<String>) {
@@ -117,7 +118,7 @@ mod tests {
             News::Rejected(reason()),
         ];
         let bounced = News::Bounced {
-            permanent: true,
+            blamed: Some(Cause::Bounced),
             reason: reason(),
         };
         let (sent, delivered) = (News::Sent, News::Delivered);

@@ -4,7 +4,8 @@
 //! | --- | --- | --- |
 //! | sent, delayed, delivered | moves forward | |
 //! | bounced because SES gave up trying, rejected | moves forward, with the reason | |
-//! | bounced for good, complained about | moves forward, with the reason | `undeliverable`, if it still has the address; what waits for it is abandoned |
+//! | bounced for good, complained about | moves forward, with the reason | `undeliverable`, whatever its status, if it still has the address and mail has not been let go there again since; what waits for it is abandoned |
+//! | complaint taken back (`not-spam`) | delivered | |
 //! | of a mail that is gone | acknowledged, counted | |
 //! | not readable, not of ours | left to SQS: dead-lettered in the end | |
 
@@ -16,12 +17,13 @@ use muster_core::aws::SdkConfig;
 use muster_core::batch::{Answer, NamelessRecord, Queues};
 use muster_core::failure::Failure;
 use muster_core::mail::{MailItem, REMINDER};
-use muster_core::profile::{Dossier, ProfileItem, ProfileStatus, list, lock_key, profile_key};
+use muster_core::profile::{Dossier, ProfileItem, list_undeliverable, lock_key, profile_key};
 use muster_core::random::Random;
 use muster_core::report::{Event, NotAnEvent};
 use muster_core::step::Step;
 use muster_core::table::{Condition, NotCommitted, Table, encode_value, number, text};
 use muster_core::time::Clock;
+use muster_core::undeliverable::Undeliverable;
 
 use crate::settings::Settings;
 
@@ -137,15 +139,25 @@ impl Feedback {
             actions.push(self.step(event, &step, mail)?);
             actions.extend(self.reminder(event, mail, dossier)?);
         }
-        if !event.news.is_refusal() {
+        let Some((cause, reason)) = event.news.refusal() else {
             return Ok(actions);
-        }
+        };
+        let now = self.clock.now();
+        let undeliverable = Undeliverable {
+            since: now,
+            cause,
+            reason: reason.to_owned(),
+        };
         // It may have another address by now, which is not to blame.
-        let blamed = dossier.present(self.clock.now()).filter(|profile| {
-            profile.email_key == mail.email_key && profile.status != ProfileStatus::Undeliverable
+        let blamed = dossier.present(now).filter(|profile| {
+            profile.email_key == mail.email_key
+                && profile.undeliverable.is_none()
+                && profile
+                    .reachable_since
+                    .is_none_or(|since| since <= event.sent_at)
         });
         if let Some(profile) = blamed {
-            actions.extend(self.mark(profile, dossier)?);
+            actions.extend(self.mark(profile, dossier, &undeliverable)?);
             let others = dossier.mails.iter().rev();
             let open = others
                 .filter(|other| other.status.is_open() && other.number != mail.number)
@@ -195,7 +207,7 @@ impl Feedback {
         dossier: &Dossier,
     ) -> Result<Option<TransactWriteItem>, Failure> {
         let is_reminded = dossier.mails.iter().any(|mail| mail.number == REMINDER);
-        if !mail.status.is_open() || is_reminded || event.news.is_refusal() {
+        if !mail.status.is_open() || is_reminded || event.news.refusal().is_some() {
             return Ok(None);
         }
         let reminder = mail.reminder(event.sent_at, self.reminder_after);
@@ -213,16 +225,15 @@ impl Feedback {
         &self,
         profile: &ProfileItem,
         dossier: &Dossier,
+        undeliverable: &Undeliverable,
     ) -> Result<[TransactWriteItem; 2], Failure> {
-        let undeliverable = ProfileStatus::Undeliverable;
-        let unchanged = Condition::new("version = :seen AND #status = :status")
-            .with(":seen", number(profile.version))
-            .with(":status", profile.status.into())
-            .with(":undeliverable", undeliverable.into())
+        let unchanged = profile
+            .unchanged()
+            .with(":undeliverable", encode_value(undeliverable)?)
             .with(":version", number(profile.version + 1))
-            .with(":now", number(self.clock.now().as_millis()))
+            .with(":now", number(undeliverable.since.as_millis()))
             .with(":feedback", text("feedback"))
-            .with(":list", text(list(undeliverable, profile.id)));
+            .with(":list", text(list_undeliverable(profile.id)));
         let no_other_mail = Condition::new("profile_id = :id AND mails = :mails")
             .with(":id", text(profile.id.to_string()))
             .with(":mails", number(dossier.last_mail()))
@@ -230,7 +241,7 @@ impl Feedback {
         Ok([
             self.table.change(
                 &profile_key(profile.id),
-                "SET #status = :undeliverable, version = :version, updated_at = :now, \
+                "SET undeliverable = :undeliverable, version = :version, updated_at = :now, \
                      updated_by = :feedback, #list = :list",
                 &unchanged,
             )?,

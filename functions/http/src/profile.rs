@@ -6,6 +6,7 @@ use std::fmt;
 use muster_core::ids::{ImportId, ProfileId};
 use muster_core::locale::Locale;
 use muster_core::profile::{ProfileItem, ProfileStatus, Source};
+use muster_core::undeliverable::{Cause, Undeliverable};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -14,11 +15,7 @@ use crate::openapi::{people, values};
 use crate::problem::{Kind, Problem};
 
 /// The statuses that are shown.
-pub const LISTED: [ProfileStatus; 3] = [
-    ProfileStatus::Pending,
-    ProfileStatus::Confirmed,
-    ProfileStatus::Undeliverable,
-];
+pub const LISTED: [ProfileStatus; 2] = [ProfileStatus::Pending, ProfileStatus::Confirmed];
 
 /// There is no such profile, or none any more.
 pub fn absent() -> Problem {
@@ -43,6 +40,9 @@ pub struct ProfileView {
     attributes: BTreeMap<String, String>,
     #[schema(value_type = people::ProfileStatus)]
     status: ProfileStatus,
+    /// Why no mail goes to the address; `null` as long as mail goes there.
+    #[schema(required)]
+    undeliverable: Option<UndeliverableView>,
     #[schema(value_type = people::ProfileSource)]
     source: Source,
     /// The row that it was, if it was one.
@@ -64,6 +64,29 @@ impl fmt::Debug for ProfileView {
             .field("id", &self.id)
             .field("status", &self.status)
             .finish_non_exhaustive()
+    }
+}
+
+/// No mail goes to the address until its owner or an operator says so.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Undeliverable)]
+pub struct UndeliverableView {
+    /// When the mail's fate was known.
+    #[schema(value_type = values::Time)]
+    since: String,
+    #[schema(value_type = people::UndeliverableCause)]
+    cause: Cause,
+    /// What the recipient's server said, or SES.
+    reason: String,
+}
+
+impl From<Undeliverable> for UndeliverableView {
+    fn from(undeliverable: Undeliverable) -> Self {
+        Self {
+            since: undeliverable.since.to_string(),
+            cause: undeliverable.cause,
+            reason: undeliverable.reason,
+        }
     }
 }
 
@@ -89,6 +112,7 @@ impl ProfileView {
             "locale": "en-GB",
             "attributes": { "city": "London" },
             "status": "pending",
+            "undeliverable": null,
             "source": "operator",
             "import": null,
             "created_at": "2026-11-24T08:00:00.000Z",
@@ -107,6 +131,7 @@ impl From<ProfileItem> for ProfileView {
             locale: item.locale,
             attributes: item.attributes,
             status: item.status,
+            undeliverable: item.undeliverable.map(UndeliverableView::from),
             source: item.source,
             import: item
                 .import

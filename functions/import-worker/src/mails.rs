@@ -115,7 +115,9 @@ impl Mails {
     fn on(&self, found: &Found) -> Result<Vec<TransactWriteItem>, Failure> {
         let now = self.clock.now();
         let pending = |profile: &&ProfileItem| {
-            profile.is_present(now) && profile.status == ProfileStatus::Pending
+            profile.is_present(now)
+                && profile.status == ProfileStatus::Pending
+                && profile.undeliverable.is_none()
         };
         let Some(profile) = found.profile.as_ref().filter(pending) else {
             return Ok(Vec::new());

@@ -14,6 +14,7 @@ use aws_smithy_types::error::operation::BuildError;
 use hyper_util::client::legacy;
 use muster_core::aws::{CONNECT_TIMEOUT, SdkConfig};
 use muster_core::causes::chain;
+use muster_core::email::for_server;
 use muster_core::mail::MailItem;
 
 use crate::letter::Letter;
@@ -96,19 +97,15 @@ impl Ses {
             .send_email()
             .from_email_address(&self.sender)
             .configuration_set_name(&self.configuration_set)
-            .destination(Destination::builder().to_addresses(recipient(mail)).build())
+            .destination(
+                Destination::builder()
+                    .to_addresses(for_server(&mail.to, &mail.email_key))
+                    .build(),
+            )
             .content(EmailContent::builder().simple(message).build())
             // The events that SES publishes about this mail carry these back.
             .email_tags(tag("profile_id", mail.profile_id.to_string())?)
             .email_tags(tag("mail", mail.number.to_string())?))
-    }
-}
-
-/// The address for SES: as it was typed, with the domain in its ASCII form.
-fn recipient(mail: &MailItem) -> String {
-    match (mail.to.rsplit_once('@'), mail.email_key.rsplit_once('@')) {
-        (Some((local, _)), Some((_, domain))) => format!("{local}@{domain}"),
-        _ => mail.to.clone(),
     }
 }
 

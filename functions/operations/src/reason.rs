@@ -191,7 +191,7 @@ async fn of_report(table: &Table, event: &Event, now: Time) -> Result<Reason, Fa
     let step = Step::of(&event.news);
     let (status, to) = (mail.status.as_str(), step.to.as_str());
     // A refusal is about the profile, too.
-    let is_open = step.moves(&mail) || event.news.is_refusal();
+    let is_open = step.moves(&mail) || event.news.refusal().is_some();
     let (code, detail) = if is_open && !step.is_made(&mail) {
         let detail = format!("the mail is {status}; SES reports that it is {to}");
         (Code::Unfinished, detail)

@@ -1,8 +1,10 @@
 //! The parameters of requests.
 
+use muster_core::profile::ProfileStatus;
 use muster_core::request::LIFETIME;
 use muster_http::openapi::parameters::{limit, parameter};
-use muster_http::openapi::people::{EmailAddress, ProfileStatus};
+use muster_http::openapi::people::EmailAddress;
+use muster_http::profile::LISTED;
 use serde_json::json;
 use utoipa::ToSchema;
 use utoipa::openapi::Required;
@@ -11,6 +13,7 @@ use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Ref, Type};
 
 use super::values::Id;
 use crate::idempotency;
+use crate::profiles::UNDELIVERABLE;
 
 muster_http::parameters! {
     /// Which profile or import.
@@ -60,9 +63,14 @@ fn email() -> ParameterBuilder {
 }
 
 fn status() -> ParameterBuilder {
-    let schema = reference::<ProfileStatus>();
-    parameter("status", ParameterIn::Query, schema, json!("confirmed"))
-        .description(Some("Only profiles of this status."))
+    let names = LISTED.map(ProfileStatus::as_str).into_iter();
+    let schema = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(names.chain([UNDELIVERABLE])));
+    parameter("status", ParameterIn::Query, schema, json!("confirmed")).description(Some(
+        "Only profiles of this status; with `undeliverable`, only profiles that no mail goes to, \
+         of either status.",
+    ))
 }
 
 /// A star, or entity tags with commas between: RFC 9110 sections 8.8.3 and 13.1.1.

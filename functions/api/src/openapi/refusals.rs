@@ -42,7 +42,7 @@ muster_http::refusals! {
     /// 409, of a mail
     NothingToConfirm: problem(
         &nothing_to_confirm(),
-        "The address is confirmed, or nothing can go there any more.",
+        "The address is confirmed, or it is `undeliverable`; `detail` says why.",
     ),
     /// 409, of an import
     NotNow: problem(

@@ -9,6 +9,7 @@ use muster_core::person::{
     MAX_NAME_CHARS,
 };
 use muster_core::profile::Source;
+use muster_core::undeliverable::Cause;
 use serde_json::json;
 use utoipa::openapi::Schema;
 use utoipa::openapi::schema::{
@@ -60,6 +61,8 @@ crate::values! {
     Attributes: attributes(attribute_value(Type::String)),
     /// [`muster_core::profile::ProfileStatus`]
     ProfileStatus: profile_status(),
+    /// [`muster_core::undeliverable::Cause`]
+    UndeliverableCause: undeliverable_cause(),
     /// [`muster_core::profile::Source`]
     ProfileSource: profile_source(),
 }
@@ -139,16 +142,28 @@ pub fn attribute_value(types: impl Into<SchemaType>) -> ObjectBuilder {
 }
 
 fn profile_status() -> ObjectBuilder {
-    use muster_core::profile::ProfileStatus::{Confirmed, Erasing, Pending, Undeliverable};
+    use muster_core::profile::ProfileStatus::{Confirmed, Erasing, Pending};
     choice(LISTED.map(|status| {
         let meaning = match status {
             Pending => "nobody has shown yet that the address is theirs",
             Confirmed => "the owner of the address has confirmed it",
-            Undeliverable => "mail to the address came back for good",
             Erasing => "being removed, and not shown",
         };
         (status.as_str(), meaning)
     }))
+}
+
+fn undeliverable_cause() -> ObjectBuilder {
+    choice(
+        [Cause::Bounced, Cause::Complained, Cause::Suppressed].map(|cause| {
+            let meaning = match cause {
+                Cause::Bounced => "a mail came back for good",
+                Cause::Complained => "a mail was reported as spam",
+                Cause::Suppressed => "SES has the address on a suppression list, and did not try",
+            };
+            (cause.as_str(), meaning)
+        }),
+    )
 }
 
 fn profile_source() -> ObjectBuilder {
