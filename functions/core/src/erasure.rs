@@ -16,7 +16,7 @@
 //! erasure pays for that (a read, the lock's check, a write for each open mail),
 //! and not each of the mails that are sent.
 //!
-//! What stays, and for how long: README, "Erasure".
+//! What stays, and for how long: infra/docs/api.md, "Erasure".
 
 use std::time::Duration;
 
