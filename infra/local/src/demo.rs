@@ -43,8 +43,9 @@ pub async fn run(place: &Place, console: &Console) -> Result<(), Trouble> {
         format!("set -a; . {}; set +a", env.strip_prefix(&place.repository).unwrap_or(&env).display()),
         "curl -s $MUSTER_API_URL/imports -H \"Authorization: Bearer $MUSTER_TOKEN\"".to_owned(),
         format!("curl -s $MUSTER_API_URL{details} -H \"Authorization: Bearer $MUSTER_TOKEN\""),
-        "cargo run -q -p muster-cli -- import people.csv --dry-run".to_owned(),
-        "curl -s $MUSTER_API_URL/signup --json '{\"email\": \"you@example.com\", \"name\": \"You\"}'".to_owned(),
+        r"printf 'email,name\njoan@example.com,Joan\nnot-an-address,Eve\n' > .local/people.csv".to_owned(),
+        "cargo run -q -p muster-cli -- import .local/people.csv --dry-run".to_owned(),
+        "curl -s $MUSTER_API_URL/signup -H 'Content-Type: application/json' -d '{\"email\": \"you@example.com\", \"name\": \"You\"}'".to_owned(),
         "make inbox".to_owned(),
         "make down".to_owned(),
     ] {
