@@ -311,7 +311,7 @@ enum Filtered {
     Undeliverable,
 }
 
-/// What [`Filtered::Undeliverable`] is called.
+/// What the parameter `status` calls profiles that no mail goes to.
 pub const UNDELIVERABLE: &str = "undeliverable";
 
 impl Filtered {
