@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use muster_core::cached::{CachedItem, cached_key};
-use muster_core::erasure;
-use muster_core::ids::ProfileId;
-use muster_core::random::Random;
-use muster_core::time::Clock;
+use muster_core::people::erasure;
+use muster_core::people::source_cache::{CachedItem, cached_key};
+use muster_core::platform::ids::ProfileId;
+use muster_core::platform::random::Random;
+use muster_core::platform::time::Clock;
 use muster_simulation::invariants::text;
 use serde_json::{Value, json};
 

@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
 use axum::serve::ListenerExt;
-use muster_core::aws::POOL_IDLE_TIMEOUT;
+use muster_core::platform::aws::POOL_IDLE_TIMEOUT;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -139,7 +139,7 @@ async fn only_a_solved_captcha_signs_up_or_has_the_mail_sent_again() {
             assert_eq!(found.unwrap_or_default(), code, "{path} {token}");
         }
     }
-    let kept = |item: &muster_core::table::Item| {
+    let kept = |item: &muster_core::platform::table::Item| {
         let pk = item["pk"].as_s().unwrap().clone();
         !pk.starts_with("RATE#network#") && !pk.starts_with("SECRET#")
     };

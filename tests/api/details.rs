@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use muster_core::hex::hex;
+use muster_core::platform::hex::hex;
 use muster_simulation::faults::Fault;
 use muster_simulation::ses::BOUNCE;
 use muster_simulation::sources::{Behaviour, Reply};

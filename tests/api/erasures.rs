@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use futures_util::future::join;
-use muster_core::erasure::{self, Begun, PATIENCE};
-use muster_core::random::Random;
-use muster_core::time::Clock;
+use muster_core::people::erasure::{self, Begun, PATIENCE};
+use muster_core::platform::random::Random;
+use muster_core::platform::time::Clock;
 use muster_simulation::faults::{Fault, Schedule};
 use muster_simulation::invariants::text;
 use serde_json::{Value, json};

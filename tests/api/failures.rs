@@ -1,6 +1,6 @@
 //! What a caller is told when AWS does not do its part.
 
-use muster_core::random::Random;
+use muster_core::platform::random::Random;
 use muster_simulation::faults::{FAULTS, Schedule};
 use serde_json::{Value, json};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use muster_core::profile::{LockItem, lock_key};
+use muster_core::people::email_lock::{LockItem, lock_key};
 use muster_simulation::invariants::text;
 use muster_simulation::ses::Accepted;
 use serde_json::{Value, json};

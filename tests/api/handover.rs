@@ -14,7 +14,7 @@ const ROWS: usize = 150;
 
 impl Place {
     /// Puts a file of several chunks into the bucket.
-    pub fn drop_long_file(&self) {
+    pub(crate) fn drop_long_file(&self) {
         let mut csv = "email\n".to_owned();
         for row in 0..ROWS {
             writeln!(csv, "row{row}@example.com").unwrap();

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use muster_core::ids::ImportId;
-use muster_core::import::ImportStatus::{
+use muster_core::platform::ids::ImportId;
+use muster_imports::chunk::{ChunkItem, chunk_key};
+use muster_imports::failure_reason::FailureReason;
+use muster_imports::import::ImportStatus::{
     self, AwaitingStart, AwaitingUpload, Cancelled, Cancelling, Completed, CompletedWithErrors,
     Failed, Planning, Queued, Reporting, Running,
 };
-use muster_core::import::{
-    CHUNKS_FAILED, ChunkItem, FailureReason, FileVersion, ImportItem, Planned, chunk_key,
-    import_key,
-};
-use muster_core::options::{Confirm, Options};
+use muster_imports::import::{CHUNKS_FAILED, ImportItem, Planned, import_key};
+use muster_imports::object::FileVersion;
+use muster_imports::options::{Confirm, Options};
 use muster_simulation::faults::{FAULTS, Fault, Schedule};
 use muster_simulation::process::{Function, Outcome};
 use muster_simulation::queues::IMPORT;

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use muster_core::message::MailNudge;
-use muster_core::random::Random;
-use muster_core::time::Clock;
+use muster_core::mail::nudge::MailNudge;
+use muster_core::platform::random::Random;
+use muster_core::platform::time::Clock;
 use muster_mailer::mails::{Claim, Claimed, Mails};
 use muster_simulation::invariants::text;
 

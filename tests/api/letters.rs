@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use muster_core::mail::{MailItem, MailKind, Recipient};
-use muster_core::message::MailNudge;
-use muster_core::profile::{LockItem, lock_key};
-use muster_core::table::Condition;
+use muster_core::mail::item::{MailItem, MailKind, Recipient};
+use muster_core::mail::nudge::MailNudge;
+use muster_core::people::email_lock::{LockItem, lock_key};
+use muster_core::platform::table::Condition;
 use muster_simulation::queues::MAIL;
 use muster_simulation::ses::Accepted;
 use serde_json::{Value, json};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use muster_core::mail::LINK_LIFETIME;
-use muster_core::profile::{ProfileItem, profile_key};
+use muster_core::mail::item::LINK_LIFETIME;
+use muster_core::people::profile::{ProfileItem, profile_key};
 use muster_simulation::ses::Accepted;
 use serde_json::{Value, json};
 

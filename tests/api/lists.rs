@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use muster_api::listing::{Found, Listing, Page};
-use muster_core::email::Email;
-use muster_core::ids::ProfileId;
-use muster_core::person::{Attributes, Name};
-use muster_core::profile::{NewProfile, ProfileItem, ProfileStatus, Source, lists, profile_key};
-use muster_core::random::Random;
-use muster_core::time::{Clock, Time};
+use muster_api::pagination::{Found, Listing, Page};
+use muster_core::people::email::Email;
+use muster_core::people::new_profile::NewProfile;
+use muster_core::people::person::{Attributes, Name};
+use muster_core::people::profile::{ProfileItem, ProfileStatus, lists, profile_key};
+use muster_core::people::source::Source;
+use muster_core::platform::ids::ProfileId;
+use muster_core::platform::random::Random;
+use muster_core::platform::time::{Clock, Time};
 use serde_json::Value;
 
 use crate::place::Place;

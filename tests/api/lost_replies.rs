@@ -1,7 +1,7 @@
 //! A call whose reply is lost has done its work. The SDK sends it again, and its own
 //! work must not be taken for another's.
 
-use muster_core::table::Item;
+use muster_core::platform::table::Item;
 use muster_simulation::faults::{Fault, Schedule};
 use muster_simulation::invariants::text;
 use serde_json::{Value, json};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use muster_core::mail::mail_key;
-use muster_core::table::{Condition, text};
+use muster_core::mail::item::mail_key;
+use muster_core::platform::table::{Condition, text};
 use muster_simulation::faults::{Fault, Schedule};
 use serde_json::{Value, json};
 

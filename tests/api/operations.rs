@@ -11,18 +11,18 @@ use crate::place::{Answer, Place};
 const QUEUES: [&str; 5] = [MAIL, BULK_MAIL, IMPORT, CHUNK, FEEDBACK];
 
 impl Place {
-    pub fn give_up(&self, queue: &'static str, body: &str) -> String {
+    pub(crate) fn give_up(&self, queue: &'static str, body: &str) -> String {
         let mut state = self.state.lock();
         let now = state.now();
         state.queues.give_up(queue, body, now)
     }
 
-    pub async fn dead_letters(&self, queue: &str) -> Answer {
+    pub(crate) async fn dead_letters(&self, queue: &str) -> Answer {
         self.get(&format!("/queues/{queue}/dead-letters?limit=100"))
             .await
     }
 
-    pub async fn clear(&self, queue: &str, what: &str, body: Value) -> Answer {
+    pub(crate) async fn clear(&self, queue: &str, what: &str, body: Value) -> Answer {
         self.ask(
             "POST",
             &format!("/queues/{queue}/dead-letters/{what}"),
@@ -32,7 +32,7 @@ impl Place {
     }
 
     /// What is in a queue and in its dead-letter queue, each body once.
-    pub fn bodies(&self, queue: &str) -> (BTreeSet<String>, BTreeSet<String>) {
+    pub(crate) fn bodies(&self, queue: &str) -> (BTreeSet<String>, BTreeSet<String>) {
         let mut state = self.state.lock();
         let queue = state.queues.queue(queue);
         let bodies = |messages: &[muster_simulation::queues::Message]| {
@@ -53,7 +53,7 @@ fn ids(answer: &Answer) -> BTreeSet<String> {
 }
 
 /// Different bodies.
-pub fn letters(count: usize) -> Vec<String> {
+pub(crate) fn letters(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("letter {n}")).collect()
 }
 
@@ -186,7 +186,7 @@ async fn a_body_that_does_not_say_which_changes_nothing() {
 async fn a_dead_letter_shows_no_address_without_the_scope_for_it() {
     let place = Place::new();
     let bounce = include_str!("../../functions/core/fixtures/ses/bounce-permanent.json");
-    let upload = include_str!("../../functions/core/fixtures/s3/object-created.json");
+    let upload = include_str!("../../functions/imports/fixtures/s3/object-created.json");
     let other = r#"{"to": "ada@example.net", "mail": "x"}"#;
     for (queue, body, scope) in [
         (FEEDBACK, bounce, "profiles/read"),

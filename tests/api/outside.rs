@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use muster_details::transport::{Transport, through};
-use muster_simulation::endpoint::Latency;
+use muster_details::sources::transport::{Transport, through};
 use muster_simulation::faults::{Fault, Schedule};
 use muster_simulation::sources::{Network, Stub};
+use muster_simulation::state::Latency;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
@@ -13,7 +13,7 @@ use crate::place::{Answer, Place};
 
 /// It needs tokio's paused clock, and the table takes no time, so that every
 /// duration is that of a source.
-pub struct Outside {
+pub(crate) struct Outside {
     pub place: Place,
     pub network: Network,
     pub profile: Value,
@@ -21,7 +21,7 @@ pub struct Outside {
 
 /// A document with these sources. Who does not say where it is, is at a host of its
 /// own name.
-pub fn document<'a>(sources: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
+pub(crate) fn document<'a>(sources: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
     let mut document = Map::new();
     for (name, mut source) in sources {
         if source["url"].is_null() {
@@ -34,12 +34,12 @@ pub fn document<'a>(sources: impl IntoIterator<Item = (&'a str, Value)>) -> Valu
 
 impl Outside {
     /// As the document says.
-    pub async fn with(document: &Value) -> Self {
+    pub(crate) async fn with(document: &Value) -> Self {
         Self::over(document, through).await
     }
 
     /// The same by another way to the network.
-    pub async fn over(document: &Value, transport: fn(Network) -> Transport) -> Self {
+    pub(crate) async fn over(document: &Value, transport: fn(Network) -> Transport) -> Self {
         let network = Network::default();
         let place = Place::with_sources(document, transport(network.clone())).await;
         place.state.lock().latency = Latency::Off;
@@ -57,52 +57,52 @@ impl Outside {
         }
     }
 
-    pub async fn with_one(name: &str, source: Value) -> Self {
+    pub(crate) async fn with_one(name: &str, source: Value) -> Self {
         Self::with(&document([(name, source)])).await
     }
 
     /// The source of that name.
-    pub fn stub(&self, name: &str) -> Stub {
+    pub(crate) fn stub(&self, name: &str) -> Stub {
         self.network.at(&format!("{name}.example.com"))
     }
 
-    pub fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         format!("/profiles/{}", self.profile["id"].as_str().unwrap())
     }
 
     /// Changes the profile.
-    pub async fn change(&self, to: Value) {
+    pub(crate) async fn change(&self, to: Value) {
         let (path, any) = (self.path(), ("if-match", "*"));
         let changed = self.place.ask_with("PATCH", &path, any, to).await;
         assert_eq!(changed.status(), 200, "{changed:?}");
     }
 
-    pub async fn ask(&self) -> Answer {
+    pub(crate) async fn ask(&self) -> Answer {
         self.ask_for("").await
     }
 
     /// With that query.
-    pub async fn ask_for(&self, query: &str) -> Answer {
+    pub(crate) async fn ask_for(&self, query: &str) -> Answer {
         let path = format!("{}/details{query}", self.path());
         self.place.get(&path).await
     }
 
     /// What came of one source.
-    pub async fn ask_one(&self, name: &str) -> Value {
+    pub(crate) async fn ask_one(&self, name: &str) -> Value {
         let answer = self.ask().await;
         assert_eq!(answer.status(), 200, "{answer:?}");
         answer.body()["sources"][name].clone()
     }
 
     /// The answer, and how long it took.
-    pub async fn timed(&self) -> (Answer, Duration) {
+    pub(crate) async fn timed(&self) -> (Answer, Duration) {
         let began = Instant::now();
         let answer = self.ask().await;
         (answer, began.elapsed())
     }
 
     /// Of the next request, these calls to AWS go wrong.
-    pub fn fail<const N: usize>(&self, calls: [u64; N], fault: Fault) {
+    pub(crate) fn fail<const N: usize>(&self, calls: [u64; N], fault: Fault) {
         let mut state = self.place.state.lock();
         let made = state.log.calls.len() as u64;
         state.schedule = calls
@@ -115,13 +115,13 @@ impl Outside {
     }
 
     /// Lets whatever is under way come to rest.
-    pub async fn settle(&self) {
+    pub(crate) async fn settle(&self) {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
 /// The short form of what came of a source: its status, and the code of its problem.
-pub fn how(source: &Value) -> String {
+pub(crate) fn how(source: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
     format!(
         "{} {}",

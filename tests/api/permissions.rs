@@ -4,12 +4,13 @@
 
 use std::time::Duration;
 
-use muster_core::ids::ProfileId;
-use muster_core::random::Random;
+use muster_core::platform::ids::ProfileId;
+use muster_core::platform::random::Random;
 use muster_simulation::permissions::{Permissions, granted, unused};
 use muster_simulation::queues::{BULK_MAIL, CHUNK, FEEDBACK, IMPORT, MAIL};
-use muster_simulation::run::{IMPORTS, PEOPLE, template};
+use muster_simulation::run::{IMPORTS, PEOPLE};
 use muster_simulation::sources::Reply;
+use muster_simulation::template::template;
 use serde_json::json;
 use serde_yaml_ng::Value;
 

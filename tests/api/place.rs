@@ -4,30 +4,34 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use muster_api::router::{Services, router};
+use muster_api::router::router;
+use muster_api::services::Services;
 use muster_api::settings::Settings;
-use muster_core::aws::AwsSettings;
-use muster_core::erasure::{self, Begun};
-use muster_core::ids::ProfileId;
-use muster_core::random::Random;
-use muster_core::settings::Variables;
-use muster_core::table::{Item, Key, Table, encode};
-use muster_core::time::{Clock, Time};
-use muster_details::transport::Transport;
+use muster_core::people::erasure::{self, Begun};
+use muster_core::platform::aws::AwsSettings;
+use muster_core::platform::ids::ProfileId;
+use muster_core::platform::random::Random;
+use muster_core::platform::settings::Variables;
+use muster_core::platform::table::{Item, Key, Table, encode};
+use muster_core::platform::time::{Clock, Time};
+use muster_details::sources::transport::Transport;
+use muster_simulation::deployment::empty_world;
 use muster_simulation::dynamodb::TABLE;
-use muster_simulation::endpoint::{Caller, State, http_client};
+use muster_simulation::endpoint::{Caller, http_client};
+use muster_simulation::environment::{SOURCES, setting};
 use muster_simulation::faults::Schedule;
 use muster_simulation::invariants::text;
 use muster_simulation::log::Call;
-use muster_simulation::process::{Function, Outcome, Process, SOURCES, ask, setting};
+use muster_simulation::process::{Function, Outcome, Process, ask};
 use muster_simulation::queues::{BULK_MAIL, CHUNK, FEEDBACK, IMPORT, MAIL};
-use muster_simulation::run::{EPOCH, empty_world};
+use muster_simulation::run::EPOCH;
 use muster_simulation::ses::Accepted;
+use muster_simulation::state::State;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 /// It needs tokio's paused clock: `#[tokio::test(start_paused = true)]`.
-pub struct Place {
+pub(crate) struct Place {
     pub state: State,
     pub clock: Clock,
     random: Random,
@@ -38,39 +42,39 @@ pub struct Place {
 
 /// An answer of the API.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Answer(pub Value);
+pub(crate) struct Answer(pub Value);
 
 impl Answer {
-    pub fn status(&self) -> u64 {
+    pub(crate) fn status(&self) -> u64 {
         self.0["status"].as_u64().unwrap()
     }
 
-    pub fn body(&self) -> &Value {
+    pub(crate) fn body(&self) -> &Value {
         &self.0["body"]
     }
 
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         self.0["text"].as_str().unwrap()
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.0["headers"][name].as_str()
     }
 
     /// The last part of the problem's type.
-    pub fn problem(&self) -> &str {
+    pub(crate) fn problem(&self) -> &str {
         let kind = self.body()["type"].as_str().unwrap_or_default();
         kind.strip_prefix("urn:muster:problem:").unwrap_or_default()
     }
 }
 
 impl Place {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(&[])
     }
 
     /// One whose functions have other settings than usual.
-    pub fn with(own: &[(&'static str, &str)]) -> Self {
+    pub(crate) fn with(own: &[(&'static str, &str)]) -> Self {
         let (clock, random) = (Clock::manual(EPOCH), Random::seeded(1));
         let state = empty_world(Schedule::Clean, None, &clock, &random);
         let own = own.iter().map(|(name, value)| (*name, (*value).to_owned()));
@@ -84,7 +88,7 @@ impl Place {
         let http = http_client(&state, &caller("operations"));
         let config = settings.aws.sdk_config_over(http);
         let operations =
-            muster_operations::router::Services::new(&settings, &config, clock.clone());
+            muster_operations::services::Services::new(&settings, &config, clock.clone());
         Self {
             state,
             clock,
@@ -96,7 +100,7 @@ impl Place {
     }
 
     /// One that has sources, and a way to them.
-    pub async fn with_sources(document: &Value, transport: Transport) -> Self {
+    pub(crate) async fn with_sources(document: &Value, transport: Transport) -> Self {
         let mut place = Self::new();
         place.declare(document);
         let state = &place.state;
@@ -107,25 +111,25 @@ impl Place {
             .sdk_config_over(http_client(state, &caller("details")));
         let (clock, random) = (place.clock.clone(), place.random.clone());
         let services =
-            muster_details::router::Services::new(&settings, &config, transport, clock, random);
+            muster_details::services::Services::new(&settings, &config, transport, clock, random);
         place.details = Some(muster_details::router::router(services.await));
         place
     }
 
     /// Writes the document of the sources.
-    pub fn declare(&self, document: &Value) {
+    pub(crate) fn declare(&self, document: &Value) {
         let parameters = &mut self.state.lock().parameters;
         parameters.insert(SOURCES.to_owned(), document.to_string());
     }
 
     /// Deploys another setting.
-    pub fn set(&self, name: &'static str, value: &str) {
+    pub(crate) fn set(&self, name: &'static str, value: &str) {
         self.state.lock().settings.insert(name, value.to_owned());
     }
 
     /// See [`ask`] for what a request looks like. The gateway leads it to its
     /// function by its path.
-    pub async fn request(&self, request: Value) -> Answer {
+    pub(crate) async fn request(&self, request: Value) -> Answer {
         let path = request["path"].as_str().unwrap();
         let function = if path.starts_with("/queues") {
             &self.operations
@@ -137,17 +141,17 @@ impl Place {
         Answer(ask(function.clone(), &request).await)
     }
 
-    pub async fn ask(&self, method: &str, path: &str, body: Value) -> Answer {
+    pub(crate) async fn ask(&self, method: &str, path: &str, body: Value) -> Answer {
         self.request(json!({ "method": method, "path": path, "body": body }))
             .await
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.ask("GET", path, Value::Null).await
     }
 
     /// A request with one header more.
-    pub async fn ask_with(
+    pub(crate) async fn ask_with(
         &self,
         method: &str,
         path: &str,
@@ -159,13 +163,13 @@ impl Place {
             .await
     }
 
-    pub async fn sign_up(&self, address: &str) -> Answer {
+    pub(crate) async fn sign_up(&self, address: &str) -> Answer {
         let person = json!({ "email": address, "name": "Somebody" });
         self.ask("POST", "/signup", person).await
     }
 
     /// A confirmed profile of that address, as an operator sees it.
-    pub async fn confirmed(&self, address: &str) -> Value {
+    pub(crate) async fn confirmed(&self, address: &str) -> Value {
         self.sign_up(address).await;
         self.deliver_mails().await;
         let token = self.mails_to(address).pop().unwrap().token;
@@ -176,13 +180,13 @@ impl Place {
         self.profile(address).await.unwrap()
     }
 
-    pub async fn profile(&self, address: &str) -> Option<Value> {
+    pub(crate) async fn profile(&self, address: &str) -> Option<Value> {
         let found = self.get(&format!("/profiles?email={address}")).await;
         found.body()["items"].as_array().unwrap().first().cloned()
     }
 
     /// Has the mailer handle what is in its queues, until they are empty.
-    pub async fn deliver_mails(&self) {
+    pub(crate) async fn deliver_mails(&self) {
         for queue in [MAIL, BULK_MAIL] {
             self.empty(queue, Function::Mailer).await;
         }
@@ -208,7 +212,7 @@ impl Place {
     }
 
     /// Puts a file into the bucket, and has the planner hear of it.
-    pub async fn upload(&self, key: &str, csv: &str) {
+    pub(crate) async fn upload(&self, key: &str, csv: &str) {
         {
             let mut state = self.state.lock();
             let now = state.now();
@@ -219,7 +223,7 @@ impl Place {
     }
 
     /// Has the planner handle its next message in that time; says whether there was one.
-    pub async fn plan_within(&self, time: Duration) -> bool {
+    pub(crate) async fn plan_within(&self, time: Duration) -> bool {
         let later = self.now().after(Duration::from_secs(60));
         let message = self.state.lock().queues.receive(IMPORT, 1, later).pop();
         let Some(message) = message else { return false };
@@ -233,23 +237,23 @@ impl Place {
     }
 
     /// Has the planner handle what is in its queue, until it is empty.
-    pub async fn plan_imports(&self) {
+    pub(crate) async fn plan_imports(&self) {
         self.empty(IMPORT, Function::Planner).await;
     }
 
     /// Has the worker handle one chunk.
-    pub async fn import_next_chunk(&self) {
+    pub(crate) async fn import_next_chunk(&self) {
         assert!(self.handle_next(CHUNK, Function::Worker).await);
     }
 
     /// Has planner and worker handle what is in their queues, until both are empty.
-    pub async fn work(&self) {
+    pub(crate) async fn work(&self) {
         self.plan_imports().await;
         self.empty(CHUNK, Function::Worker).await;
     }
 
     /// Imports a file; answers with the import, as an operator sees it.
-    pub async fn import(&self, csv: &str) -> Value {
+    pub(crate) async fn import(&self, csv: &str) -> Value {
         self.upload("uploads/people.csv", csv).await;
         self.work().await;
         let imports = self.get("/imports").await;
@@ -257,7 +261,7 @@ impl Place {
     }
 
     /// The report about the rows of an import that were refused.
-    pub fn report_of(&self, import: &Value) -> String {
+    pub(crate) fn report_of(&self, import: &Value) -> String {
         let report = &import["report"];
         let (bucket, key) = (
             report["bucket"].as_str().unwrap(),
@@ -272,7 +276,7 @@ impl Place {
     }
 
     /// Has the feedback function take a message; says whether it comes back.
-    pub async fn report(&self, body: &str) -> bool {
+    pub(crate) async fn report(&self, body: &str) -> bool {
         self.state.lock().ses.suppress(body);
         let record = json!({ "messageId": "m", "body": body, "attributes": {} });
         let event = json!({ "Records": [record] });
@@ -281,12 +285,12 @@ impl Place {
     }
 
     /// Has the feedback function take all that SES reports by itself.
-    pub async fn hear(&self) {
+    pub(crate) async fn hear(&self) {
         self.empty(FEEDBACK, Function::Feedback).await;
     }
 
     /// The table, past the API.
-    pub fn table(&self) -> Table {
+    pub(crate) fn table(&self) -> Table {
         let variables = &mut Variables::from_fn(setting);
         let settings = AwsSettings::read(variables);
         let config = settings.sdk_config_over(http_client(&self.state, &caller("test")));
@@ -294,7 +298,7 @@ impl Place {
     }
 
     /// Stores an item, whatever is there.
-    pub async fn store(&self, key: &Key, fields: &impl serde::Serialize) {
+    pub(crate) async fn store(&self, key: &Key, fields: &impl serde::Serialize) {
         let table = self.table();
         let item = encode(key, fields).unwrap();
         let put = table.client().put_item().table_name(table.name());
@@ -302,19 +306,19 @@ impl Place {
     }
 
     /// Has the planner handle an event of S3's.
-    pub async fn plan(&self, event: &str) {
+    pub(crate) async fn plan(&self, event: &str) {
         let record = json!({ "messageId": "m", "body": event, "eventSource": "aws:sqs" });
         self.invoke(Function::Planner, json!({ "Records": [record] }))
             .await;
     }
 
     /// What the schedule does every minute.
-    pub async fn sweep(&self) {
+    pub(crate) async fn sweep(&self) {
         self.invoke(Function::Sweeper, Value::Null).await;
     }
 
     /// Has a new process of a function handle an event.
-    pub async fn outcome(&self, function: Function, event: Value) -> Outcome {
+    pub(crate) async fn outcome(&self, function: Function, event: Value) -> Outcome {
         let process = Process::start(1, function, &self.state, &self.clock, &self.random);
         process.invoke(event).await.1
     }
@@ -328,43 +332,43 @@ impl Place {
     }
 
     /// Every mail that was sent to an address, in order.
-    pub fn mails_to(&self, address: &str) -> Vec<Accepted> {
+    pub(crate) fn mails_to(&self, address: &str) -> Vec<Accepted> {
         let state = self.state.lock();
         let mails = state.ses.accepted.iter();
         mails.filter(|mail| mail.to == address).cloned().collect()
     }
 
     /// Every mail that was sent, in order.
-    pub fn mails(&self) -> Vec<Accepted> {
+    pub(crate) fn mails(&self) -> Vec<Accepted> {
         self.state.lock().ses.accepted.clone()
     }
 
     /// Marks a profile for erasure, as a process does that dies right after it.
-    pub async fn mark_erasing(&self, id: ProfileId) -> Begun {
+    pub(crate) async fn mark_erasing(&self, id: ProfileId) -> Begun {
         let (clock, random) = (&self.clock, &self.random);
         let begun = erasure::begin(&self.table(), id, |_| true, clock, random).await;
         begun.unwrap()
     }
 
     /// Lets time pass.
-    pub async fn pass(&self, time: Duration) {
+    pub(crate) async fn pass(&self, time: Duration) {
         tokio::time::advance(time).await;
         self.state.lock().now();
     }
 
-    pub fn now(&self) -> Time {
+    pub(crate) fn now(&self) -> Time {
         self.state.lock().now()
     }
 
     /// Everything that is stored, sorted by its keys.
-    pub fn items(&self) -> Vec<Item> {
+    pub(crate) fn items(&self) -> Vec<Item> {
         let mut items = self.state.lock().dynamodb.items();
         items.sort_by_key(|item| (text(item, "pk"), text(item, "sk")));
         items
     }
 
     /// The items that have expired: what time-to-live may remove, or not yet.
-    pub fn expired(&self) -> Vec<(String, String)> {
+    pub(crate) fn expired(&self) -> Vec<(String, String)> {
         let now = self.now().as_seconds();
         let expiry = |item: &Item| item.get("expires_at")?.as_n().ok()?.parse::<i64>().ok();
         self.items()
@@ -374,12 +378,12 @@ impl Place {
             .collect()
     }
 
-    pub fn remove(&self, (pk, sk): &(String, String)) {
+    pub(crate) fn remove(&self, (pk, sk): &(String, String)) {
         self.state.lock().dynamodb.remove(pk, sk);
     }
 
     /// The calls since the last time this was asked.
-    pub fn calls(&self) -> Vec<Call> {
+    pub(crate) fn calls(&self) -> Vec<Call> {
         std::mem::take(&mut self.state.lock().log.calls)
     }
 }

@@ -518,6 +518,6 @@ async fn looking_at_a_link_writes_nothing() {
         }
     }
     assert_eq!(place.items(), before);
-    let pk = |item: &muster_core::table::Item| text(item, "pk");
+    let pk = |item: &muster_core::platform::table::Item| text(item, "pk");
     assert!(before.iter().any(|item| pk(item).starts_with("PROFILE#")));
 }

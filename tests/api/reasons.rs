@@ -1,10 +1,12 @@
 //! Why a message became a dead letter, as operators are told.
 
-use muster_core::ids::{ImportId, ProfileId};
-use muster_core::import::{FailureReason, ImportItem, ImportStatus, import_key};
-use muster_core::mail::{MailItem, MailKind, MailStatus, Recipient};
-use muster_core::message::{ChunkNudge, MailNudge, PlanNudge};
-use muster_core::random::Random;
+use muster_core::mail::item::{MailItem, MailKind, MailStatus, Recipient};
+use muster_core::mail::nudge::MailNudge;
+use muster_core::platform::ids::{ImportId, ProfileId};
+use muster_core::platform::random::Random;
+use muster_imports::failure_reason::FailureReason;
+use muster_imports::import::{ImportItem, ImportStatus, import_key};
+use muster_imports::nudges::{ChunkNudge, PlanNudge};
 use muster_simulation::queues::{BULK_MAIL, CHUNK, FEEDBACK, IMPORT, MAIL};
 use serde_json::{Value, json};
 

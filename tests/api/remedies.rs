@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use muster_core::random::Random;
+use muster_core::platform::random::Random;
 use muster_simulation::faults::{FAULTS, Schedule};
 use muster_simulation::process::{Function, Outcome};
 use muster_simulation::queues::{BULK_MAIL, CHUNK, MAIL};

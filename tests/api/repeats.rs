@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use muster_core::table::Item;
+use muster_core::platform::table::Item;
 use muster_simulation::faults::{Fault, Schedule};
 use muster_simulation::invariants::text;
 use muster_simulation::process::{Function, Outcome};

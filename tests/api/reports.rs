@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use muster_core::ids::ImportId;
-use muster_core::import::{
-    ChunkItem, Counts, ImportItem, ImportStatus, Planned, chunk_key, import_key, report_part,
-};
-use muster_core::message::ChunkNudge;
+use muster_core::platform::ids::ImportId;
+use muster_imports::chunk::{ChunkItem, chunk_key};
+use muster_imports::import::{Counts, ImportItem, ImportStatus, Planned, import_key, report_part};
+use muster_imports::nudges::ChunkNudge;
 use muster_simulation::faults::Fault;
 use muster_simulation::queues::CHUNK;
 use muster_simulation::s3::BUCKET;
@@ -75,7 +74,7 @@ impl Place {
 
     /// Writes the report of an import whose rows change when its first piece is
     /// there. Answers with its id.
-    pub async fn begin_a_report_again(&self) -> ImportId {
+    pub(crate) async fn begin_a_report_again(&self) -> ImportId {
         let id = self.answered().await;
         let (_, worker) = functions(self);
         let event = next(self, CHUNK).unwrap();

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lambda_events::sqs::SqsEvent;
-use muster_core::random::Random;
-use muster_core::settings::Variables;
-use muster_core::time::Clock;
+use muster_core::platform::random::Random;
+use muster_core::platform::settings::Variables;
+use muster_core::platform::time::Clock;
 use muster_import_planner::cutter::ChunkSize;
 use muster_import_planner::planner::Planner;
 use muster_import_planner::settings::Settings;
@@ -60,7 +60,7 @@ impl Place {
 
     /// Has a worker take the next chunk, and kills it before or after one of its
     /// calls; says whether it got that far.
-    pub async fn killed_at(&self, call: u64, fault: Fault) -> bool {
+    pub(crate) async fn killed_at(&self, call: u64, fault: Fault) -> bool {
         let message = {
             let mut state = self.state.lock();
             let call = state.log.calls.len() as u64 + call;
@@ -75,7 +75,7 @@ impl Place {
     }
 
     /// The leases of the dead are over, and their messages come back.
-    pub async fn goes_on(&self) {
+    pub(crate) async fn goes_on(&self) {
         self.pass(COMES_BACK).await;
         self.work().await;
     }
@@ -410,7 +410,7 @@ async fn a_planner_whose_time_is_up_hands_on() {
 }
 
 /// Planner and worker as they are on AWS: with chunks of 20,000 rows.
-pub fn functions(place: &Place) -> (Planner, Worker) {
+pub(crate) fn functions(place: &Place) -> (Planner, Worker) {
     let state = &place.state;
     let variables = || Variables::from_fn(|name| state.setting(name));
     let caller = |function| Caller {
@@ -432,7 +432,7 @@ pub fn functions(place: &Place) -> (Planner, Worker) {
 }
 
 /// The next message of a queue, as Lambda hands it on; it does not come again.
-pub fn next(place: &Place, queue: &'static str) -> Option<SqsEvent> {
+pub(crate) fn next(place: &Place, queue: &'static str) -> Option<SqsEvent> {
     let mut state = place.state.lock();
     let later = state.now().after(DELIVERED);
     let message = state.queues.receive(queue, 1, later).pop()?;
@@ -490,7 +490,7 @@ async fn refused_rows_at_the_border_of_a_window_are_reported() {
 }
 
 /// So many rows that a chunk has three windows.
-pub fn many() -> String {
+pub(crate) fn many() -> String {
     let rows = (0..2500).map(|row| format!("row{row}@example.com\n"));
     format!("email\n{}", rows.collect::<String>())
 }

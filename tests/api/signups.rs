@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use muster_core::erasure::Begun;
-use muster_simulation::endpoint::Latency;
+use muster_core::people::erasure::Begun;
 use muster_simulation::invariants::{number, text};
 use muster_simulation::ses::Accepted;
+use muster_simulation::state::Latency;
 use serde_json::{Value, json};
 
 use crate::place::{Answer, Place};

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use futures_util::future::{join, join_all};
 use hyper_rustls::HttpsConnectorBuilder;
-use muster_details::breaker::{FAILURES, OPEN_FOR};
-use muster_details::transport::{Transport, through};
+use muster_details::sources::circuit_breaker::{FAILURES, OPEN_FOR};
+use muster_details::sources::transport::{Transport, through};
 use muster_http::tls;
-use muster_simulation::endpoint::Latency;
 use muster_simulation::faults::Fault;
 use muster_simulation::sources::{Behaviour, Network, Reply};
+use muster_simulation::state::Latency;
 use serde_json::json;
 
 use crate::outside::{Outside, document, how};

@@ -3,18 +3,18 @@
 
 use std::time::Duration;
 
-use muster_core::aws::AwsSettings;
-use muster_core::import::{ImportItem, ImportStatus, import_key};
-use muster_core::object::s3_client;
-use muster_core::profile::{ProfileItem, profile_key};
-use muster_core::random::Random;
-use muster_core::settings::Variables;
-use muster_core::time::Clock;
-use muster_core::undeliverable::{Cause, Undeliverable};
+use muster_core::people::profile::{ProfileItem, profile_key};
+use muster_core::people::undeliverable::{Cause, Undeliverable};
+use muster_core::platform::aws::AwsSettings;
+use muster_core::platform::random::Random;
+use muster_core::platform::settings::Variables;
+use muster_core::platform::time::Clock;
 use muster_import_worker::completion::Completion;
 use muster_import_worker::report::Reports;
+use muster_imports::import::{ImportItem, ImportStatus, import_key};
+use muster_imports::object::s3_client;
+use muster_simulation::environment::setting;
 use muster_simulation::faults::Fault;
-use muster_simulation::process::setting;
 use muster_simulation::queues::{BULK_MAIL, CHUNK, IMPORT};
 use serde_json::{Value, json};
 

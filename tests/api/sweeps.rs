@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use muster_core::ids::ImportId;
-use muster_core::import::{ImportItem, ImportStatus, import_key};
-use muster_core::random::Random;
-use muster_core::settings::Variables;
-use muster_core::table::Item;
-use muster_core::time::Clock;
+use muster_core::platform::ids::ImportId;
+use muster_core::platform::random::Random;
+use muster_core::platform::settings::Variables;
+use muster_core::platform::table::Item;
+use muster_core::platform::time::Clock;
+use muster_imports::import::{ImportItem, ImportStatus, import_key};
 use muster_simulation::endpoint::{Caller, http_client};
 use muster_simulation::invariants::text;
 use muster_sweeper::settings::Settings;

@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use muster_core::mail::LINK_LIFETIME;
-use muster_core::profile::{LockItem, ProfileItem, lock_key, profile_key};
+use muster_core::mail::item::LINK_LIFETIME;
+use muster_core::people::email_lock::{LockItem, lock_key};
+use muster_core::people::profile::{ProfileItem, profile_key};
+use muster_simulation::addresses::{BOUNCES, COMPLAINS};
 use muster_simulation::faults::{Fault, Schedule};
 use muster_simulation::ses::{Accepted, BOUNCE, COMPLAINT};
-use muster_simulation::story::{BOUNCES, COMPLAINS};
 use serde_json::{Value, json};
 
 use crate::place::{Answer, Place};

@@ -13,8 +13,8 @@ use http_body_util::StreamBody;
 use serde_json::json;
 
 use crate::asked::{Asked, Service};
-use crate::crowd::Crowd;
 use crate::faults::Fault;
+use crate::synthetic_csv::SyntheticCsv;
 
 /// An answer.
 #[derive(Debug, Clone)]
@@ -28,7 +28,7 @@ pub struct Answer {
     /// Its body.
     pub body: Bytes,
     /// Instead of a body: part of a file that is made as it is read.
-    pub file: Option<(Arc<Crowd>, Range<u64>)>,
+    pub file: Option<(Arc<SyntheticCsv>, Range<u64>)>,
     /// Whether the connection breaks before all of it is there.
     pub breaks: bool,
 }

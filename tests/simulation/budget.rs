@@ -8,16 +8,17 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-use muster_core::random::Random;
-use muster_core::time::{Clock, Time};
+use muster_core::platform::random::Random;
+use muster_core::platform::time::{Clock, Time};
 use serde_json::{Value, json};
 
-use crate::endpoint::State;
+use crate::deployment::empty_world;
 use crate::faults::Schedule;
 use crate::process::{Function, Outcome, Process};
 use crate::queues::{CHUNK, IMPORT, MAIL};
-use crate::run::{EPOCH, empty_world};
+use crate::run::EPOCH;
 use crate::ses::{BOUNCE, DELIVERY, SEND};
+use crate::state::State;
 
 /// Rows of the file whose import is measured: one chunk.
 const ROWS: usize = 40;

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
-use crate::run::template;
+use crate::template::template;
 
 /// Invocations of one function in one chain.
 pub const MOST: u32 = 16;

@@ -4,9 +4,9 @@
 //! vouch for the other: what is a row, the `csv` crate says, which reads the whole
 //! file. What fails is made as small as it gets.
 
-use muster_core::import::Planned;
-use muster_core::records::{self, Records};
 use muster_import_planner::cutter::{ChunkSize, Cut, Cutter, Limits};
+use muster_imports::csv::records::{self, Records};
+use muster_imports::import::Planned;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;

@@ -2,8 +2,8 @@
 
 use dynoxide::Database;
 use dynoxide::errors::DynoxideError;
-use muster_core::profile::lock_key;
-use muster_core::table::{Key, encode};
+use muster_core::people::email_lock::lock_key;
+use muster_core::platform::table::{Key, encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -48,17 +48,17 @@ impl DynamoDb {
     }
 
     /// Every item, for the invariants to look at.
-    pub fn items(&self) -> Vec<muster_core::table::Item> {
+    pub fn items(&self) -> Vec<muster_core::platform::table::Item> {
         self.scan(json!({ "TableName": TABLE })).collect()
     }
 
     /// The same, when they are too many to be held at once.
-    pub fn each_item(&self) -> impl Iterator<Item = muster_core::table::Item> {
+    pub fn each_item(&self) -> impl Iterator<Item = muster_core::platform::table::Item> {
         self.scan(json!({ "TableName": TABLE }))
     }
 
     /// The index entries of whatever is due some day.
-    pub fn due(&self) -> Vec<muster_core::table::Item> {
+    pub fn due(&self) -> Vec<muster_core::platform::table::Item> {
         self.scan(json!({ "TableName": TABLE, "IndexName": "due" }))
             .collect()
     }
@@ -70,7 +70,7 @@ impl DynamoDb {
     }
 
     /// One item.
-    pub fn item(&self, key: &Key) -> Option<muster_core::table::Item> {
+    pub fn item(&self, key: &Key) -> Option<muster_core::platform::table::Item> {
         let key = json!({ "pk": { "S": key.pk }, "sk": { "S": key.sk } });
         let (_, answer) = self.call(
             "GetItem",
@@ -115,7 +115,7 @@ impl DynamoDb {
 
     /// All of it, page by page. With no limit to a page, dynoxide reads all that is
     /// left for each.
-    fn scan(&self, mut request: Value) -> impl Iterator<Item = muster_core::table::Item> {
+    fn scan(&self, mut request: Value) -> impl Iterator<Item = muster_core::platform::table::Item> {
         request["Limit"] = json!(1000);
         let mut next = Some(request);
         let pages = std::iter::from_fn(move || {
@@ -150,7 +150,7 @@ where
         .map_err(|error| DynoxideError::SerializationException(error.to_string()))
 }
 
-fn item(value: &Value) -> muster_core::table::Item {
+fn item(value: &Value) -> muster_core::platform::table::Item {
     let fields = value.as_object().expect("an item");
     fields
         .iter()

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use muster_core::random::Random;
+use muster_core::platform::random::Random;
 
 /// What can go wrong with a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

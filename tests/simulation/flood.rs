@@ -11,21 +11,23 @@ use std::fmt;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use muster_core::email::Email;
-use muster_core::ids::{ImportId, ProfileId};
-use muster_core::person::Attributes;
-use muster_core::profile::{NewProfile, Source};
-use muster_core::random::Random;
-use muster_core::time::{Clock, Time};
+use muster_core::people::email::Email;
+use muster_core::people::new_profile::NewProfile;
+use muster_core::people::person::Attributes;
+use muster_core::people::source::Source;
+use muster_core::platform::ids::{ImportId, ProfileId};
+use muster_core::platform::random::Random;
+use muster_core::platform::time::{Clock, Time};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::endpoint::State;
+use crate::deployment::empty_world;
 use crate::faults::Schedule;
 use crate::process::{Function, Outcome, Process};
 use crate::queues::{BULK_MAIL, MAIL};
-use crate::run::{EPOCH, empty_world};
+use crate::run::EPOCH;
 use crate::ses::Limiter;
+use crate::state::State;
 
 /// Processes that send bulk.
 const BULK_MAILERS: usize = 3;

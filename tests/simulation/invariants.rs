@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use muster_core::table::Item;
-use muster_core::time::Time;
+use muster_core::platform::table::Item;
+use muster_core::platform::time::Time;
 
-use crate::endpoint::Shared;
-use crate::import_story::EDITED;
-use crate::story::{BOUNCES, COMPLAINS, FILE, KEPT, LEAVES, MOVED, STAYS, TWICE};
+use crate::actions::EDITED;
+use crate::addresses::{BOUNCES, COMPLAINS, KEPT, LEAVES, MOVED, STAYS, TWICE};
+use crate::state::Shared;
 
 /// A rule over the final state: its findings, one line each.
 pub type Invariant = fn(&Shared, &[Item]) -> Vec<String>;
@@ -351,46 +351,6 @@ fn mails_go_once(shared: &Shared, _: &[Item]) -> Vec<String> {
             format!("mail {mail} of {profile} went {} times", times.len())
         })
         .collect()
-}
-
-/// The counts of the file of [`Story::of`](crate::story::Story::of).
-pub fn counts_are_rows(_: &Shared, items: &[Item]) -> Vec<String> {
-    let imports: Vec<_> = of_kind(items, "IMPORT#", "IMPORT").collect();
-    let mut findings = Vec::new();
-    if imports.len() != 1 {
-        findings.push(format!(
-            "one file was dropped, {} imports are there",
-            imports.len()
-        ));
-    }
-    for import in imports {
-        let pk = text(import, "pk");
-        if text(import, "status") != "completed_with_errors" {
-            findings.push(format!("{pk} is {}", text(import, "status")));
-        }
-        let counts = import
-            .get("counts")
-            .and_then(|value| value.as_m().ok())
-            .cloned()
-            .unwrap_or_default();
-        let found = ["created", "skipped", "failed"].map(|kind| number(&counts, kind));
-        let expected = [
-            FILE.total - FILE.bad - FILE.repeated,
-            FILE.repeated,
-            FILE.bad,
-        ];
-        if found != expected {
-            findings.push(format!(
-                "{pk}: created, skipped, failed are {found:?}, not {expected:?}"
-            ));
-        }
-        let profiles = of_kind(items, "PROFILE#", "PROFILE")
-            .filter(|profile| text(profile, "source") == "import");
-        if profiles.count() as u64 != found[0] {
-            findings.push(format!("{pk} counts other profiles than there are"));
-        }
-    }
-    findings
 }
 
 fn nothing_is_left(_: &Shared, items: &[Item]) -> Vec<String> {

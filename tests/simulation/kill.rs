@@ -6,14 +6,15 @@
 
 use std::time::Duration;
 
-use muster_simulation::crowd::Shape;
+use muster_simulation::addresses::BOUNCES;
 use muster_simulation::faults::{Fault, Schedule};
-use muster_simulation::invariants::{INVARIANTS, Invariant, counts_are_rows, text};
+use muster_simulation::invariants::{INVARIANTS, Invariant, text};
 use muster_simulation::machine::Machine;
+use muster_simulation::people_csv::{FILE_CSV, counts_are_rows};
 use muster_simulation::process::Function;
 use muster_simulation::queues::{FEEDBACK, IMPORT, MAIL};
 use muster_simulation::socket::request;
-use muster_simulation::story::{BOUNCES, FILE_CSV};
+use muster_simulation::synthetic_csv::Shape;
 use muster_simulation::volume::Volume;
 use serde_json::json;
 
@@ -96,7 +97,7 @@ async fn import(schedule: Schedule) -> Machine {
     machine
 }
 
-/// Plays an act as often as it has calls, and kills before and after each.
+/// Runs `act` as often as it has calls, and kills before and after each.
 async fn kill_everywhere(act: impl AsyncFn(Schedule) -> Machine, rules: &[&str]) {
     let clean = act(Schedule::Clean).await;
     assert_eq!(broken(&clean, rules), Vec::<String>::new());

@@ -8,17 +8,17 @@
 use std::fmt;
 use std::time::Duration;
 
-use muster_core::import::{CHUNKS_FAILED, ImportItem, ImportStatus};
-use muster_core::random::Random;
+use muster_core::platform::random::Random;
+use muster_imports::import::{CHUNKS_FAILED, ImportItem, ImportStatus};
 
-use crate::crowd::{Crowd, Shape};
-use crate::endpoint::Latency;
 use crate::faults::{Fault, Schedule};
 use crate::machine::Machine;
 use crate::process::Function;
 use crate::queues::IMPORT;
 use crate::s3::BUCKET;
 use crate::socket::request_of_operator;
+use crate::state::Latency;
+use crate::synthetic_csv::{Shape, SyntheticCsv};
 
 /// Folders, and what they say of the files in them.
 const PRESETS: [(&str, &str); 3] = [
@@ -205,7 +205,7 @@ impl Place {
 
 fn drop_file(machine: &Machine, key: &str, shape: Shape) {
     let mut state = machine.state.lock();
-    let event = state.s3.make(key, &Crowd::new(shape), 1);
+    let event = state.s3.make(key, &SyntheticCsv::new(shape), 1);
     let now = state.now();
     state.queues.send(IMPORT, &event, Duration::ZERO, now);
 }

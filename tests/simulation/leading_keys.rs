@@ -10,7 +10,7 @@ use serde_yaml_ng::Value;
 
 use crate::asked::{Asked, Service};
 use crate::permissions::{function_of, texts};
-use crate::run::template;
+use crate::template::template;
 
 /// What each function with a condition on keys may do in the table.
 static STATEMENTS: LazyLock<BTreeMap<String, Vec<Statement>>> = LazyLock::new(|| {

@@ -6,19 +6,19 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use muster_core::import::{ImportItem, ObjectItem, import_key, object_key};
-use muster_core::random::Random;
-use muster_core::table::{Key, decode};
-use muster_core::time::{Clock, Time};
+use muster_core::platform::random::Random;
+use muster_core::platform::table::{Key, decode};
+use muster_core::platform::time::{Clock, Time};
+use muster_imports::import::{ImportItem, ObjectItem, import_key, object_key};
 use serde_json::{Value, json};
 
-use crate::endpoint::State;
+use crate::deployment::empty_world;
 use crate::faults::Schedule;
 use crate::invariants::text;
 use crate::process::{Function, Outcome};
 use crate::queues::{CHUNK, IMPORT};
-use crate::run::empty_world;
 use crate::socket::RealProcess;
+use crate::state::State;
 
 /// Sweeps one after the other of which none brings a message.
 const SWEEPS: u32 = 50;

@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use muster_simulation::crowd::Shape;
 use muster_simulation::flood::Flood;
 use muster_simulation::kills::Kills;
-use muster_simulation::run::{IMPORTS, PEOPLE, PLAIN_IMPORTS, REPEATS, Tale};
+use muster_simulation::run::{IMPORTS, PEOPLE, PLAIN_IMPORTS, REPEATS, ScenarioRunner};
+use muster_simulation::synthetic_csv::Shape;
 use muster_simulation::volume::Volume;
 
 /// Runs the simulation.
@@ -74,7 +74,7 @@ impl About {
         }
     }
 
-    fn tale(self) -> &'static Tale {
+    fn runner(self) -> &'static ScenarioRunner {
         match self {
             Self::People => &PEOPLE,
             Self::Import => &IMPORTS,
@@ -105,7 +105,7 @@ fn main() -> ExitCode {
     }
     let (mut calls, mut doubled, mut failed) = (0, 0, 0);
     let mut faults = BTreeMap::new();
-    arguments.story.tale().run_all(
+    arguments.story.runner().run_all(
         arguments.from..arguments.from + arguments.count,
         None,
         |seed, run| {

@@ -14,7 +14,7 @@ use serde::de::IgnoredAny;
 use serde_yaml_ng::Value;
 
 use crate::asked::{Asked, Service};
-use crate::run::template;
+use crate::template::template;
 
 /// Permissions by function.
 pub type Permissions = BTreeMap<String, BTreeSet<String>>;

@@ -8,19 +8,17 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use http::{Request, header};
 use lambda_http::request::RequestContext;
-use muster_core::random::Random;
-use muster_core::settings::Variables;
-use muster_core::time::{Clock, Time};
+use muster_core::platform::random::Random;
+use muster_core::platform::settings::Variables;
+use muster_core::platform::time::{Clock, Time};
 use muster_import_planner::cutter::ChunkSize;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tower::ServiceExt;
 
 use crate::chains::Chain;
-use crate::dynamodb::TABLE;
-use crate::endpoint::{Caller, State, http_client};
-use crate::queues::{BULK_MAIL, CHUNK, FEEDBACK, IMPORT, MAIL, dead_letters_url, url};
-use crate::s3::BUCKET;
+use crate::endpoint::{Caller, http_client};
+use crate::state::State;
 
 /// A function of `template.yaml`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,52 +103,6 @@ pub enum Outcome {
     Killed,
 }
 
-/// The parameter in which the document of the sources is.
-pub const SOURCES: &str = "/muster/sources";
-
-/// What every process of the simulation is told by its environment.
-pub fn setting(name: &str) -> Option<String> {
-    let value = match name {
-        "AWS_SESSION_TOKEN"
-        | "MUSTER_CAPTCHA_URL"
-        | "MUSTER_VIEWER_ADDRESS_HEADER"
-        | "MUSTER_SOURCES_FILE" => return None,
-        "AWS_ENDPOINT_URL" => "http://aws.local".to_owned(),
-        "MUSTER_TABLE" => TABLE.to_owned(),
-        "MUSTER_MAIL_QUEUE_URL" => url(MAIL),
-        "MUSTER_BULK_MAIL_QUEUE_URL" => url(BULK_MAIL),
-        "MUSTER_IMPORT_QUEUE_URL" => url(IMPORT),
-        "MUSTER_CHUNK_QUEUE_URL" => url(CHUNK),
-        "MUSTER_FEEDBACK_QUEUE_URL" => url(FEEDBACK),
-        "MUSTER_MAIL_DLQ_URL" => dead_letters_url(MAIL),
-        "MUSTER_BULK_MAIL_DLQ_URL" => dead_letters_url(BULK_MAIL),
-        "MUSTER_IMPORT_DLQ_URL" => dead_letters_url(IMPORT),
-        "MUSTER_CHUNK_DLQ_URL" => dead_letters_url(CHUNK),
-        "MUSTER_FEEDBACK_DLQ_URL" => dead_letters_url(FEEDBACK),
-        "MUSTER_MAILS_PER_MINUTE" => "600".to_owned(),
-        "MUSTER_REMINDER_HOURS" => "24".to_owned(),
-        "MUSTER_MAIL_PAUSED" => "false".to_owned(),
-        "MUSTER_SIGNUPS_PER_ADDRESS"
-        | "MUSTER_SIGNUP_MAILS_PER_HOUR"
-        | "MUSTER_SIGNUP_MAILS_PER_DOMAIN" => "1000000".to_owned(),
-        "MUSTER_PUBLIC_URL" => "https://muster.example".to_owned(),
-        "MUSTER_ACCENT_COLOUR" => "#1d4ed8".to_owned(),
-        "MUSTER_DEFAULT_LANGUAGE" => "en".to_owned(),
-        "MUSTER_UPLOADS_BUCKET" => BUCKET.to_owned(),
-        "MUSTER_IMPORT_PRESETS" => r#"{"look": {"dry_run": true}}"#.to_owned(),
-        "MUSTER_IMPORT_CHUNKS_AT_ONCE" => "2".to_owned(),
-        "MUSTER_IMPORT_MAX_FILE_BYTES" => "5368709120".to_owned(),
-        "MUSTER_IMPORT_MAX_ROWS" => "10000000".to_owned(),
-        "MUSTER_IMPORT_MAX_LINE_BYTES" => "65536".to_owned(),
-        "MUSTER_IMPORT_MAX_FIELD_BYTES" => "32768".to_owned(),
-        "MUSTER_IMPORT_MAX_COLUMNS" => "212".to_owned(),
-        "MUSTER_SOURCES_PARAMETER" => SOURCES.to_owned(),
-        "MUSTER_SENDER" => "muster@example.com".to_owned(),
-        _ => "local".to_owned(),
-    };
-    Some(value)
-}
-
 impl Process {
     /// Starts a process of a function, as its `main.rs` does.
     pub fn start(
@@ -172,8 +124,9 @@ impl Process {
             Function::Api => {
                 let settings = muster_api::settings::Settings::read(variables()).expect("settings");
                 let config = settings.aws.sdk_config_over(http);
-                let services = muster_api::router::Services::new(&settings, &config, clock, random)
-                    .expect("services");
+                let services =
+                    muster_api::services::Services::new(&settings, &config, clock, random)
+                        .expect("services");
                 Handler::Http(muster_api::router::router(services))
             }
             Function::Mailer => {
@@ -224,7 +177,8 @@ impl Process {
                 let settings =
                     muster_operations::settings::Settings::read(variables()).expect("settings");
                 let config = settings.aws.sdk_config_over(http);
-                let services = muster_operations::router::Services::new(&settings, &config, clock);
+                let services =
+                    muster_operations::services::Services::new(&settings, &config, clock);
                 Handler::Http(muster_operations::router::router(services))
             }
         };

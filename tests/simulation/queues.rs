@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use muster_core::message::MailNudge;
-use muster_core::random::Random;
-use muster_core::time::Time;
+use muster_core::mail::nudge::MailNudge;
+use muster_core::platform::random::Random;
+use muster_core::platform::time::Time;
 use serde_json::{Value, json};
 
 use crate::chains::{self, Chain};

@@ -1,27 +1,23 @@
 //! One run, from its seed.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 use std::sync::mpsc::sync_channel;
-use std::sync::{LazyLock, OnceLock};
-use std::time::Duration;
 
 use bytes::Bytes;
-use muster_core::random::Random;
-use muster_core::table::Item;
-use muster_core::time::{Clock, Time};
-use serde_json::{Value, json};
+use muster_core::platform::random::Random;
+use muster_core::platform::table::Item;
+use muster_core::platform::time::{Clock, Time};
 
 use crate::bug::Bug;
-use crate::dynamodb::{DynamoDb, TABLE};
-use crate::endpoint::{Shared, State};
+use crate::deployment::empty_world;
 use crate::faults::{FAULTS, Schedule};
-use crate::import_story::{self, object};
 use crate::invariants::{INVARIANTS, text};
 use crate::log::Log;
-use crate::process::Function;
-use crate::queues::{BULK_MAIL, CHUNK, FEEDBACK, IMPORT, MAIL, Properties, Queues};
-use crate::story::Story;
+use crate::scenario::{Rule, Scenario};
+use crate::state::Shared;
 use crate::world::World;
+use crate::{import_scenarios, people_scenarios};
 
 /// When every run begins: 2026-01-01T00:00:00Z.
 pub const EPOCH: Time = Time::from_millis(1_767_225_600_000);
@@ -41,31 +37,30 @@ pub struct Run {
     pub report: Option<Bytes>,
 }
 
-/// Runs of one kind of story.
-pub struct Tale {
-    story: fn(&Random) -> Story,
+/// Runs scenarios of one kind.
+pub struct ScenarioRunner {
+    scenario: fn(&Random) -> Scenario,
     /// As many calls as a run makes in which nothing goes wrong, give or take: a
     /// clean run of every seed would take as long as the run itself.
     clean_calls: OnceLock<u64>,
 }
 
 /// People who sign up, confirm, move and leave, and a file.
-pub static PEOPLE: Tale = Tale::of(Story::of);
+pub static PEOPLE: ScenarioRunner = ScenarioRunner::new(people_scenarios::people);
 /// An import with everything that is done to one.
-pub static IMPORTS: Tale = Tale::of(import_story::story);
+pub static IMPORTS: ScenarioRunner = ScenarioRunner::new(import_scenarios::busy_import);
 /// An import that ends the same whatever happens.
-pub static PLAIN_IMPORTS: Tale = Tale::of(import_story::plain_story);
-
+pub static PLAIN_IMPORTS: ScenarioRunner = ScenarioRunner::new(import_scenarios::plain_import);
 /// An import of forty chunks, twenty to a lane.
-pub static LONG_IMPORTS: Tale = Tale::of(import_story::long_story);
+pub static LONG_IMPORTS: ScenarioRunner = ScenarioRunner::new(import_scenarios::long_import);
 /// An import of a file in which addresses occur in several chunks.
-pub static REPEATS: Tale = Tale::of(import_story::repeats_story);
+pub static REPEATS: ScenarioRunner = ScenarioRunner::new(import_scenarios::repeated_addresses);
 
-impl Tale {
-    /// Runs of these stories.
-    pub const fn of(story: fn(&Random) -> Story) -> Self {
+impl ScenarioRunner {
+    /// A runner of the scenarios that this function draws.
+    pub const fn new(scenario: fn(&Random) -> Scenario) -> Self {
         Self {
-            story,
+            scenario,
             clean_calls: OnceLock::new(),
         }
     }
@@ -84,7 +79,7 @@ impl Tale {
             .start_paused(true)
             .build()
             .expect("a runtime");
-        runtime.block_on(happen(seed, self.story, schedule, bug))
+        runtime.block_on(happen(seed, self.scenario, schedule, bug))
     }
 
     /// What goes wrong in the run of a seed: of each three, one has a single fault
@@ -146,35 +141,52 @@ impl Tale {
 
 async fn happen(
     seed: u64,
-    story: fn(&Random) -> Story,
+    scenario: fn(&Random) -> Scenario,
     schedule: Schedule,
     bug: Option<Bug>,
 ) -> Run {
     let random = Random::seeded(seed ^ 0x6d75_7374_6572);
     let clock = Clock::manual(EPOCH);
-    let mut story = story(&random);
-    let rules = std::mem::take(&mut story.rules);
+    let mut scenario = scenario(&random);
+    let rules = std::mem::take(&mut scenario.rules);
     let state = empty_world(schedule, bug, &clock, &random);
-    let mut world = World::new(state.clone(), clock, random, story);
+    let mut world = World::new(state.clone(), clock, random, scenario);
     world.run().await;
     let mut shared = state.lock();
     let items = shared.dynamodb.items();
-    let mut broken: Vec<_> = INVARIANTS
-        .iter()
-        .map(|(name, invariant)| (*name, invariant(&shared, &items)))
-        .chain(
-            rules
-                .iter()
-                .map(|rule| (rule.name, rule.findings(&shared, &items))),
-        )
-        .filter(|(_, findings)| !findings.is_empty())
-        .collect();
+    let mut broken = broken(&shared, &items, &rules);
     if !world.at_rest {
         broken.push((
             "everything comes to rest",
             vec!["two days later, something still goes on".to_owned()],
         ));
     }
+    let import = items.iter().find(|item| item.contains_key("report_key"));
+    Run {
+        report: import.and_then(|import| shared.s3.object(&text(import, "report_key"))),
+        doubled: doubled(&shared),
+        log: std::mem::take(&mut shared.log),
+        broken,
+        items,
+    }
+}
+
+/// The invariants and rules that do not hold, with their findings.
+fn broken(shared: &Shared, items: &[Item], rules: &[Rule]) -> Vec<(&'static str, Vec<String>)> {
+    INVARIANTS
+        .iter()
+        .map(|(name, invariant)| (*name, invariant(shared, items)))
+        .chain(
+            rules
+                .iter()
+                .map(|rule| (rule.name, rule.findings(shared, items))),
+        )
+        .filter(|(_, findings)| !findings.is_empty())
+        .collect()
+}
+
+/// How many mails were accepted that had been accepted before.
+fn doubled(shared: &Shared) -> usize {
     let mut mails: Vec<_> = shared
         .ses
         .accepted
@@ -184,84 +196,5 @@ async fn happen(
     let all = mails.len();
     mails.sort();
     mails.dedup();
-    let doubled = all - mails.len();
-    let import = items.iter().find(|item| item.contains_key("report_key"));
-    Run {
-        report: import.and_then(|import| object(&shared, &text(import, "report_key"))),
-        log: std::mem::take(&mut shared.log),
-        broken,
-        doubled,
-        items,
-    }
-}
-
-/// A table, a bucket and queues with nothing in them.
-pub fn empty_world(schedule: Schedule, bug: Option<Bug>, clock: &Clock, random: &Random) -> State {
-    let dynamodb = DynamoDb::new(&table());
-    let queues = Queues::new(queues(), random.clone());
-    State::new(Shared::new(
-        dynamodb,
-        queues,
-        schedule,
-        bug,
-        clock.clone(),
-        random.clone(),
-    ))
-}
-
-/// `template.yaml`, as far as DynamoDB wants to know.
-fn table() -> Value {
-    let template = template();
-    let properties = &template["Resources"]["Table"]["Properties"];
-    let part = |name: &str| serde_json::to_value(&properties[name]).expect("JSON");
-    json!({
-        "TableName": TABLE,
-        "BillingMode": part("BillingMode"),
-        "AttributeDefinitions": part("AttributeDefinitions"),
-        "KeySchema": part("KeySchema"),
-        "GlobalSecondaryIndexes": part("GlobalSecondaryIndexes"),
-    })
-}
-
-/// What AWS has where the template is silent.
-const DEFAULT_RETENTION: u64 = 4 * 24 * 3600;
-
-fn queues() -> Vec<(&'static str, Properties)> {
-    let resources = &template()["Resources"];
-    [
-        (MAIL, "Mail", Function::Mailer),
-        (BULK_MAIL, "BulkMail", Function::Mailer),
-        (IMPORT, "Import", Function::Planner),
-        (CHUNK, "Chunk", Function::Worker),
-        (FEEDBACK, "Feedback", Function::Feedback),
-    ]
-    .into_iter()
-    .map(|(name, resource, reader)| {
-        let queue = &resources[format!("{resource}Queue")]["Properties"];
-        let dead = &resources[format!("{resource}DeadLetterQueue")]["Properties"];
-        let visibility = queue["VisibilityTimeout"].as_u64();
-        let receives = queue["RedrivePolicy"]["maxReceiveCount"].as_u64();
-        let retention = |queue: &serde_yaml_ng::Value| {
-            let seconds = queue["MessageRetentionPeriod"].as_u64();
-            Duration::from_secs(seconds.unwrap_or(DEFAULT_RETENTION))
-        };
-        let properties = Properties {
-            reader: reader.name(),
-            visibility: Duration::from_secs(visibility.expect("a visibility timeout")),
-            max_receives: receives.expect("receives").try_into().expect("a number"),
-            retention: retention(queue),
-            dead_retention: retention(dead),
-        };
-        (name, properties)
-    })
-    .collect()
-}
-
-/// `template.yaml`.
-pub fn template() -> &'static serde_yaml_ng::Value {
-    static TEMPLATE: LazyLock<serde_yaml_ng::Value> = LazyLock::new(|| {
-        let text = include_str!("../../template.yaml");
-        serde_yaml_ng::from_str(text).expect("template.yaml is YAML")
-    });
-    &TEMPLATE
+    all - mails.len()
 }

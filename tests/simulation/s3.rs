@@ -21,8 +21,8 @@ use tempfile::TempDir;
 
 use crate::answer::Answer;
 use crate::asked::Asked;
-use crate::crowd::Crowd;
 use crate::multipart::{Multipart, Uploads};
+use crate::synthetic_csv::SyntheticCsv;
 
 /// The bucket's name in every run.
 pub const BUCKET: &str = "uploads-bucket";
@@ -33,7 +33,7 @@ type Job = (Request<Bytes>, Sender<Response<Bytes>>);
 pub struct S3 {
     jobs: Sender<Job>,
     folder: TempDir,
-    made: BTreeMap<String, Arc<Crowd>>,
+    made: BTreeMap<String, Arc<SyntheticCsv>>,
     uploads: Mutex<Uploads>,
 }
 
@@ -93,7 +93,7 @@ impl S3 {
     }
 
     /// The same with a file that is nowhere.
-    pub fn make(&mut self, key: &str, file: &Arc<Crowd>, sequence: u64) -> String {
+    pub fn make(&mut self, key: &str, file: &Arc<SyntheticCsv>, sequence: u64) -> String {
         self.made.insert(key.to_owned(), Arc::clone(file));
         event(key, file.size(), ETAG, sequence)
     }
@@ -101,6 +101,19 @@ impl S3 {
     /// An object as it is on the disk.
     pub fn path(&self, key: &str) -> PathBuf {
         self.folder.path().join(BUCKET).join(key)
+    }
+
+    /// The bytes of an object; `None` if there is no such object.
+    pub fn object(&self, key: &str) -> Option<Bytes> {
+        if key.is_empty() {
+            return None;
+        }
+        let mut request = Request::new(Bytes::new());
+        *request.uri_mut() = format!("http://s3.local/{BUCKET}/{key}").parse().ok()?;
+        let host = http::HeaderValue::from_static("s3.local");
+        request.headers_mut().insert("host", host);
+        let answer = self.call(request);
+        answer.status().is_success().then(|| answer.into_body())
     }
 
     /// Answers a call that reads a file which is nowhere; nothing, if it does not.

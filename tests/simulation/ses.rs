@@ -7,11 +7,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use muster_core::random::Random;
-use muster_core::time::Time;
+use muster_core::platform::random::Random;
+use muster_core::platform::time::Time;
 use serde_json::{Value, json};
 
-use crate::story::{BOUNCES, COMPLAINS};
+use crate::addresses::{BOUNCES, COMPLAINS};
 
 /// A mail that SES accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -27,8 +27,9 @@ use tokio::time::Instant;
 use crate::answer::Answer;
 use crate::asked::Asked;
 use crate::chains::Chain;
-use crate::endpoint::{Caller, State, serve};
+use crate::endpoint::{Caller, serve};
 use crate::process::{Function, Outcome};
+use crate::state::State;
 
 /// Linux has counted so many for as long as it has had a `/proc`.
 const TICKS_A_SECOND: u64 = 100;
@@ -332,7 +333,7 @@ fn broken() -> Answer {
 
 fn invocation(event: &Value, timeout: Duration) -> Response<Body> {
     let mut response = respond(StatusCode::OK, event.to_string());
-    let now = muster_core::time::Clock::system().now();
+    let now = muster_core::platform::time::Clock::system().now();
     let deadline = now.after(timeout).as_millis().to_string();
     for (name, value) in [
         (

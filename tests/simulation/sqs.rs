@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use muster_core::time::Time;
+use muster_core::platform::time::Time;
 use serde_json::{Value, json};
 
 use crate::queues::{DEAD, Message, Queues};

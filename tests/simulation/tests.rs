@@ -8,16 +8,18 @@ mod cuts;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use muster_core::random::Random;
-use muster_core::table::Item;
+use muster_core::platform::random::Random;
+use muster_core::platform::table::Item;
 use muster_simulation::budget;
 use muster_simulation::bug::Bug;
 use muster_simulation::faults::{FAULTS, Fault, Schedule};
 use muster_simulation::flood::{Flood, batch_takes};
 use muster_simulation::invariants::text;
 use muster_simulation::log::Call;
-use muster_simulation::run::{IMPORTS, LONG_IMPORTS, PEOPLE, PLAIN_IMPORTS, REPEATS, Run, Tale};
-use muster_simulation::story::Story;
+use muster_simulation::people_scenarios;
+use muster_simulation::run::{
+    IMPORTS, LONG_IMPORTS, PEOPLE, PLAIN_IMPORTS, REPEATS, Run, ScenarioRunner,
+};
 
 #[test]
 fn a_clean_run_breaks_nothing() {
@@ -99,7 +101,7 @@ fn a_mail_that_found_no_connection_is_put_off_at_once() {
 /// Its chunks are in the queue, in work or done when the planner finds out.
 #[test]
 fn a_file_that_fails_half_way_leaves_nothing_due() {
-    let broken_file = Tale::of(Story::of_a_broken_file);
+    let broken_file = ScenarioRunner::new(people_scenarios::broken_file);
     for seed in 0..10 {
         let run = broken_file.run_with(seed, Schedule::Clean, None);
         assert!(

@@ -7,18 +7,18 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use muster_core::import::{Counts, ImportStatus, report_key};
-use muster_core::random::Random;
+use muster_core::platform::random::Random;
+use muster_imports::import::{Counts, ImportStatus, report_key};
 use tokio::time::Instant;
 
-use crate::crowd::{Crowd, Expected, Shape};
-use crate::endpoint::{Latency, Shared};
 use crate::faults::{Fault, Schedule};
 use crate::invariants::{number, text};
 use crate::machine::Machine;
 use crate::process::Function;
 use crate::queues::IMPORT;
 use crate::s3::BUCKET;
+use crate::state::{Latency, Shared};
+use crate::synthetic_csv::{Expected, Shape, SyntheticCsv};
 
 const KEY: &str = "uploads/crowd.csv";
 
@@ -145,7 +145,7 @@ impl Volume {
 
     /// Imports the file.
     pub async fn happen(self) -> Seen {
-        let crowd = Crowd::new(self.shape);
+        let file = SyntheticCsv::new(self.shape);
         let mut machine = Machine::new(Schedule::Rate {
             per_mille: self.per_mille,
             left: u64::MAX,
@@ -156,7 +156,7 @@ impl Volume {
         {
             let mut state = machine.state.lock();
             state.latency = Latency::Off;
-            let event = state.s3.make(KEY, &crowd, 1);
+            let event = state.s3.make(KEY, &file, 1);
             let now = state.now();
             state.queues.send(IMPORT, &event, Duration::ZERO, now);
         }
@@ -183,7 +183,7 @@ impl Volume {
             faults,
             planner: usage(Function::Planner),
             worker: usage(Function::Worker),
-            broken: broken(&machine, &crowd.expected()),
+            broken: broken(&machine, &file.expected()),
         }
     }
 }

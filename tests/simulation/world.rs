@@ -11,19 +11,19 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use muster_core::ids::{ImportId, ProfileId};
-use muster_core::random::Random;
-use muster_core::time::{Clock, Time};
+use muster_core::platform::ids::{ImportId, ProfileId};
+use muster_core::platform::random::Random;
+use muster_core::platform::time::{Clock, Time};
 use serde_json::{Value, json};
 use tokio::time::sleep_until;
 
+use crate::actions::{Action, CompletedAction, EDITED};
 use crate::bug::Bug;
-use crate::endpoint::State;
-use crate::import_story::{Deed, EDITED};
-use crate::invariants::{find, of_kind, text};
+use crate::invariants::{due_at, find, of_kind, text};
 use crate::process::{Function, Outcome, Process};
 use crate::queues::{BULK_MAIL, CHUNK, FEEDBACK, IMPORT, MAIL, Message};
-use crate::story::{Act, Story};
+use crate::scenario::Scenario;
+use crate::state::State;
 
 /// Which function reads a queue, in batches of how many.
 const TRIGGERS: [(&str, Function, usize); 5] = [
@@ -54,17 +54,18 @@ pub struct World {
     idle: BTreeMap<Function, Vec<Process>>,
     busy: BTreeMap<Function, usize>,
     start: Time,
-    acts: Vec<(Time, Act)>,
-    then: Vec<(Act, Duration, Act)>,
-    /// Acts that were tried: what they are about may be gone since.
-    tried: Vec<Act>,
+    actions: Vec<(Time, Action)>,
+    then: Vec<(Action, Duration, Action)>,
+    /// Actions that were tried: what they are about may be gone since.
+    tried: Vec<Action>,
     next_sweep: Time,
     processes: u64,
     uploads: u64,
     /// Whether the row of an address was imported when something was begun to be
     /// done to it.
     imported: BTreeMap<String, bool>,
-    /// Since when the import stands still.
+    /// When an operator last tried to resume the cancelled import: it stands still
+    /// since then, or longer.
     rested_since: Option<Time>,
     /// The earliest due time, as of how many calls.
     due: Option<(usize, Option<Time>)>,
@@ -78,22 +79,22 @@ enum Purpose {
         queue: &'static str,
         messages: Vec<Message>,
     },
-    Act(Act),
+    Action(Action),
     Sweep,
 }
 
 type Running = Pin<Box<dyn Future<Output = (Function, Option<Process>, Outcome, Purpose)>>>;
 
 impl World {
-    /// A world in which a story is about to happen.
-    pub fn new(state: State, clock: Clock, random: Random, story: Story) -> Self {
+    /// A world in which a scenario is about to happen.
+    pub fn new(state: State, clock: Clock, random: Random, scenario: Scenario) -> Self {
         let start = clock.now();
-        let mut acts: Vec<_> = story
-            .acts
+        let mut actions: Vec<_> = scenario
+            .actions
             .into_iter()
-            .map(|(at, act)| (start.after(at), act))
+            .map(|(at, action)| (start.after(at), action))
             .collect();
-        acts.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+        actions.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
         Self {
             state,
             clock,
@@ -101,8 +102,8 @@ impl World {
             idle: BTreeMap::new(),
             busy: BTreeMap::new(),
             start,
-            acts,
-            then: story.then,
+            actions,
+            then: scenario.then,
             tried: Vec::new(),
             next_sweep: start.after(SWEEP_EVERY),
             processes: 0,
@@ -123,7 +124,7 @@ impl World {
             if now > end {
                 return;
             }
-            self.start_acts(now, &mut running);
+            self.start_actions(now, &mut running);
             self.start_batches(now, &mut running);
             self.start_sweep(now, &mut running);
             let Some(next) = self.next_event(running.is_empty()) else {
@@ -139,46 +140,46 @@ impl World {
         }
     }
 
-    fn start_acts(&mut self, now: Time, running: &mut FuturesUnordered<Running>) {
-        while let Some((at, _)) = self.acts.last()
+    fn start_actions(&mut self, now: Time, running: &mut FuturesUnordered<Running>) {
+        while let Some((at, _)) = self.actions.last()
             && *at <= now
-            && let Some((_, act)) = self.acts.pop()
+            && let Some((_, action)) = self.actions.pop()
         {
-            match (self.request(&act), act) {
-                (Some(request), act) => {
-                    self.look_at_row(&act);
-                    self.tried.push(act.clone());
-                    self.start(Function::Api, request, Purpose::Act(act), running);
+            match (self.request(&action), action) {
+                (Some(request), action) => {
+                    self.look_at_row(&action);
+                    self.tried.push(action.clone());
+                    self.start(Function::Api, request, Purpose::Action(action), running);
                 }
                 // No function is needed: S3 takes the file and sends its event.
-                (None, act @ Act::Upload { .. }) => {
-                    if let Act::Upload { key, csv, options } = &act {
+                (None, action @ Action::Upload { .. }) => {
+                    if let Action::Upload { key, csv, options } = &action {
                         self.upload(key, csv.clone(), options, now);
                     }
-                    self.follow(&act, now);
+                    self.follow(&action, now);
                 }
                 // Its effect is there, though its answer was lost.
-                (None, act) if self.tried.contains(&act) => self.follow(&act, now),
+                (None, action) if self.tried.contains(&action) => self.follow(&action, now),
                 (None, _) if now > self.start.after(GIVES_UP) => {}
                 // No mail yet, no profile yet: people look now and then.
-                (None, act) => self.again(act, now),
+                (None, action) => self.again(action, now),
             }
         }
     }
 
-    /// What comes after an act.
-    fn follow(&mut self, done: &Act, now: Time) {
+    /// Schedules what follows an action.
+    fn follow(&mut self, done: &Action, now: Time) {
         let next: Vec<_> = self
             .then
-            .extract_if(.., |(act, _, _)| act == done)
-            .map(|(_, wait, act)| (now.after(wait), act))
+            .extract_if(.., |(action, _, _)| action == done)
+            .map(|(_, wait, action)| (now.after(wait), action))
             .collect();
-        self.acts.extend(next);
-        self.sort_acts();
+        self.actions.extend(next);
+        self.sort_actions();
     }
 
-    fn sort_acts(&mut self) {
-        self.acts.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    fn sort_actions(&mut self) {
+        self.actions.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
     }
 
     fn start_batches(&mut self, now: Time, running: &mut FuturesUnordered<Running>) {
@@ -255,7 +256,7 @@ impl World {
         }
         match purpose {
             Purpose::Batch { queue, messages } => self.end_batch(queue, &messages, &outcome),
-            Purpose::Act(act) => self.end_act(act, &outcome, now),
+            Purpose::Action(action) => self.end_action(action, &outcome, now),
             Purpose::Sweep => {}
         }
     }
@@ -290,38 +291,38 @@ impl World {
         }
     }
 
-    fn end_act(&mut self, act: Act, outcome: &Outcome, now: Time) {
+    fn end_action(&mut self, action: Action, outcome: &Outcome, now: Time) {
         let status = match outcome {
             Outcome::Answered(answer) => answer["status"].as_u64().unwrap_or_default(),
             Outcome::Failed | Outcome::Killed => 500,
         };
         // Nothing to be found is as good an end as any: a link that is used up, a
         // profile that is erased. So is an import that is over.
-        let controls = matches!(act, Act::Start | Act::Cancel | Act::Resume);
+        let controls = matches!(action, Action::Start | Action::Cancel | Action::Resume);
         let over = || {
             self.import()
                 .is_none_or(|(_, status)| !status.starts_with("cancel"))
         };
-        let taken = status == 409 && matches!(act, Act::Create(_));
+        let taken = status == 409 && matches!(action, Action::Create(_));
         let done = status < 300 || status == 404 || taken || (status == 409 && controls && over());
         if done
             && status < 300
-            && let (Act::Import { csv, .. }, Outcome::Answered(answer)) = (&act, outcome)
+            && let (Action::Import { csv, .. }, Outcome::Answered(answer)) = (&action, outcome)
         {
             let key = answer["body"]["object"]["key"].as_str().unwrap_or_default();
             self.upload(key, csv.clone(), &BTreeMap::new(), now);
         }
         if done {
-            self.do_to_row(&act, now);
-            self.follow(&act, now);
+            self.record_completed(&action, now);
+            self.follow(&action, now);
         } else {
-            self.again(act, now);
+            self.again(action, now);
         }
     }
 
-    /// Whether the row that an act is about is imported already.
-    fn look_at_row(&mut self, act: &Act) {
-        if let Act::Edit(address) | Act::Erase(address) = act {
+    /// Remembers whether the row that an action is about is imported already.
+    fn look_at_row(&mut self, action: &Action) {
+        if let Action::Edit(address) | Action::Erase(address) = action {
             let imported = self.is_imported(address);
             self.imported.insert(address.clone(), imported);
         }
@@ -339,22 +340,23 @@ impl World {
         })
     }
 
-    /// Remembers what was done to a row that was imported when it was begun.
-    fn do_to_row(&mut self, act: &Act, now: Time) {
-        let deed = match act {
-            Act::Edit(address) if self.imported.get(address) == Some(&true) => {
-                Deed::Edited(address.clone())
+    /// Records an edit or erasure of a row that was imported when it began, and a resume
+    /// of an import that stood still.
+    fn record_completed(&mut self, action: &Action, now: Time) {
+        let completed = match action {
+            Action::Edit(address) if self.imported.get(address) == Some(&true) => {
+                CompletedAction::Edited(address.clone())
             }
-            Act::Erase(address) if self.imported.get(address) == Some(&true) => {
-                Deed::Erased(address.clone())
+            Action::Erase(address) if self.imported.get(address) == Some(&true) => {
+                CompletedAction::Erased(address.clone())
             }
-            Act::Resume => match self.rested_since.take() {
-                Some(since) => Deed::Rested(since.as_millis(), now.as_millis()),
+            Action::Resume => match self.rested_since.take() {
+                Some(since) => CompletedAction::Resumed(since.as_millis(), now.as_millis()),
                 None => return,
             },
             _ => return,
         };
-        self.state.lock().deeds.push(deed);
+        self.state.lock().completed_actions.push(completed);
     }
 
     /// The import, and what it is at.
@@ -364,56 +366,56 @@ impl World {
         Some((text(import, "id"), text(import, "status")))
     }
 
-    fn again(&mut self, act: Act, now: Time) {
-        self.acts.push((now.after(PATIENCE), act));
-        self.sort_acts();
+    fn again(&mut self, action: Action, now: Time) {
+        self.actions.push((now.after(PATIENCE), action));
+        self.sort_actions();
     }
 
     /// What the API is asked for; nothing, if there is nothing to ask for yet,
     /// or any more.
-    fn request(&mut self, act: &Act) -> Option<Value> {
+    fn request(&mut self, action: &Action) -> Option<Value> {
         let person =
             |address: &str| json!({ "email": address, "name": "Somebody", "locale": "de" });
-        Some(match act {
-            Act::SignUp(address) => {
+        Some(match action {
+            Action::SignUp(address) => {
                 json!({ "method": "POST", "path": "/signup", "body": person(address) })
             }
-            Act::SignUpAs { address, name } => {
+            Action::SignUpAs { address, name } => {
                 let locale = if *name == "First" { "de" } else { "en" };
                 let attributes = json!({ "by": name, *name: "yes" });
                 let body = json!({ "email": address, "name": name, "locale": locale, "attributes": attributes });
                 json!({ "method": "POST", "path": "/signup", "body": body })
             }
-            Act::Resend(address) => {
+            Action::Resend(address) => {
                 json!({ "method": "POST", "path": "/signup/resend", "body": { "email": address } })
             }
-            Act::Confirm(address) => {
+            Action::Confirm(address) => {
                 let token = self.token_of(address)?;
                 json!({ "method": "POST", "path": "/confirm", "body": { "token": token } })
             }
-            Act::Disown(address) => {
+            Action::RejectSignup(address) => {
                 let form = format!("token={}", self.token_of(address)?);
                 let headers = json!({ "content-type": "application/x-www-form-urlencoded" });
                 json!({ "method": "POST", "path": "/not-me", "headers": headers, "body": form })
             }
-            Act::Create(address) => {
+            Action::Create(address) => {
                 let headers = json!({ "idempotency-key": address });
                 json!({ "method": "POST", "path": "/profiles", "headers": headers, "body": person(address) })
             }
-            Act::Move { from, to } => {
+            Action::Move { from, to } => {
                 let path = self.path_of(from)?;
                 let headers = json!({ "if-match": "*" });
                 json!({ "method": "PATCH", "path": path, "headers": headers, "body": { "email": to, "locale": "en-GB" } })
             }
-            Act::Edit(address) => {
+            Action::Edit(address) => {
                 let path = self.path_of(address)?;
                 let headers = json!({ "if-match": "*" });
                 json!({ "method": "PATCH", "path": path, "headers": headers, "body": { "name": EDITED } })
             }
-            Act::Erase(address) => {
+            Action::Erase(address) => {
                 json!({ "method": "DELETE", "path": self.path_of(address)?, "body": null })
             }
-            Act::Import {
+            Action::Import {
                 options, manual, ..
             } => {
                 let headers = json!({ "idempotency-key": "import" });
@@ -422,16 +424,16 @@ impl World {
                 body["start"] = json!(if *manual { "manual" } else { "automatic" });
                 json!({ "method": "POST", "path": "/imports", "headers": headers, "body": body })
             }
-            Act::Start | Act::Cancel => {
+            Action::Start | Action::Cancel => {
                 let (id, _) = self.import()?;
-                let verb = if *act == Act::Start {
+                let verb = if *action == Action::Start {
                     "start"
                 } else {
                     "cancel"
                 };
                 json!({ "method": "POST", "path": format!("/imports/{id}/{verb}"), "body": null })
             }
-            Act::Resume => {
+            Action::Resume => {
                 let (id, status) = self.import()?;
                 match status.as_str() {
                     // Not yet: it is answered so.
@@ -441,7 +443,7 @@ impl World {
                 }
                 json!({ "method": "POST", "path": format!("/imports/{id}/resume"), "body": {} })
             }
-            Act::Upload { .. } => return None,
+            Action::Upload { .. } => return None,
         })
     }
 
@@ -476,9 +478,9 @@ impl World {
 
     /// When the next thing happens by itself; nothing, if nothing ever will.
     fn next_event(&mut self, idle: bool) -> Option<Time> {
-        let act = self.acts.last().map(|(at, _)| *at);
+        let action = self.actions.last().map(|(at, _)| *at);
         let message = self.state.lock().queues.next_visible();
-        let soonest = [act, message].into_iter().flatten().min();
+        let soonest = [action, message].into_iter().flatten().min();
         if !idle {
             // What is running may change everything; look again at the sweep.
             return Some(
@@ -506,10 +508,7 @@ impl World {
         let calls = state.log.calls.len();
         if self.due.is_none_or(|(known, _)| known != calls) {
             let items = state.dynamodb.due();
-            self.due = Some((
-                calls,
-                items.iter().filter_map(crate::invariants::due_at).min(),
-            ));
+            self.due = Some((calls, items.iter().filter_map(due_at).min()));
         }
         self.due.and_then(|(_, due)| due)
     }

@@ -1,7 +1,7 @@
 //! A profile with its details through the gateway: the document comes from Parameter
 //! Store, a secret from Secrets Manager, and the sources are objects in S3.
 
-use muster_core::email::Email;
+use muster_core::people::email::Email;
 use muster_local::sources::Sources;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! What SES reports, from the bus to the profile.
 
-use muster_core::ids::ProfileId;
-use muster_core::mail::mail_key;
+use muster_core::mail::item::mail_key;
+use muster_core::platform::ids::ProfileId;
 use reqwest::Method;
 use serde_json::{Value, json};
 

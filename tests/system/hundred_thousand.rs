@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use muster_cli::ending::Ending;
+use muster_cli::exit_status::ExitStatus;
 use serde_json::{Value, json};
 
 use crate::stack::{Stack, muster};
@@ -38,7 +38,7 @@ async fn a_hundred_thousand_rows_by_the_command_line() {
         report.display()
     );
     let (ending, shown) = muster(&stack, &command).await;
-    assert_eq!(ending, Ending::RowsRefused);
+    assert_eq!(ending, ExitStatus::RowsRefused);
     let import: Value = serde_json::from_str(&shown).unwrap();
     assert_eq!(import["status"], "completed_with_errors");
     assert_eq!(

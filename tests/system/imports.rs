@@ -1,16 +1,16 @@
 //! CSV files dropped on S3.
 
-use muster_core::email::Email;
-use muster_core::ids::{ImportId, ProfileId};
-use muster_core::import::object_key;
-use muster_core::mail::mail_key;
-use muster_core::profile::profile_key;
+use muster_core::mail::item::mail_key;
+use muster_core::people::email::Email;
+use muster_core::people::profile::profile_key;
+use muster_core::platform::ids::{ImportId, ProfileId};
+use muster_imports::import::object_key;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::stack::{Stack, eventually, text};
 
-pub fn rows(total: u64, created: u64, skipped: u64, failed: u64) -> Value {
+pub(crate) fn rows(total: u64, created: u64, skipped: u64, failed: u64) -> Value {
     json!({ "total": total, "created": created, "updated": 0, "skipped": skipped, "failed": failed })
 }
 
@@ -110,7 +110,7 @@ async fn every_row_of_a_dropped_file_is_answered() {
     assert_eq!(&report[1][0], "Nobody", "the row itself comes first");
 }
 
-pub async fn report(stack: &Stack, import: &Value) -> Vec<csv::StringRecord> {
+pub(crate) async fn report(stack: &Stack, import: &Value) -> Vec<csv::StringRecord> {
     let object = stack
         .s3
         .get_object()

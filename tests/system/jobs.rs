@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use muster_cli::http::client;
-use muster_core::ids::{ImportId, ProfileId};
-use muster_core::mail::mail_key;
+use muster_core::mail::item::mail_key;
+use muster_core::platform::ids::{ImportId, ProfileId};
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};

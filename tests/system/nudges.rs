@@ -1,18 +1,19 @@
 //! A queue delivers at least once, sometimes too early, sometimes nonsense.
 
-use muster_core::email::Email;
-use muster_core::ids::ProfileId;
-use muster_core::mail::mail_key;
-use muster_core::person::{Attributes, Name};
-use muster_core::profile::{NewProfile, Source};
-use muster_core::random::Random;
-use muster_core::time::Time;
+use muster_core::mail::item::mail_key;
+use muster_core::people::email::Email;
+use muster_core::people::new_profile::NewProfile;
+use muster_core::people::person::{Attributes, Name};
+use muster_core::people::source::Source;
+use muster_core::platform::ids::ProfileId;
+use muster_core::platform::random::Random;
+use muster_core::platform::time::Time;
 use serde_json::json;
 
 use crate::stack::{Stack, eventually, text};
 
 /// Stores a profile with its mail, and nudges nobody.
-pub async fn store(stack: &Stack, address: &str, now: Time) -> ProfileId {
+pub(crate) async fn store(stack: &Stack, address: &str, now: Time) -> ProfileId {
     let random = Random::system();
     let profile = NewProfile {
         id: ProfileId::new(now, &random),

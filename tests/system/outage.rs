@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use muster_core::ids::ProfileId;
-use muster_core::mail::mail_key;
+use muster_core::mail::item::mail_key;
+use muster_core::platform::ids::ProfileId;
 use reqwest::Method;
 use serde_json::json;
 
@@ -29,7 +29,7 @@ async fn take_again(stack: &Stack) {
     assert!(answer.status().is_success());
 }
 
-async fn mail(stack: &Stack, profile: ProfileId) -> muster_core::table::Item {
+async fn mail(stack: &Stack, profile: ProfileId) -> muster_core::platform::table::Item {
     stack.item(&mail_key(profile, 1)).await.unwrap()
 }
 

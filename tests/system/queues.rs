@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use muster_core::ids::ProfileId;
-use muster_core::mail::mail_key;
-use muster_core::random::Random;
+use muster_core::mail::item::mail_key;
+use muster_core::platform::ids::ProfileId;
+use muster_core::platform::random::Random;
 use reqwest::Method;
 use serde_json::{Value, json};
 

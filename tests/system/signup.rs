@@ -1,6 +1,6 @@
 //! From sign-up to confirmed, and what is refused on the way.
 
-use muster_core::profile::lock_key;
+use muster_core::people::email_lock::lock_key;
 use reqwest::Method;
 use serde_json::{Value, json};
 

@@ -10,14 +10,14 @@ use clap::Parser;
 use futures_util::stream::pending;
 use muster_cli::arguments::Arguments;
 use muster_cli::console::Console;
-use muster_cli::ending::Ending;
-use muster_core::object::s3_client;
-use muster_core::random::Random;
-use muster_core::table::{Key, Table};
-use muster_core::time::Clock;
+use muster_cli::exit_status::ExitStatus;
+use muster_core::platform::random::Random;
+use muster_core::platform::table::{Key, Table};
+use muster_core::platform::time::Clock;
+use muster_imports::object::s3_client;
+use muster_local::aws_settings::aws_settings;
 use muster_local::client::Client;
 use muster_local::environment::Environment;
-use muster_local::up::aws_settings;
 use reqwest::{Method, Response};
 use serde_json::Value;
 
@@ -27,7 +27,7 @@ const LIMIT: Duration = Duration::from_secs(90);
 const POLL: Duration = Duration::from_millis(100);
 
 /// Everything a test needs to know of it.
-pub struct Stack {
+pub(crate) struct Stack {
     pub environment: Environment,
     pub client: Client,
     pub table: Table,
@@ -38,7 +38,7 @@ pub struct Stack {
 }
 
 impl Stack {
-    pub fn find() -> Self {
+    pub(crate) fn find() -> Self {
         let file = std::env::var("MUSTER_ENV_FILE")
             .expect("MUSTER_ENV_FILE names the env of a running stack; make test sets it");
         let environment = Environment::load(Path::new(&file)).unwrap();
@@ -55,32 +55,32 @@ impl Stack {
         }
     }
 
-    pub fn variable(&self, name: &str) -> &str {
+    pub(crate) fn variable(&self, name: &str) -> &str {
         self.environment.get(name).unwrap()
     }
 
     /// An address of this test's own.
-    pub fn address(&self, who: &str) -> String {
+    pub(crate) fn address(&self, who: &str) -> String {
         format!("{who}.{}@example.com", self.name)
     }
 
     /// A key under `uploads/` of this test's own.
-    pub fn key(&self, what: &str) -> String {
+    pub(crate) fn key(&self, what: &str) -> String {
         self.key_in("", what)
     }
 
     /// The same in a folder (`update/`, say).
-    pub fn key_in(&self, folder: &str, what: &str) -> String {
+    pub(crate) fn key_in(&self, folder: &str, what: &str) -> String {
         format!("uploads/{folder}{}-{what}.csv", self.name)
     }
 
-    pub fn now(&self) -> muster_core::time::Time {
+    pub(crate) fn now(&self) -> muster_core::platform::time::Time {
         Clock::system().now()
     }
 
-    pub async fn token(&self, scopes: &str) -> String {
+    pub(crate) async fn token(&self, scopes: &str) -> String {
         self.environment
-            .machine()
+            .client_credentials()
             .unwrap()
             .token(scopes)
             .await
@@ -88,7 +88,7 @@ impl Stack {
     }
 
     /// Asks the API as an operator with every scope.
-    pub async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         let token = self.variable("MUSTER_TOKEN");
         let request = self.client.request(Method::GET, path).bearer_auth(token);
         let response = request.send().await.unwrap();
@@ -96,7 +96,7 @@ impl Stack {
         response.json().await.unwrap()
     }
 
-    pub async fn post(&self, path: &str, body: &Value) -> Response {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Response {
         self.client
             .request(Method::POST, path)
             .json(body)
@@ -106,12 +106,12 @@ impl Stack {
     }
 
     /// The profile with that address, if there is one.
-    pub async fn profile(&self, address: &str) -> Option<Value> {
+    pub(crate) async fn profile(&self, address: &str) -> Option<Value> {
         let mut found = self.get(&format!("/profiles?email={address}")).await;
         found["items"].as_array_mut().unwrap().pop()
     }
 
-    pub async fn item(&self, key: &Key) -> Option<muster_core::table::Item> {
+    pub(crate) async fn item(&self, key: &Key) -> Option<muster_core::platform::table::Item> {
         let output = self
             .table
             .client()
@@ -125,7 +125,7 @@ impl Stack {
         output.item
     }
 
-    pub async fn send(&self, queue: &str, body: &str) {
+    pub(crate) async fn send(&self, queue: &str, body: &str) {
         let url = self.variable(queue);
         self.sqs
             .send_message()
@@ -137,7 +137,7 @@ impl Stack {
     }
 
     /// Messages in a queue, waiting, delayed or being handled.
-    pub async fn depth(&self, queue: &str) -> u32 {
+    pub(crate) async fn depth(&self, queue: &str) -> u32 {
         let names = [
             QueueAttributeName::ApproximateNumberOfMessages,
             QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
@@ -159,7 +159,7 @@ impl Stack {
     }
 
     /// Calls a function as Lambda would, with an event.
-    pub async fn invoke(&self, function: &str, event: &Value) -> Value {
+    pub(crate) async fn invoke(&self, function: &str, event: &Value) -> Value {
         let path = format!(
             "/2015-03-31/functions/{}/invocations",
             self.variable(function)
@@ -169,7 +169,7 @@ impl Stack {
     }
 
     /// What the schedule does every minute.
-    pub async fn sweep(&self) {
+    pub(crate) async fn sweep(&self) {
         assert_eq!(
             self.invoke("MUSTER_SWEEPER_FUNCTION", &serde_json::json!({}))
                 .await,
@@ -177,7 +177,12 @@ impl Stack {
         );
     }
 
-    pub async fn upload(&self, key: &str, bytes: impl Into<Vec<u8>>, metadata: &[(&str, &str)]) {
+    pub(crate) async fn upload(
+        &self,
+        key: &str,
+        bytes: impl Into<Vec<u8>>,
+        metadata: &[(&str, &str)],
+    ) {
         let mut request = self
             .s3
             .put_object()
@@ -191,7 +196,7 @@ impl Stack {
     }
 
     /// The imports of a key, newest first.
-    pub async fn imports_of(&self, key: &str) -> Vec<Value> {
+    pub(crate) async fn imports_of(&self, key: &str) -> Vec<Value> {
         let found = self.get("/imports?limit=100").await;
         let items = found["items"].as_array().unwrap().iter();
         items
@@ -201,7 +206,7 @@ impl Stack {
     }
 
     /// The import of a key, once it is over.
-    pub async fn finished_import(&self, key: &str) -> Value {
+    pub(crate) async fn finished_import(&self, key: &str) -> Value {
         eventually(&format!("{key} is imported"), async || {
             let import = self.imports_of(key).await.into_iter().next()?;
             is_over(&import).then_some(import)
@@ -210,7 +215,7 @@ impl Stack {
     }
 
     /// Has an operator do something with an import, and waits until it rests.
-    pub async fn control(&self, import: &Value, verb: &str) -> Value {
+    pub(crate) async fn control(&self, import: &Value, verb: &str) -> Value {
         let path = format!("/imports/{}/{verb}", import["id"].as_str().unwrap());
         let token = self.variable("MUSTER_TOKEN");
         let request = self.client.request(Method::POST, &path).bearer_auth(token);
@@ -231,7 +236,7 @@ fn is_over(import: &Value) -> bool {
 }
 
 /// What `muster` shows, and how it ends, as a client that gets its own token.
-pub async fn muster(stack: &Stack, command: &str) -> (Ending, String) {
+pub(crate) async fn muster(stack: &Stack, command: &str) -> (ExitStatus, String) {
     let options = [
         ("--api-url", "MUSTER_API_URL"),
         ("--token-url", "MUSTER_TOKEN_URL"),
@@ -246,12 +251,12 @@ pub async fn muster(stack: &Stack, command: &str) -> (Ending, String) {
     arguments.access.token_cache = Some(OsString::new());
     let (mut output, mut aside) = (Vec::new(), Vec::new());
     let mut console = Console::new(&mut output, &mut aside);
-    let ending = muster_cli::verbs::run(arguments, &mut console, pending()).await;
+    let ending = muster_cli::commands::run(arguments, &mut console, pending()).await;
     (ending.unwrap(), String::from_utf8(output).unwrap())
 }
 
 /// Waits until there is an answer.
-pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(answer) = ask().await {
@@ -263,7 +268,7 @@ pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) 
 }
 
 /// A text attribute of an item.
-pub fn text(item: &muster_core::table::Item, name: &str) -> String {
+pub(crate) fn text(item: &muster_core::platform::table::Item, name: &str) -> String {
     match item.get(name) {
         Some(AttributeValue::S(text)) => text.clone(),
         other => panic!("{name} is {other:?}"),

@@ -39,17 +39,21 @@ fn filters_find_what_is_written(template: &Template) -> Vec<String> {
 
 /// The code of a function, in one text.
 fn code(function: &str) -> String {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../functions")
-        .join(function)
-        .join("src");
-    let Ok(files) = folder.read_dir() else {
+    let functions = Path::new(env!("CARGO_MANIFEST_DIR")).join("../functions");
+    below(&functions.join(function).join("src"))
+}
+
+/// The text of all files below a folder; nothing, if there is no such folder.
+fn below(folder: &Path) -> String {
+    let Ok(entries) = folder.read_dir() else {
         return String::new();
     };
-    let files = files.map(|file| file.unwrap().path());
-    let files = files.filter(|path| path.is_file());
-    files
-        .map(|path| std::fs::read_to_string(path).unwrap())
+    entries
+        .map(|entry| entry.unwrap().path())
+        .map(|path| match path.is_dir() {
+            true => below(&path),
+            false => std::fs::read_to_string(path).unwrap(),
+        })
         .collect()
 }
 

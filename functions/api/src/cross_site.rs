@@ -7,13 +7,13 @@
 
 use std::sync::Arc;
 
+use crate::problems::of_another_site;
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use muster_http::body::{JSON, is};
-use muster_http::problem::{Kind, Problem};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -49,7 +49,7 @@ impl Site {
 }
 
 /// Refuses what a page of another site sends.
-pub async fn refuse_forms_of_others(
+pub(crate) async fn refuse_forms_of_others(
     State(site): State<Arc<Site>>,
     request: Request,
     next: Next,
@@ -60,14 +60,6 @@ pub async fn refuse_forms_of_others(
         return of_another_site().into_response();
     }
     next.run(request).await
-}
-
-/// What a form of another site hears.
-pub fn of_another_site() -> Problem {
-    Problem::new(
-        Kind::Forbidden,
-        "this form was not sent by a page of this site; open the link in the mail once more",
-    )
 }
 
 #[cfg(test)]

@@ -9,19 +9,20 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use crate::problems::went_round;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use muster_core::failure::Failure;
+use muster_core::platform::failure::Failure;
 use muster_http::caller::{Origin, has_token};
-use muster_http::problem::{Kind, Problem};
+use muster_http::problem::Problem;
 use muster_http::secrets::{AGE_IN_DOUBT, KeptSecret, USUAL_AGE};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 /// The header in which the edge shows its secret.
-pub const SECRET_HEADER: HeaderName = HeaderName::from_static("x-origin-secret");
+pub(crate) const SECRET_HEADER: HeaderName = HeaderName::from_static("x-origin-secret");
 /// The one header that is known to have a port behind the address.
 const CLOUDFRONT_VIEWER_ADDRESS: &str = "cloudfront-viewer-address";
 /// A shorter secret could be guessed.
@@ -100,7 +101,7 @@ impl Edge {
 
 /// Lets a request pass that comes by the edge, or has a token; with the viewer's
 /// address as its origin.
-pub async fn only_by_edge(
+pub(crate) async fn only_by_edge(
     State(edge): State<Arc<Edge>>,
     mut request: Request,
     next: Next,
@@ -109,14 +110,6 @@ pub async fn only_by_edge(
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }
-}
-
-/// What a request hears that did not come by the edge.
-pub fn went_round() -> Problem {
-    Problem::new(
-        Kind::Forbidden,
-        "the API is not to be reached this way; use its public address",
-    )
 }
 
 /// Whether a text is one of the secrets that stand in a secret with white space between:

@@ -1,13 +1,13 @@
 //! `Idempotency-Key`: the same request twice does its work once.
 
 use axum::http::HeaderMap;
-use muster_core::request::request_key;
-use muster_core::table::Key;
+use muster_core::people::idempotency::request_key;
+use muster_core::platform::table::Key;
 use muster_http::problem::{Kind, Problem};
 
 const HEADER: &str = "idempotency-key";
 /// What most clients keep to, Stripe's among them.
-pub const MAX_CHARS: usize = 255;
+pub(crate) const MAX_CHARS: usize = 255;
 
 /// A key that came with a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,14 +43,6 @@ impl RequestKey {
             payload,
         }))
     }
-}
-
-/// The key came with something else before.
-pub fn reused() -> Problem {
-    Problem::new(
-        Kind::KeyReused,
-        "this Idempotency-Key came with another payload before; take a new one",
-    )
 }
 
 fn malformed() -> Problem {

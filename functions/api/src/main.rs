@@ -2,11 +2,12 @@
 
 use lambda_http::tower::ServiceExt;
 use lambda_http::{Adapter, Error, lambda_runtime, tracing};
-use muster_api::router::{Services, router};
+use muster_api::router::router;
+use muster_api::services::Services;
 use muster_api::settings::Settings;
-use muster_core::random::Random;
-use muster_core::settings::Variables;
-use muster_core::time::Clock;
+use muster_core::platform::random::Random;
+use muster_core::platform::settings::Variables;
+use muster_core::platform::time::Clock;
 use muster_http::gateway::readable;
 
 #[tokio::main(flavor = "current_thread")]

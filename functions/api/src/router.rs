@@ -1,177 +1,40 @@
-//! The routes, and what they share.
+//! The routes.
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{delete, get, post};
-use axum::{Json, Router};
-use muster_core::aws::SdkConfig;
-use muster_core::object::s3_client;
-use muster_core::random::Random;
-use muster_core::table::Table;
-use muster_core::time::Clock;
 use muster_http::frame::framed;
-use muster_http::openapi::refusals::Always;
-use muster_http::secrets::{KeptSecret, SecretStore};
-use serde::Serialize;
-use utoipa::ToSchema;
 
-use crate::captcha::Captcha;
-use crate::changes::Changes;
-use crate::confirmations::Confirmations;
-use crate::cross_site::{Site, refuse_forms_of_others};
-use crate::edge::{Edge, only_by_edge};
-use crate::importing::Importing;
-use crate::listing::Listing;
-use crate::nudges::Nudges;
-use crate::openapi;
-use crate::openapi::refusals::FromElsewhere;
-use crate::presigned_post::Uploads;
-use crate::proof::Proofs;
-use crate::rates::Rates;
-use crate::reactivations::Reactivations;
-use crate::registry::Registry;
-use crate::resends::Resends;
-use crate::settings::Settings;
-use crate::signups::Signups;
-use crate::{confirm, disown, imports, link, mails, profiles, signup, undeliverable};
-
-/// What the handlers work with.
-pub struct Services {
-    /// Reads.
-    pub table: Table,
-    /// Takes sign-ups and resends.
-    pub signups: Signups,
-    /// What stands in front of the API, if something does.
-    pub edge: Option<Arc<Edge>>,
-    /// Where the pages are.
-    pub site: Arc<Site>,
-    /// Confirms addresses.
-    pub confirmations: Confirmations,
-    /// Stores new profiles.
-    pub registry: Registry,
-    /// Changes profiles.
-    pub changes: Changes,
-    /// Writes mails again.
-    pub resends: Resends,
-    /// Has mail go to addresses again.
-    pub reactivations: Arc<Reactivations>,
-    /// Moves imports.
-    pub importing: Importing,
-    /// Signs the addresses of reports.
-    pub s3: aws_sdk_s3::Client,
-    /// The time.
-    pub clock: Clock,
-    /// Chance.
-    pub random: Random,
-}
-
-/// What a handler is given.
-pub type Shared = axum::extract::State<Arc<Services>>;
-
-impl Services {
-    /// Services over these clients.
-    ///
-    /// # Errors
-    /// When there is a captcha and no TLS to verify it by.
-    pub fn new(
-        settings: &Settings,
-        config: &SdkConfig,
-        clock: Clock,
-        random: Random,
-    ) -> Result<Self, rustls::Error> {
-        let table = Table::new(
-            aws_sdk_dynamodb::Client::new(config),
-            settings.table.clone(),
-        );
-        let sqs = aws_sdk_sqs::Client::new(config);
-        let nudges = Nudges::new(
-            sqs,
-            settings.mail_queue_url.clone(),
-            settings.import_queue_url.clone(),
-        );
-        let uploads = Uploads::new(
-            settings.aws.clone(),
-            settings.uploads_bucket.clone(),
-            settings.max_file_bytes,
-        );
-        let rates = Rates::new(
-            table.clone(),
-            clock.clone(),
-            random.clone(),
-            settings.limits,
-        );
-        let rates = Arc::new(rates);
-        // A client of Secrets Manager only where there is a secret.
-        let secret = |name: String| KeptSecret::new(SecretStore::new(config), name, clock.clone());
-        let captcha = settings.captcha.clone();
-        let captcha = captcha.map(|captcha| Captcha::new(captcha.url, secret(captcha.secret_name)));
-        let edge = settings.edge.clone();
-        let edge = edge.map(|edge| Edge::new(edge.address_header, secret(edge.secret_name)));
-        let ses = aws_sdk_sesv2::Client::new(config);
-        let reactivations = Reactivations::new(table.clone(), ses, clock.clone(), random.clone());
-        let reactivations = Arc::new(reactivations);
-        Ok(Self {
-            edge: edge.map(Arc::new),
-            site: Arc::new(settings.site.clone()),
-            signups: Signups::new(
-                table.clone(),
-                nudges.clone(),
-                rates.clone(),
-                Proofs::new(captcha.transpose()?, table.clone()),
-                clock.clone(),
-                random.clone(),
-            ),
-            confirmations: Confirmations::new(
-                table.clone(),
-                rates,
-                reactivations.clone(),
-                clock.clone(),
-                random.clone(),
-            ),
-            reactivations,
-            registry: Registry::new(table.clone(), nudges.clone(), clock.clone(), random.clone()),
-            changes: Changes::new(table.clone(), nudges.clone(), clock.clone(), random.clone()),
-            resends: Resends::new(table.clone(), nudges.clone(), clock.clone(), random.clone()),
-            importing: Importing::new(
-                table.clone(),
-                nudges,
-                uploads,
-                clock.clone(),
-                random.clone(),
-            ),
-            s3: s3_client(&settings.aws, config),
-            table,
-            clock,
-            random,
-        })
-    }
-}
-
-impl Services {
-    /// Lists, newest first.
-    pub const fn listing(&self) -> Listing<'_> {
-        Listing {
-            table: &self.table,
-            clock: &self.clock,
-        }
-    }
-}
+use crate::confirmation::link::straighten;
+use crate::confirmation::{handlers as confirmation, reject};
+use crate::cross_site::refuse_forms_of_others;
+use crate::edge::only_by_edge;
+use crate::health;
+use crate::imports::handlers as imports;
+use crate::openapi::document;
+use crate::profiles::{handlers as profiles, mails, undeliverable};
+use crate::services::Services;
+use crate::signup::handlers as signup;
 
 /// All routes. Which of them need a token, and with which scope, is the
 /// gateway's business: `template.yaml` says it.
 pub fn router(services: Services) -> Router {
     let forms = Router::new()
         .route("/signup/resend", post(signup::resend))
-        .route("/confirm", get(confirm::show).post(confirm::confirm))
-        .route("/not-me", get(disown::show).post(disown::disown))
+        .route(
+            "/confirm",
+            get(confirmation::show).post(confirmation::confirm),
+        )
+        .route("/not-me", get(reject::show).post(reject::disown))
         .layer(from_fn_with_state(
             services.site.clone(),
             refuse_forms_of_others,
         ));
     let mut routes = forms
-        .route("/health", get(health))
-        .route("/openapi.json", get(openapi::serve))
+        .route("/health", get(health::read))
+        .route("/openapi.json", get(document::serve))
         .route("/signup", post(signup::sign_up))
         .route("/profiles", get(profiles::find).post(profiles::create))
         .route(
@@ -196,40 +59,8 @@ pub fn router(services: Services) -> Router {
         routes = routes.layer(from_fn_with_state(edge, only_by_edge));
     }
     framed(routes)
-        .layer(from_fn(link::straighten))
+        .layer(from_fn(straighten))
         .with_state(Arc::new(services))
-}
-
-/// It runs.
-#[derive(Serialize, ToSchema)]
-struct Health {
-    #[schema(inline)]
-    status: HealthStatus,
-}
-
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum HealthStatus {
-    Ok,
-}
-
-/// `GET /health`
-#[utoipa::path(
-    get,
-    path = "/health",
-    operation_id = "health",
-    tag = "service",
-    summary = "Whether the API runs",
-    description = "Looks at nothing behind it.",
-    responses(
-        (status = 200, description = "It runs.", body = Health),
-        (status = 403, response = FromElsewhere),
-        Always,
-    ),
-)]
-async fn health() -> Json<Health> {
-    let status = HealthStatus::Ok;
-    Json(Health { status })
 }
 
 #[cfg(test)]
@@ -239,11 +70,14 @@ mod tests {
 
     use axum::body::{Body, to_bytes};
     use axum::http::{Request, StatusCode, header};
-    use muster_core::aws::AwsSettings;
-    use muster_core::settings::Variables;
-    use muster_core::time::Time;
+    use muster_core::platform::aws::AwsSettings;
+    use muster_core::platform::random::Random;
+    use muster_core::platform::settings::Variables;
+    use muster_core::platform::time::{Clock, Time};
     use serde_json::{Value, json};
     use tower::ServiceExt;
+
+    use crate::settings::Settings;
 
     /// The API over an AWS that nobody runs: whatever answers here was
     /// decided before anything was asked of it.
@@ -343,7 +177,7 @@ mod tests {
             let methods: BTreeSet<_> = allow.to_lowercase().split(',').map(str::to_owned).collect();
             routes.insert(path.to_owned(), methods);
         }
-        let document: Value = serde_json::to_value(openapi::document()).unwrap();
+        let document: Value = serde_json::to_value(document::document()).unwrap();
         let mut documented = BTreeMap::new();
         for (path, operations) in document["paths"].as_object().unwrap() {
             let mut methods: BTreeSet<_> =

@@ -1,13 +1,13 @@
 //! What the API is told by its environment.
 
 use axum::http::Uri;
-use muster_core::aws::AwsSettings;
-use muster_core::settings::{SettingsError, Variables};
+use muster_core::platform::aws::AwsSettings;
+use muster_core::platform::settings::{SettingsError, Variables};
 
-use crate::captcha::CaptchaSettings;
 use crate::cross_site::Site;
 use crate::edge::EdgeSettings;
-use crate::rates::Limits;
+use crate::signup::captcha::CaptchaSettings;
+use crate::signup::rate_limits::Limits;
 
 /// The API's settings.
 #[derive(Clone)]

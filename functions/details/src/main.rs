@@ -2,12 +2,13 @@
 
 use lambda_http::tower::ServiceExt;
 use lambda_http::{Adapter, Error, lambda_runtime, tracing};
-use muster_core::random::Random;
-use muster_core::settings::Variables;
-use muster_core::time::Clock;
-use muster_details::router::{Services, router};
+use muster_core::platform::random::Random;
+use muster_core::platform::settings::Variables;
+use muster_core::platform::time::Clock;
+use muster_details::router::router;
+use muster_details::services::Services;
 use muster_details::settings::Settings;
-use muster_details::transport;
+use muster_details::sources::transport;
 use muster_http::gateway::readable;
 
 #[tokio::main(flavor = "current_thread")]

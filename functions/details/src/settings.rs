@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 
 use http::Uri;
-use muster_core::aws::AwsSettings;
-use muster_core::settings::{SettingsError, Variables};
+use muster_core::platform::aws::AwsSettings;
+use muster_core::platform::settings::{SettingsError, Variables};
 
-use crate::config::Place;
-use crate::document::Over;
+use crate::config::reload::Place;
+use crate::sources::addresses::Over;
 
 /// The details' settings.
 #[derive(Clone)]

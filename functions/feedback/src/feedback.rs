@@ -13,17 +13,19 @@ use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use aws_sdk_dynamodb::types::TransactWriteItem;
-use muster_core::aws::SdkConfig;
-use muster_core::batch::{Answer, NamelessRecord, Queues};
-use muster_core::failure::Failure;
-use muster_core::mail::{MailItem, REMINDER};
-use muster_core::profile::{Dossier, ProfileItem, list_undeliverable, lock_key, profile_key};
-use muster_core::random::Random;
-use muster_core::report::{Event, NotAnEvent};
-use muster_core::step::Step;
-use muster_core::table::{Condition, NotCommitted, Table, encode_value, number, text};
-use muster_core::time::Clock;
-use muster_core::undeliverable::Undeliverable;
+use muster_core::mail::item::{MailItem, REMINDER};
+use muster_core::mail::ses_event::{Event, NotAnEvent};
+use muster_core::mail::status_transition::Step;
+use muster_core::people::email_lock::lock_key;
+use muster_core::people::profile::{ProfileItem, list_undeliverable, profile_key};
+use muster_core::people::profile_with_mails::Dossier;
+use muster_core::people::undeliverable::Undeliverable;
+use muster_core::platform::aws::SdkConfig;
+use muster_core::platform::batch::{Answer, NamelessRecord, Queues};
+use muster_core::platform::failure::Failure;
+use muster_core::platform::random::Random;
+use muster_core::platform::table::{Condition, NotCommitted, Table, encode_value, number, text};
+use muster_core::platform::time::Clock;
 
 use crate::settings::Settings;
 

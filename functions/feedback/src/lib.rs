@@ -8,7 +8,7 @@
 //!
 //! | module | what it holds |
 //! | --- | --- |
-//! | [`feedback`] | what becomes of an event: [`muster_core::report`] reads it, [`muster_core::step`] says where it moves its mail |
+//! | [`feedback`] | what becomes of an event: [`muster_core::mail::ses_event`] reads it, [`muster_core::mail::status_transition`] says where it moves its mail |
 
 pub mod feedback;
 pub mod settings;

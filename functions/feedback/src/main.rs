@@ -2,9 +2,9 @@
 
 use aws_lambda_events::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, service_fn, tracing};
-use muster_core::random::Random;
-use muster_core::settings::Variables;
-use muster_core::time::Clock;
+use muster_core::platform::random::Random;
+use muster_core::platform::settings::Variables;
+use muster_core::platform::time::Clock;
 use muster_feedback::feedback::Feedback;
 use muster_feedback::settings::Settings;
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use muster_core::aws::AwsSettings;
-use muster_core::settings::{SettingsError, Variables};
+use muster_core::platform::aws::AwsSettings;
+use muster_core::platform::settings::{SettingsError, Variables};
 
 /// The feedback function's settings.
 #[derive(Clone)]

@@ -2,8 +2,8 @@
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, header};
-use muster_core::person::Attributes;
-use muster_core::violation::Violation;
+use muster_core::people::person::Attributes;
+use muster_core::people::validation::Violation;
 use serde_json::{Map, Value};
 
 use crate::json;
@@ -256,8 +256,8 @@ fn pointer(path: &[&str]) -> String {
 mod tests {
     use super::*;
     use crate::problem::Place;
-    use muster_core::email::Email;
-    use muster_core::person::Name;
+    use muster_core::people::email::Email;
+    use muster_core::people::person::Name;
 
     fn fields(body: &str) -> Result<Fields, Problem> {
         let headers = HeaderMap::from_iter([(

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use muster_core::failure::Failure;
-use muster_core::violation::Violation;
+use muster_core::people::validation::Violation;
+use muster_core::platform::failure::Failure;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;

@@ -3,19 +3,17 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use muster_core::ids::{ImportId, ProfileId};
-use muster_core::locale::Locale;
-use muster_core::profile::{ProfileItem, ProfileStatus, Source};
-use muster_core::undeliverable::{Cause, Undeliverable};
+use muster_core::people::locale::Locale;
+use muster_core::people::profile::{ProfileItem, ProfileStatus};
+use muster_core::people::source::Source;
+use muster_core::people::undeliverable::{Cause, Undeliverable};
+use muster_core::platform::ids::{ImportId, ProfileId};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::openapi::{people, values};
 use crate::problem::{Kind, Problem};
-
-/// The statuses that are shown.
-pub const LISTED: [ProfileStatus; 2] = [ProfileStatus::Pending, ProfileStatus::Confirmed];
 
 /// There is no such profile, or none any more.
 pub fn absent() -> Problem {
@@ -147,10 +145,10 @@ impl From<ProfileItem> for ProfileView {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use muster_core::email::Email;
-    use muster_core::person::{Attributes, Name};
-    use muster_core::profile::NewProfile;
-    use muster_core::time::Time;
+    use muster_core::people::email::Email;
+    use muster_core::people::new_profile::NewProfile;
+    use muster_core::people::person::{Attributes, Name};
+    use muster_core::platform::time::Time;
 
     fn view() -> ProfileView {
         let example = ProfileView::example();

@@ -1,6 +1,6 @@
 //! What comes in as a query string: every bad parameter named at once.
 
-use muster_core::violation::Violation;
+use muster_core::people::validation::Violation;
 
 use crate::problem::{FieldError, Problem};
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use muster_core::aws::SdkConfig;
-use muster_core::failure::Failure;
-use muster_core::time::{Clock, Time};
+use muster_core::platform::aws::SdkConfig;
+use muster_core::platform::failure::Failure;
+use muster_core::platform::time::{Clock, Time};
 use tokio::sync::Mutex;
 
 const OPERATION: &str = "GetSecretValue";

@@ -3,9 +3,10 @@
 //! One pass over the bytes, as they arrive: the header first, then the places
 //! between records where a chunk may end. Memory does not grow with the file.
 
-use muster_core::header::Header;
-use muster_core::import::{FailureReason, Planned};
-use muster_core::records::{self, Most, RecordTooLong, Records};
+use muster_imports::csv::header::Header;
+use muster_imports::csv::records::{self, Most, RecordTooLong, Records};
+use muster_imports::failure_reason::FailureReason;
+use muster_imports::import::Planned;
 
 /// How big a chunk is.
 #[derive(Debug, Clone, Copy)]

@@ -4,34 +4,36 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use muster_core::failure::Failure;
-use muster_core::header::Header;
-use muster_core::ids::ImportId;
-use muster_core::import::{
-    AT_REST, ChunkItem, Counts, FailureReason, FileVersion, ImportItem, ImportStatus,
-    OVERDUE_AFTER, ObjectItem, Planned, Start, UPLOAD_EXPIRED, chunk_key, due_shard, import_expiry,
-    import_key, object_key,
-};
-use muster_core::options::Options;
-use muster_core::random::Random;
-use muster_core::table::{
+use muster_core::platform::failure::Failure;
+use muster_core::platform::ids::ImportId;
+use muster_core::platform::random::Random;
+use muster_core::platform::table::{
     Condition, NotCommitted, Table, Updated, condition_failed, decode, encode_value, number, text,
 };
-use muster_core::time::{Clock, Time};
-use muster_core::upload::Upload;
+use muster_core::platform::time::{Clock, Time};
+use muster_imports::chunk::{ChunkItem, chunk_key};
+use muster_imports::csv::header::Header;
+use muster_imports::failure_reason::FailureReason;
+use muster_imports::import::{
+    AT_REST, Counts, ImportItem, ImportStatus, OVERDUE_AFTER, ObjectItem, Planned, Start,
+    UPLOAD_EXPIRED, due_shard, import_expiry, import_key, object_key,
+};
+use muster_imports::object::FileVersion;
+use muster_imports::options::Options;
+use muster_imports::s3_event::Upload;
 
 use crate::cutter::{Cut, Totals};
 
 /// How long nobody else may plan an import, renewed with every chunk: long
 /// enough to read 8 MiB, short enough that a planner that died is followed
 /// soon.
-pub const LEASE: Duration = Duration::from_secs(120);
+pub(crate) const LEASE: Duration = Duration::from_secs(120);
 
 /// How often an import is looked at again that moves meanwhile.
 const TRIES: u32 = 4;
 
 /// The imports in the table.
-pub struct Imports {
+pub(crate) struct Imports {
     table: Table,
     clock: Clock,
     random: Random,
@@ -39,7 +41,7 @@ pub struct Imports {
 
 /// What an upload turned out to be.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Recorded {
+pub(crate) enum Recorded {
     /// An import: new, or the one that an earlier copy of the event made.
     Import(ImportId),
     /// Overtaken by a newer version of the object, or nobody waits for it.
@@ -48,7 +50,7 @@ pub enum Recorded {
 
 /// Whether an import is ours to plan.
 #[derive(Debug)]
-pub enum Claim {
+pub(crate) enum Claim {
     /// It is, until the lease is over.
     Claimed(Box<Plan>),
     /// Somebody else is at it, or has been.
@@ -57,7 +59,7 @@ pub enum Claim {
 
 /// An import that is ours to plan.
 #[derive(Debug)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// The import.
     pub import: ImportItem,
     owner: String,
@@ -65,7 +67,7 @@ pub struct Plan {
 
 /// A plan that is no longer ours.
 #[derive(Debug, thiserror::Error)]
-pub enum NotPlanned {
+pub(crate) enum NotPlanned {
     /// The lease was over and somebody else took it, or the import was cancelled.
     #[error("the lease was lost")]
     LeaseLost,
@@ -76,7 +78,7 @@ pub enum NotPlanned {
 
 impl Imports {
     /// Imports in that table.
-    pub const fn new(table: Table, clock: Clock, random: Random) -> Self {
+    pub(crate) const fn new(table: Table, clock: Clock, random: Random) -> Self {
         Self {
             table,
             clock,
@@ -88,7 +90,7 @@ impl Imports {
     ///
     /// # Errors
     /// When the table cannot be read.
-    pub async fn get(&self, id: ImportId) -> Result<Option<ImportItem>, Failure> {
+    pub(crate) async fn get(&self, id: ImportId) -> Result<Option<ImportItem>, Failure> {
         let import: Option<ImportItem> = self.table.get(&import_key(id)).await?;
         let now = self.clock.now();
         Ok(import.filter(|import| import.is_present(now)))
@@ -99,7 +101,7 @@ impl Imports {
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn record(&self, upload: &Upload) -> Result<Recorded, Failure> {
+    pub(crate) async fn record(&self, upload: &Upload) -> Result<Recorded, Failure> {
         for _ in 0..TRIES {
             let asked = match upload.asked_by() {
                 Some(id) => self.get(id).await?,
@@ -212,7 +214,7 @@ impl Imports {
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn expire(&self, id: ImportId) -> Result<(), Failure> {
+    pub(crate) async fn expire(&self, id: ImportId) -> Result<(), Failure> {
         let now = self.clock.now();
         let reason = FailureReason::new(
             UPLOAD_EXPIRED,
@@ -236,7 +238,7 @@ impl Imports {
     ///
     /// # Errors
     /// When the table cannot be reached, or the item cannot be understood.
-    pub async fn claim(&self, id: ImportId) -> Result<Claim, Failure> {
+    pub(crate) async fn claim(&self, id: ImportId) -> Result<Claim, Failure> {
         let now = self.clock.now();
         let owner = self.random.name();
         let until = now.after(LEASE);
@@ -269,7 +271,7 @@ impl Imports {
     ///
     /// # Errors
     /// When the lease was lost, or the table cannot be reached.
-    pub async fn keep(
+    pub(crate) async fn keep(
         &self,
         plan: &mut Plan,
         header: &Header,
@@ -291,7 +293,7 @@ impl Imports {
     ///
     /// # Errors
     /// When the lease was lost, or the table cannot be reached.
-    pub async fn add_chunk(&self, plan: &mut Plan, cut: &Cut) -> Result<(), NotPlanned> {
+    pub(crate) async fn add_chunk(&self, plan: &mut Plan, cut: &Cut) -> Result<(), NotPlanned> {
         let now = self.clock.now();
         let until = now.after(LEASE);
         let before = plan.import.planned;
@@ -332,7 +334,11 @@ impl Imports {
     ///
     /// # Errors
     /// When the lease was lost, or the table cannot be reached.
-    pub async fn planned_whole(&self, plan: &mut Plan, totals: Totals) -> Result<(), NotPlanned> {
+    pub(crate) async fn planned_whole(
+        &self,
+        plan: &mut Plan,
+        totals: Totals,
+    ) -> Result<(), NotPlanned> {
         let now = self.clock.now();
         let ours = self
             .ours(plan)
@@ -360,7 +366,11 @@ impl Imports {
     ///
     /// # Errors
     /// When the lease was lost, or the table cannot be reached.
-    pub async fn fail(&self, plan: &mut Plan, reason: &FailureReason) -> Result<(), NotPlanned> {
+    pub(crate) async fn fail(
+        &self,
+        plan: &mut Plan,
+        reason: &FailureReason,
+    ) -> Result<(), NotPlanned> {
         let ours = self
             .ours(plan)
             .with(":failed", ImportStatus::Failed.into())
@@ -372,7 +382,7 @@ impl Imports {
     }
 
     /// Gives the lease back, so that the next try need not wait for its end.
-    pub async fn release(&self, plan: &mut Plan) {
+    pub(crate) async fn release(&self, plan: &mut Plan) {
         let ours = self.ours(plan);
         let change = "REMOVE lease_owner, lease_until";
         if let Err(error) = self.change(plan, change, &ours).await {
@@ -384,7 +394,7 @@ impl Imports {
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn cancelled(&self, id: ImportId) -> Result<(), Failure> {
+    pub(crate) async fn cancelled(&self, id: ImportId) -> Result<(), Failure> {
         let cancelling = Condition::new("#status = :cancelling")
             .with(":cancelling", ImportStatus::Cancelling.into())
             .with(":cancelled", ImportStatus::Cancelled.into())

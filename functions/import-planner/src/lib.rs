@@ -3,10 +3,10 @@
 //! | module | what it holds |
 //! | --- | --- |
 //! | [`planner`] | what becomes of an event |
-//! | [`imports`] | the import's item: recorded once, leased, planned or failed |
+//! | `imports` | the import's item: recorded once, leased, planned or failed |
 //! | [`cutter`] | where a file can be cut |
 
 pub mod cutter;
-pub mod imports;
+mod imports;
 pub mod planner;
 pub mod settings;

@@ -18,20 +18,22 @@
 use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
-use muster_core::aws::SdkConfig;
-use muster_core::batch::{Answer, NamelessRecord, Queues};
-use muster_core::failure::Failure;
-use muster_core::header::Header;
-use muster_core::ids::ImportId;
-use muster_core::import::{FailureReason, ImportItem, ImportStatus};
-use muster_core::lanes::Lanes;
-use muster_core::message::{PlanNudge, send};
-use muster_core::object::{Opened, Unread, s3_client};
-use muster_core::options::{Choice, Options, Presets};
-use muster_core::random::Random;
-use muster_core::table::Table;
-use muster_core::time::{Clock, Time};
-use muster_core::upload::{self, Asked, NotAnEvent, Upload};
+use muster_core::platform::aws::SdkConfig;
+use muster_core::platform::batch::{Answer, NamelessRecord, Queues};
+use muster_core::platform::failure::Failure;
+use muster_core::platform::ids::ImportId;
+use muster_core::platform::queue::send;
+use muster_core::platform::random::Random;
+use muster_core::platform::table::Table;
+use muster_core::platform::time::{Clock, Time};
+use muster_imports::csv::header::Header;
+use muster_imports::failure_reason::FailureReason;
+use muster_imports::import::{ImportItem, ImportStatus};
+use muster_imports::lanes::Lanes;
+use muster_imports::nudges::PlanNudge;
+use muster_imports::object::{Opened, Unread, s3_client};
+use muster_imports::options::{Choice, Options, Presets};
+use muster_imports::s3_event::{self, Asked, NotAnEvent, Upload};
 
 use crate::cutter::{ChunkSize, Cut, Cutter, Limits, Totals};
 use crate::imports::{Claim, Imports, NotPlanned, Plan, Recorded};
@@ -166,7 +168,7 @@ impl Planner {
     }
 
     async fn event(&self, body: &str, deadline: Time) -> Result<(), Unanswered> {
-        match upload::read(body)? {
+        match s3_event::read(body)? {
             Asked::Plan(id) => self.look_after(id, deadline).await?,
             Asked::Uploads(uploads) => {
                 for upload in uploads {

@@ -1,9 +1,9 @@
 //! What the planner is told by its environment.
 
-use muster_core::aws::AwsSettings;
-use muster_core::options::Presets;
-use muster_core::records;
-use muster_core::settings::{SettingsError, Variables};
+use muster_core::platform::aws::AwsSettings;
+use muster_core::platform::settings::{SettingsError, Variables};
+use muster_imports::csv::records;
+use muster_imports::options::Presets;
 
 use crate::cutter::Limits;
 

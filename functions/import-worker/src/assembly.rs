@@ -22,8 +22,8 @@ use aws_sdk_s3::primitives::AggregatedBytes;
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart, Part};
 use bytes::{BufMut, BytesMut};
 use futures_util::stream::{self, BoxStream, StreamExt};
-use muster_core::failure::Failure;
-use muster_core::import::ReportProgress;
+use muster_core::platform::failure::Failure;
+use muster_imports::import::ReportProgress;
 
 use crate::report::{CONTENT_TYPE, Reports};
 
@@ -40,7 +40,7 @@ const PIECES_OF_A_SIZE: usize = 1000;
 const TIME_TO_COMPLETE: Duration = Duration::from_secs(100);
 
 /// A report that is being put together.
-pub struct Assembly<'a> {
+pub(crate) struct Assembly<'a> {
     reports: &'a Reports,
     bucket: &'a str,
     key: &'a str,
@@ -53,7 +53,7 @@ pub struct Assembly<'a> {
 
 /// What a step came to.
 #[derive(Debug)]
-pub enum Step {
+pub(crate) enum Step {
     /// One more piece is uploaded: so far it has come.
     Piece(ReportProgress),
     /// The file is whole.
@@ -62,7 +62,7 @@ pub enum Step {
 
 /// Why a step came to nothing.
 #[derive(Debug, thiserror::Error)]
-pub enum NotAssembled {
+pub(crate) enum NotAssembled {
     /// S3 does not know the upload any more: all pieces are gone.
     #[error("the upload of the report is gone")]
     UploadGone,
@@ -74,7 +74,7 @@ pub enum NotAssembled {
 impl<'a> Assembly<'a> {
     /// Puts the parts with these keys together behind a header line, from where
     /// `progress` has come.
-    pub fn new(
+    pub(crate) fn new(
         reports: &'a Reports,
         (bucket, key): (&'a str, &'a str),
         header: &[u8],
@@ -105,7 +105,7 @@ impl<'a> Assembly<'a> {
     ///
     /// # Errors
     /// See [`NotAssembled`]. What was uploaded before stays.
-    pub async fn step(&mut self) -> Result<Step, NotAssembled> {
+    pub(crate) async fn step(&mut self) -> Result<Step, NotAssembled> {
         let is_full = self.fill().await?;
         if !is_full && self.progress.pieces == 0 {
             let whole = self.buffer.split().freeze();

@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use muster_core::failure::Failure;
-use muster_core::import::{
-    AT_REST, Call, Calling, ChunkItem, Counts, FailureReason, ImportItem, chunk_key, due_shard,
-    import_key,
-};
-use muster_core::message::ChunkNudge;
-use muster_core::random::Random;
-use muster_core::table::{Condition, Table, Updated, decode, encode_value, number, text};
-use muster_core::time::Clock;
+use muster_core::platform::failure::Failure;
+use muster_core::platform::random::Random;
+use muster_core::platform::table::{Condition, Table, Updated, decode, encode_value, number, text};
+use muster_core::platform::time::Clock;
+use muster_imports::chunk::{Call, Calling, ChunkItem, chunk_key};
+use muster_imports::failure_reason::FailureReason;
+use muster_imports::import::{AT_REST, Counts, ImportItem, due_shard, import_key};
+use muster_imports::nudges::ChunkNudge;
 
 /// How long nobody else may work on a chunk, renewed with every checkpoint.
 /// A window takes a second or two; one that takes longer than this loses its
@@ -18,7 +17,7 @@ use muster_core::time::Clock;
 const LEASE: Duration = Duration::from_secs(90);
 
 /// The chunks in the table.
-pub struct Chunks {
+pub(crate) struct Chunks {
     table: Table,
     clock: Clock,
     random: Random,
@@ -26,7 +25,7 @@ pub struct Chunks {
 
 /// Whether a chunk is ours to work on.
 #[derive(Debug)]
-pub enum Claim {
+pub(crate) enum Claim {
     /// It is, until the lease is over.
     Claimed(Box<Claimed>),
     /// Somebody else is at it.
@@ -35,7 +34,7 @@ pub enum Claim {
 
 /// A chunk that is ours to work on.
 #[derive(Debug)]
-pub struct Claimed {
+pub(crate) struct Claimed {
     /// The chunk, as it was when we last changed it.
     pub chunk: ChunkItem,
     /// Under which name it is ours.
@@ -44,7 +43,7 @@ pub struct Claimed {
 
 /// How far a chunk has come.
 #[derive(Debug, Clone)]
-pub struct Progress {
+pub(crate) struct Progress {
     /// First byte not answered yet.
     pub position: u64,
     /// The line that byte is on.
@@ -57,7 +56,7 @@ pub struct Progress {
 
 /// A chunk that is no longer ours.
 #[derive(Debug, thiserror::Error)]
-pub enum NotOurs {
+pub(crate) enum NotOurs {
     /// The lease was over and somebody else took it.
     #[error("the lease was lost")]
     LeaseLost,
@@ -68,7 +67,7 @@ pub enum NotOurs {
 
 impl Chunks {
     /// Chunks in that table.
-    pub const fn new(table: Table, clock: Clock, random: Random) -> Self {
+    pub(crate) const fn new(table: Table, clock: Clock, random: Random) -> Self {
         Self {
             table,
             clock,
@@ -80,7 +79,7 @@ impl Chunks {
     ///
     /// # Errors
     /// When the table cannot be read, or an item cannot be understood.
-    pub async fn look(
+    pub(crate) async fn look(
         &self,
         nudge: ChunkNudge,
     ) -> Result<(Option<ImportItem>, Option<ChunkItem>), Failure> {
@@ -97,7 +96,7 @@ impl Chunks {
     ///
     /// # Errors
     /// When the table cannot be reached, or the item cannot be understood.
-    pub async fn claim(&self, nudge: ChunkNudge) -> Result<Claim, Failure> {
+    pub(crate) async fn claim(&self, nudge: ChunkNudge) -> Result<Claim, Failure> {
         let now = self.clock.now();
         let owner = self.random.name();
         let free = self
@@ -127,7 +126,7 @@ impl Chunks {
     ///
     /// # Errors
     /// When the lease was lost, or the table cannot be reached.
-    pub async fn checkpoint(
+    pub(crate) async fn checkpoint(
         &self,
         claimed: &mut Claimed,
         progress: Progress,
@@ -164,7 +163,11 @@ impl Chunks {
     ///
     /// # Errors
     /// When the lease was lost, or the table cannot be reached.
-    pub async fn turn(&self, claimed: &mut Claimed, calling: Calling) -> Result<(), NotOurs> {
+    pub(crate) async fn turn(
+        &self,
+        claimed: &mut Claimed,
+        calling: Calling,
+    ) -> Result<(), NotOurs> {
         let ours = self
             .leasing(self.ours(claimed))
             .with(":turning", encode_value(&Call::Turning)?)
@@ -181,7 +184,7 @@ impl Chunks {
     ///
     /// # Errors
     /// When the lease was lost, or the table cannot be reached.
-    pub async fn finish(&self, claimed: &mut Claimed) -> Result<(), NotOurs> {
+    pub(crate) async fn finish(&self, claimed: &mut Claimed) -> Result<(), NotOurs> {
         let ours = self.ours(claimed).with(":yes", encode_value(&true)?);
         let change = format!("SET done = :yes {AT_REST}, trouble");
         // Done is done, whoever's reply was lost.
@@ -193,7 +196,11 @@ impl Chunks {
     ///
     /// # Errors
     /// When the lease was lost, or the table cannot be reached.
-    pub async fn fail(&self, claimed: &mut Claimed, reason: &FailureReason) -> Result<(), NotOurs> {
+    pub(crate) async fn fail(
+        &self,
+        claimed: &mut Claimed,
+        reason: &FailureReason,
+    ) -> Result<(), NotOurs> {
         let ours = self.ours(claimed).with(":reason", encode_value(reason)?);
         let change = format!("SET failed = :reason {AT_REST}");
         self.change(claimed, &change, &ours, |found| found.failed.is_some())
@@ -204,7 +211,7 @@ impl Chunks {
     ///
     /// # Errors
     /// When the lease was lost, or the table cannot be reached.
-    pub async fn called_off(&self, claimed: &mut Claimed) -> Result<(), NotOurs> {
+    pub(crate) async fn called_off(&self, claimed: &mut Claimed) -> Result<(), NotOurs> {
         let ours = self
             .ours(claimed)
             .with(":off", encode_value(&Call::Off)?)
@@ -218,7 +225,7 @@ impl Chunks {
     ///
     /// # Errors
     /// When the lease was lost, or the table cannot be reached.
-    pub async fn called_on(&self, claimed: &mut Claimed) -> Result<(), NotOurs> {
+    pub(crate) async fn called_on(&self, claimed: &mut Claimed) -> Result<(), NotOurs> {
         let ours = self
             .leasing(self.ours(claimed))
             .with(":on", encode_value(&Call::On)?);
@@ -230,7 +237,7 @@ impl Chunks {
     ///
     /// # Errors
     /// When the lease was lost, or the table cannot be reached.
-    pub async fn stop(&self, claimed: &mut Claimed) -> Result<(), NotOurs> {
+    pub(crate) async fn stop(&self, claimed: &mut Claimed) -> Result<(), NotOurs> {
         let ours = self.ours(claimed).with(":none", number(0));
         let change = format!("SET attempts = :none {AT_REST}");
         let rests = |found: &ChunkItem| found.lease_owner.is_none() && found.due_shard.is_none();
@@ -240,7 +247,7 @@ impl Chunks {
     /// Gives the lease back, so that the next try need not wait for its end.
     /// What will pass is not counted as an attempt; of anything else it is kept
     /// what it was.
-    pub async fn release(&self, claimed: &mut Claimed, trouble: Option<&str>) {
+    pub(crate) async fn release(&self, claimed: &mut Claimed, trouble: Option<&str>) {
         let ours = self.ours(claimed);
         let (change, ours) = match trouble {
             Some(trouble) => (
@@ -262,7 +269,7 @@ impl Chunks {
     ///
     /// # Errors
     /// When the table cannot be reached.
-    pub async fn retire(&self, nudge: ChunkNudge) -> Result<(), Failure> {
+    pub(crate) async fn retire(&self, nudge: ChunkNudge) -> Result<(), Failure> {
         let due = Condition::new("attribute_exists(due_shard)");
         // Refused: it is not due, or was never there.
         self.table.change_if(&key_of(nudge), AT_REST, &due).await?;
@@ -306,12 +313,12 @@ impl Chunks {
     }
 }
 
-fn key_of(nudge: ChunkNudge) -> muster_core::table::Key {
+fn key_of(nudge: ChunkNudge) -> muster_core::platform::table::Key {
     chunk_key(nudge.import_id, nudge.chunk)
 }
 
 /// The nudge that is about a chunk.
-pub const fn nudge_of(chunk: &ChunkItem) -> ChunkNudge {
+pub(crate) const fn nudge_of(chunk: &ChunkItem) -> ChunkNudge {
     ChunkNudge {
         import_id: chunk.import_id,
         chunk: chunk.number,

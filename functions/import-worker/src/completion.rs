@@ -17,15 +17,17 @@
 
 use std::time::Duration;
 
-use muster_core::failure::Failure;
-use muster_core::ids::ImportId;
-use muster_core::import::{
-    AT_REST, CHUNKS_FAILED, ChunkItem, Counts, FailureReason, ImportItem, ImportStatus,
-    ReportProgress, chunks_of, import_key, report_key, report_part,
+use muster_core::platform::failure::Failure;
+use muster_core::platform::ids::ImportId;
+use muster_core::platform::random::Random;
+use muster_core::platform::table::{Condition, Table, Updated, decode, encode_value, number, text};
+use muster_core::platform::time::{Clock, Time};
+use muster_imports::chunk::{ChunkItem, chunks_of};
+use muster_imports::failure_reason::FailureReason;
+use muster_imports::import::{
+    AT_REST, CHUNKS_FAILED, Counts, ImportItem, ImportStatus, ReportProgress, import_key,
+    report_key, report_part,
 };
-use muster_core::random::Random;
-use muster_core::table::{Condition, Table, Updated, decode, encode_value, number, text};
-use muster_core::time::{Clock, Time};
 
 use crate::assembly::{Assembly, NotAssembled, Step};
 use crate::corrections::Corrections;

@@ -10,13 +10,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use muster_core::failure::Failure;
-use muster_core::ids::ImportId;
-use muster_core::import::{ChunkItem, ImportItem, import_key};
-use muster_core::options::OnConflict;
-use muster_core::profile::{Outcome, ROW_LIFETIME};
-use muster_core::table::{Condition, Key, Table, decode};
-use muster_core::time::{Clock, Time};
+use muster_core::people::profile::{Outcome, ROW_LIFETIME};
+use muster_core::platform::failure::Failure;
+use muster_core::platform::ids::ImportId;
+use muster_core::platform::table::{Condition, Key, Table, decode};
+use muster_core::platform::time::{Clock, Time};
+use muster_imports::chunk::ChunkItem;
+use muster_imports::import::{ImportItem, import_key};
+use muster_imports::options::OnConflict;
 use serde::{Deserialize, Serialize};
 
 use crate::report::Reports;
@@ -29,7 +30,7 @@ const PREFIX: &str = "REPEAT#";
 
 /// A row that was imported and lost its place since, as it is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Correction {
+pub(crate) struct Correction {
     /// Its line.
     pub line: u64,
     /// The line of the row that took its place.
@@ -43,7 +44,7 @@ pub struct Correction {
 
 impl Correction {
     /// The row of the line `first` takes the place of that of `line`.
-    pub fn new(line: u64, first: u64, was: Outcome, now: Time) -> Self {
+    pub(crate) fn new(line: u64, first: u64, was: Outcome, now: Time) -> Self {
         Self {
             line,
             first,
@@ -56,7 +57,7 @@ impl Correction {
     ///
     /// # Errors
     /// None that a caller can cause.
-    pub fn put(
+    pub(crate) fn put(
         &self,
         table: &Table,
         import: ImportId,
@@ -78,7 +79,7 @@ fn key_of(import: ImportId, line: u64) -> Key {
 ///
 /// # Errors
 /// When the table cannot be read.
-pub async fn imported_before(
+pub(crate) async fn imported_before(
     table: &Table,
     import: ImportId,
     lines: impl Iterator<Item = u64>,
@@ -98,7 +99,7 @@ pub async fn imported_before(
 
 /// The corrections of an import, each with the chunk of its row.
 #[derive(Debug, Default)]
-pub struct Corrections {
+pub(crate) struct Corrections {
     by_chunk: BTreeMap<usize, Vec<Correction>>,
     first: HashMap<u64, u64>,
 }
@@ -109,7 +110,7 @@ impl Corrections {
     ///
     /// # Errors
     /// When the table cannot be read, or an item cannot be understood.
-    pub async fn of(
+    pub(crate) async fn of(
         table: &Table,
         import: ImportId,
         chunks: &[ChunkItem],
@@ -131,17 +132,12 @@ impl Corrections {
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.by_chunk.values().map(Vec::len).sum()
     }
 
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.by_chunk.is_empty()
-    }
-
     /// Counts the rows as what they are now: refused or skipped.
-    pub fn correct_counts(&self, import: &ImportItem, chunks: &mut [ChunkItem]) {
+    pub(crate) fn correct_counts(&self, import: &ImportItem, chunks: &mut [ChunkItem]) {
         for (chunk, corrections) in &self.by_chunk {
             let counts = &mut chunks[*chunk].counts;
             for correction in corrections {
@@ -164,7 +160,7 @@ impl Corrections {
     ///
     /// # Errors
     /// When the file or a part cannot be read, or a part cannot be written.
-    pub async fn correct_parts(
+    pub(crate) async fn correct_parts(
         &self,
         import: &ImportItem,
         chunks: &mut [ChunkItem],

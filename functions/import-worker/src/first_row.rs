@@ -12,22 +12,25 @@
 //! | a profile or a change that was edited, confirmed, returned or erased since | stays; the first row counts as the repeated one |
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
-use muster_core::failure::Failure;
-use muster_core::import::ImportItem;
-use muster_core::mail::{FIRST, MailItem, mail_key};
-use muster_core::options::Confirm;
-use muster_core::profile::{LockItem, Outcome, ProfileItem, ProfileStatus, lock_key, profile_key};
-use muster_core::table::{Condition, Table, encode_value, number, text};
-use muster_core::time::Clock;
+use muster_core::mail::item::{FIRST, MailItem, mail_key};
+use muster_core::people::email_lock::{LockItem, lock_key};
+use muster_core::people::profile::{Outcome, ProfileItem, ProfileStatus, profile_key};
+use muster_core::platform::failure::Failure;
+use muster_core::platform::table::{Condition, Table, encode_value, number, text};
+use muster_core::platform::time::Clock;
+use muster_imports::import::ImportItem;
+use muster_imports::options::Confirm;
 
 use crate::corrections::Correction;
 use crate::row::CREATED_BY;
+use crate::task::Task;
+use crate::undo::before_row;
 use crate::update::{Update, merged, outcome};
+use crate::verdict::Verdict;
 use crate::window::Row;
-use crate::writer::{Task, Verdict};
 
 /// What a row that comes first needs.
-pub enum Plan {
+pub(crate) enum Plan {
     /// Nothing: it is answered like this.
     Answered(Verdict),
     /// These actions, which make that of the row.
@@ -35,14 +38,14 @@ pub enum Plan {
 }
 
 /// Gives rows the place that later ones took.
-pub struct FirstRows {
+pub(crate) struct FirstRows {
     table: Table,
     clock: Clock,
 }
 
 impl FirstRows {
     /// Rows in that table.
-    pub const fn new(table: Table, clock: Clock) -> Self {
+    pub(crate) const fn new(table: Table, clock: Clock) -> Self {
         Self { table, clock }
     }
 
@@ -51,7 +54,7 @@ impl FirstRows {
     ///
     /// # Errors
     /// When the table cannot be read.
-    pub async fn plan(
+    pub(crate) async fn plan(
         &self,
         row: &Row,
         found: &ProfileItem,
@@ -154,7 +157,7 @@ impl FirstRows {
         };
         let is_undone = found.outcome == Some(Outcome::Updated) && !task.import.options.dry_run;
         let before = match is_undone {
-            true => now.before_row((task.import.id, later)),
+            true => before_row(&now, (task.import.id, later)),
             // The later row changed nothing; whoever did since is not to be overruled.
             false => (now.updated_at <= found.updated_at).then(|| now.clone()),
         };

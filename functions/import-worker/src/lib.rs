@@ -16,31 +16,35 @@
 //!
 //! | module | what it holds |
 //! | --- | --- |
-//! | [`worker`], [`unanswered`] | what becomes of a nudge, and why it comes back |
-//! | [`chunks`] | the chunk's item: leased, checkpointed, settled |
-//! | [`window`] | rows read and checked, addresses met once |
-//! | [`row`] | one record to one profile, or to what is wrong with it |
-//! | [`writer`], [`update`] | profiles in transactions of many rows, and of one that changes one that is there |
-//! | [`first_row`], [`corrections`] | of several rows with one address the first one counts, whichever chunk is faster |
-//! | [`turns`] | much work piece by piece, so that nothing waits for all of it |
-//! | [`patience`] | how often a transaction is tried again |
-//! | [`mails`] | mails called off, and on again |
-//! | [`report`], [`assembly`] | the refused rows, part by part, and put together to one file |
+//! | [`worker`], `unanswered` | what becomes of a nudge, and why it comes back |
+//! | `chunks` | the chunk's item: leased, checkpointed, settled |
+//! | `window` | rows read and checked, addresses met once |
+//! | `row` | one record to one profile, or to what is wrong with it |
+//! | `writer`, `update` | profiles in transactions of many rows, and of one that changes one that is there |
+//! | `task`, `verdict` | how rows are written; what became of one that clashed |
+//! | `first_row`, `undo`, `corrections` | of several rows with one address the first one counts, whichever chunk is faster |
+//! | `turns` | much work piece by piece, so that nothing waits for all of it |
+//! | `patience` | how often a transaction is tried again |
+//! | `mails` | mails called off, and on again |
+//! | [`report`], `assembly` | the refused rows, part by part, and put together to one file |
 //! | [`completion`] | the last chunk ends the import |
 
-pub mod assembly;
-pub mod chunks;
+mod assembly;
+mod chunks;
 pub mod completion;
-pub mod corrections;
-pub mod first_row;
-pub mod mails;
-pub mod patience;
+mod corrections;
+mod first_row;
+mod mails;
+mod patience;
 pub mod report;
-pub mod row;
+mod row;
 pub mod settings;
-pub mod turns;
-pub mod unanswered;
-pub mod update;
-pub mod window;
+mod task;
+mod turns;
+mod unanswered;
+mod undo;
+mod update;
+mod verdict;
+mod window;
 pub mod worker;
-pub mod writer;
+mod writer;

@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use muster_core::failure::Failure;
-use muster_core::ids::ProfileId;
-use muster_core::import::Call;
-use muster_core::mail::{FIRST, MailItem, MailStatus, REMINDER, mail_key};
-use muster_core::profile::{ProfileItem, ProfileStatus, profile_key};
-use muster_core::random::Random;
-use muster_core::table::{NotCommitted, Table, decode};
-use muster_core::time::Clock;
+use muster_core::mail::item::{FIRST, MailItem, MailStatus, REMINDER, mail_key};
+use muster_core::people::profile::{ProfileItem, ProfileStatus, profile_key};
+use muster_core::platform::failure::Failure;
+use muster_core::platform::ids::ProfileId;
+use muster_core::platform::random::Random;
+use muster_core::platform::table::{NotCommitted, Table, decode};
+use muster_core::platform::time::Clock;
+use muster_imports::chunk::Call;
 
 use crate::window::Row;
 
@@ -26,13 +26,13 @@ const CONCURRENCY: usize = 16;
 const TRIES: u32 = 4;
 /// When whoever has a mail in hand is done with it: the lease on a mail, and
 /// some.
-pub const IN_HAND_FOR: Duration = Duration::from_secs(60);
+pub(crate) const IN_HAND_FOR: Duration = Duration::from_secs(60);
 
 /// Why a mail was called off.
 const CANCELLED: &str = "its import was cancelled";
 
 /// Calls mails off, or on again.
-pub struct Mails {
+pub(crate) struct Mails {
     table: Table,
     clock: Clock,
     random: Random,
@@ -40,7 +40,7 @@ pub struct Mails {
 
 impl Mails {
     /// Mails in that table.
-    pub const fn new(table: Table, clock: Clock, random: Random) -> Self {
+    pub(crate) const fn new(table: Table, clock: Clock, random: Random) -> Self {
         Self {
             table,
             clock,
@@ -52,7 +52,7 @@ impl Mails {
     ///
     /// # Errors
     /// When the table stays out of reach; calling them again does the rest.
-    pub async fn call(&self, call: Call, rows: &[Row]) -> Result<usize, Failure> {
+    pub(crate) async fn call(&self, call: Call, rows: &[Row]) -> Result<usize, Failure> {
         stream::iter(rows)
             .map(|row| self.call_one(call, row.profile.id))
             .buffer_unordered(CONCURRENCY)

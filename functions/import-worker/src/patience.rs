@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use muster_core::failure::Failure;
-use muster_core::random::Random;
-use muster_core::time::{Clock, Time};
+use muster_core::platform::failure::Failure;
+use muster_core::platform::random::Random;
+use muster_core::platform::time::{Clock, Time};
 
 /// Tries of one transaction that is throttled or in conflict.
 const MAX_TRIES: u32 = 8;
@@ -13,7 +13,7 @@ const FIRST_BACK_OFF: Duration = Duration::from_millis(50);
 
 /// What is left of it, for one transaction.
 #[derive(Debug)]
-pub struct Patience<'a> {
+pub(crate) struct Patience<'a> {
     tries: u32,
     until: Time,
     clock: &'a Clock,
@@ -23,7 +23,7 @@ pub struct Patience<'a> {
 impl<'a> Patience<'a> {
     /// Patience until that time: the end of a lease, behind which somebody else
     /// may be at it.
-    pub const fn until(until: Time, clock: &'a Clock, random: &'a Random) -> Self {
+    pub(crate) const fn until(until: Time, clock: &'a Clock, random: &'a Random) -> Self {
         Self {
             tries: 0,
             until,
@@ -36,7 +36,7 @@ impl<'a> Patience<'a> {
     ///
     /// # Errors
     /// When there is none.
-    pub fn check(&self) -> Result<(), Failure> {
+    pub(crate) fn check(&self) -> Result<(), Failure> {
         if self.clock.now() < self.until {
             return Ok(());
         }
@@ -50,7 +50,7 @@ impl<'a> Patience<'a> {
     ///
     /// # Errors
     /// The failure, if it is none that passes, or has not passed for too long.
-    pub async fn wait(&mut self, failure: Failure) -> Result<(), Failure> {
+    pub(crate) async fn wait(&mut self, failure: Failure) -> Result<(), Failure> {
         self.tries += 1;
         if !failure.is_transient() || self.tries == MAX_TRIES {
             return Err(failure);

@@ -10,11 +10,12 @@ use std::time::Duration;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::AggregatedBytes;
 use bytes::Bytes;
-use muster_core::failure::Failure;
-use muster_core::formula::{defused, defused_first};
-use muster_core::header::{Header, REPORT_COLUMNS};
-use muster_core::ids::ImportId;
-use muster_core::import::{ChunkItem, ImportItem, report_part};
+use muster_core::platform::failure::Failure;
+use muster_core::platform::ids::ImportId;
+use muster_imports::chunk::ChunkItem;
+use muster_imports::csv::formula::{defused, defused_first};
+use muster_imports::csv::header::{Header, REPORT_COLUMNS};
+use muster_imports::import::{ImportItem, report_part};
 
 use crate::row::{BadRow, RowError};
 
@@ -271,9 +272,9 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use muster_core::records::{Limits, Records};
-    use muster_core::time::Time;
-    use muster_core::violation::Violation;
+    use muster_core::people::validation::Violation;
+    use muster_core::platform::time::Time;
+    use muster_imports::csv::records::{Limits, Records};
 
     use crate::row::RowReader;
 

@@ -3,22 +3,23 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use muster_core::email::Email;
-use muster_core::failure::Failure;
-use muster_core::formula::restored;
-use muster_core::header::Header;
-use muster_core::ids::{ImportId, ProfileId};
-use muster_core::import::ImportItem;
-use muster_core::locale::Locale;
-use muster_core::options::Confirm;
-use muster_core::person::{Attributes, Name};
-use muster_core::profile::{NewProfile, Source};
-use muster_core::records::Record;
-use muster_core::time::Time;
-use muster_core::violation::Violation;
+use muster_core::people::email::Email;
+use muster_core::people::locale::Locale;
+use muster_core::people::new_profile::NewProfile;
+use muster_core::people::person::{Attributes, Name};
+use muster_core::people::source::Source;
+use muster_core::people::validation::Violation;
+use muster_core::platform::failure::Failure;
+use muster_core::platform::ids::{ImportId, ProfileId};
+use muster_core::platform::time::Time;
+use muster_imports::csv::formula::restored;
+use muster_imports::csv::header::Header;
+use muster_imports::csv::records::Record;
+use muster_imports::import::ImportItem;
+use muster_imports::options::Confirm;
 
 /// Who makes and changes the profiles of rows.
-pub const CREATED_BY: &str = "import";
+pub(crate) const CREATED_BY: &str = "import";
 /// The code of a row with too many or too few fields.
 const WRONG_FIELD_COUNT: &str = "wrong_field_count";
 /// The code of a row with a field that is not text.
@@ -58,7 +59,7 @@ impl fmt::Debug for BadRow {
 
 /// Reads records of one import.
 #[derive(Debug, Clone)]
-pub struct RowReader {
+pub(crate) struct RowReader {
     import: ImportId,
     header: Header,
     confirmed: bool,
@@ -69,13 +70,13 @@ impl RowReader {
     ///
     /// # Errors
     /// When the header cannot be understood.
-    pub fn of(import: &ImportItem) -> Result<Self, Failure> {
+    pub(crate) fn of(import: &ImportItem) -> Result<Self, Failure> {
         let confirmed = import.options.confirm == Confirm::MarkConfirmed;
         Ok(Self::new(import.id, import.columns()?, confirmed))
     }
 
     /// A reader of the rows of a file with that header.
-    pub const fn new(import: ImportId, header: Header, confirmed: bool) -> Self {
+    pub(crate) const fn new(import: ImportId, header: Header, confirmed: bool) -> Self {
         Self {
             import,
             header,
@@ -84,12 +85,12 @@ impl RowReader {
     }
 
     /// The columns.
-    pub const fn header(&self) -> &Header {
+    pub(crate) const fn header(&self) -> &Header {
         &self.header
     }
 
     /// The name of the column that the addresses are in.
-    pub fn email(&self) -> &str {
+    pub(crate) fn email(&self) -> &str {
         &self.header.names()[self.header.email()]
     }
 
@@ -98,7 +99,7 @@ impl RowReader {
     /// # Errors
     /// The record, and every rule that it breaks: whoever corrects it once should
     /// have corrected it.
-    pub fn read(&self, record: &Record<'_>, now: Time) -> Result<NewProfile, Box<BadRow>> {
+    pub(crate) fn read(&self, record: &Record<'_>, now: Time) -> Result<NewProfile, Box<BadRow>> {
         self.profile(record, now).map_err(|errors| {
             let errors = errors.into_iter().map(|(column, violation)| RowError {
                 column: column.map(|index| self.header.names()[index].clone()),
@@ -113,7 +114,7 @@ impl RowReader {
     }
 
     /// The fields as they were before anybody put a reason behind them.
-    pub fn own_fields(&self, record: &Record<'_>) -> Vec<Vec<u8>> {
+    pub(crate) fn own_fields(&self, record: &Record<'_>) -> Vec<Vec<u8>> {
         let own = record.fields().take(self.header.width());
         let fields = own.chain(record.fields().skip(self.header.names().len()));
         fields
@@ -257,8 +258,8 @@ impl Errors {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use muster_core::header::REPORT_COLUMNS;
-    use muster_core::records::{Limits, Records};
+    use muster_imports::csv::header::REPORT_COLUMNS;
+    use muster_imports::csv::records::{Limits, Records};
 
     fn read(row: &[u8]) -> Result<NewProfile, Box<BadRow>> {
         let header = Header::parse([&b"email"[..], b"name", b"team", b"Locale"]).unwrap();

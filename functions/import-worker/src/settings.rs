@@ -1,7 +1,7 @@
 //! What the worker is told by its environment.
 
-use muster_core::aws::AwsSettings;
-use muster_core::settings::{SettingsError, Variables};
+use muster_core::platform::aws::AwsSettings;
+use muster_core::platform::settings::{SettingsError, Variables};
 
 /// The worker's settings.
 #[derive(Clone)]

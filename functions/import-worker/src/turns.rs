@@ -8,11 +8,11 @@ use tokio::sync::Mutex;
 /// between them: if each only yielded, all of them would go on in the next one, one
 /// behind the other, and whatever else is to be done would wait for all.
 #[derive(Debug, Default)]
-pub struct Turns(Mutex<()>);
+pub(crate) struct Turns(Mutex<()>);
 
 impl Turns {
     /// Waits for a turn that is nobody else's.
-    pub async fn next(&self) {
+    pub(crate) async fn next(&self) {
         let _mine = self.0.lock().await;
         tokio::task::yield_now().await;
     }

@@ -1,16 +1,16 @@
 //! Why a nudge comes back.
 
-use muster_core::failure::Failure;
-use muster_core::import::FailureReason;
-use muster_core::message::NotANudge;
-use muster_core::object::Unread;
-use muster_core::records::RecordTooLong;
+use muster_core::platform::failure::Failure;
+use muster_core::platform::queue::NotANudge;
+use muster_imports::csv::records::RecordTooLong;
+use muster_imports::failure_reason::FailureReason;
+use muster_imports::object::Unread;
 
 use crate::chunks::NotOurs;
 
 /// A nudge that comes back.
 #[derive(Debug, thiserror::Error)]
-pub enum Unanswered {
+pub(crate) enum Unanswered {
     /// Not JSON of that shape.
     #[error(transparent)]
     Undecodable(#[from] NotANudge),
@@ -57,7 +57,7 @@ impl From<Unread> for Unanswered {
 
 impl Unanswered {
     /// Whether trying again may do.
-    pub fn passes(&self) -> bool {
+    pub(crate) fn passes(&self) -> bool {
         match self {
             Self::Failed(failure) => failure.is_transient(),
             Self::OutOfTime | Self::InHand(_) | Self::Leased => true,

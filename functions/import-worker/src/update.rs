@@ -6,22 +6,24 @@
 //! may have been edited since.
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
-use muster_core::failure::Failure;
-use muster_core::ids::ProfileId;
-use muster_core::overwritten::Overwritten;
-use muster_core::person::Attributes;
-use muster_core::profile::{NewProfile, Outcome, PROFILE_ACTION, ProfileItem, profile_key};
-use muster_core::random::Random;
-use muster_core::table::{Condition, NotCommitted, Table, condition_failed};
-use muster_core::time::Clock;
-use muster_core::violation::Violation;
+use muster_core::people::new_profile::{NewProfile, PROFILE_ACTION};
+use muster_core::people::person::Attributes;
+use muster_core::people::profile::{Outcome, ProfileItem, profile_key};
+use muster_core::people::validation::Violation;
+use muster_core::platform::failure::Failure;
+use muster_core::platform::ids::ProfileId;
+use muster_core::platform::random::Random;
+use muster_core::platform::table::{Condition, NotCommitted, Table, condition_failed};
+use muster_core::platform::time::Clock;
 
 use crate::patience::Patience;
+use crate::task::Task;
+use crate::undo::overwritten;
+use crate::verdict::Verdict;
 use crate::window::Row;
-use crate::writer::{Task, Verdict};
 
 /// Updates profiles.
-pub struct Updates {
+pub(crate) struct Updates {
     table: Table,
     clock: Clock,
     random: Random,
@@ -29,7 +31,7 @@ pub struct Updates {
 
 impl Updates {
     /// Updates of that table.
-    pub const fn new(table: Table, clock: Clock, random: Random) -> Self {
+    pub(crate) const fn new(table: Table, clock: Clock, random: Random) -> Self {
         Self {
             table,
             clock,
@@ -41,7 +43,7 @@ impl Updates {
     ///
     /// # Errors
     /// When the table stays out of reach.
-    pub async fn update(
+    pub(crate) async fn update(
         &self,
         row: &Row,
         owner: ProfileId,
@@ -106,7 +108,7 @@ impl Updates {
 }
 
 /// A profile that a row changes.
-pub struct Update<'a> {
+pub(crate) struct Update<'a> {
     /// As it is stored.
     pub stored: &'a ProfileItem,
     /// As it was before any row of the import.
@@ -121,7 +123,7 @@ impl Update<'_> {
     ///
     /// # Errors
     /// When the item cannot be encoded.
-    pub fn actions(
+    pub(crate) fn actions(
         self,
         table: &Table,
         row: &Row,
@@ -135,7 +137,7 @@ impl Update<'_> {
         };
         let of = (task.import.id, row.line);
         after.overwritten =
-            (task.chunk > 0).then(|| Box::new(Overwritten::by(of, self.before, &after)));
+            (task.chunk > 0).then(|| Box::new(overwritten(of, self.before, &after)));
         let unchanged = self.stored.unchanged();
         let mut actions = vec![table.put(&profile_key(after.id), &after, &unchanged)?];
         if after.locale != self.stored.locale {
@@ -146,7 +148,7 @@ impl Update<'_> {
 }
 
 /// What becomes of a row that makes the one of the other.
-pub fn outcome(before: &ProfileItem, after: &ProfileItem) -> Outcome {
+pub(crate) fn outcome(before: &ProfileItem, after: &ProfileItem) -> Outcome {
     match after == before {
         true => Outcome::Unchanged,
         false => Outcome::Updated,
@@ -157,7 +159,7 @@ pub fn outcome(before: &ProfileItem, after: &ProfileItem) -> Outcome {
 ///
 /// # Errors
 /// The rule that they break together.
-pub fn merged(before: &ProfileItem, row: &NewProfile) -> Result<ProfileItem, Violation> {
+pub(crate) fn merged(before: &ProfileItem, row: &NewProfile) -> Result<ProfileItem, Violation> {
     let mut after = before.clone();
     if let Some(name) = &row.name {
         after.name = Some(name.as_str().to_owned());
@@ -185,11 +187,11 @@ fn being_erased() -> Violation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use muster_core::email::Email;
-    use muster_core::locale::Locale;
-    use muster_core::person::Name;
-    use muster_core::profile::Source;
-    use muster_core::time::Time;
+    use muster_core::people::email::Email;
+    use muster_core::people::locale::Locale;
+    use muster_core::people::person::Name;
+    use muster_core::people::source::Source;
+    use muster_core::platform::time::Time;
 
     fn profile(
         name: Option<&str>,

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use muster_core::object::Opened;
-use muster_core::options::{OnConflict, Options};
-use muster_core::profile::NewProfile;
-use muster_core::records::{Limits, Record, Records};
-use muster_core::time::Clock;
-use muster_core::violation::Violation;
+use muster_core::people::new_profile::NewProfile;
+use muster_core::people::validation::Violation;
+use muster_core::platform::time::Clock;
+use muster_imports::csv::records::{Limits, Record, Records};
+use muster_imports::object::Opened;
+use muster_imports::options::{OnConflict, Options};
 
 use crate::row::{BadRow, RowError, RowReader};
 use crate::unanswered::Unanswered;
@@ -23,7 +23,7 @@ const MAX_BYTES: usize = 1024 * 1024;
 const TURN: u64 = 16;
 
 /// A row that asks for a profile.
-pub struct Row {
+pub(crate) struct Row {
     /// The profile.
     pub profile: NewProfile,
     /// The line it is on.
@@ -34,7 +34,7 @@ pub struct Row {
 
 impl Row {
     /// Refuses it.
-    pub fn refused(&self, column: Option<&str>, violation: Violation) -> BadRow {
+    pub(crate) fn refused(&self, column: Option<&str>, violation: Violation) -> BadRow {
         BadRow {
             line: self.line,
             errors: vec![RowError {
@@ -47,7 +47,7 @@ impl Row {
 }
 
 /// The row of that line was first.
-pub fn repeats(line: u64) -> Violation {
+pub(crate) fn repeats(line: u64) -> Violation {
     Violation::new(
         "repeated_address",
         format!("line {line} has the same address"),
@@ -55,7 +55,7 @@ pub fn repeats(line: u64) -> Violation {
 }
 
 /// The row of that line comes later, and keeps its place.
-pub fn repeats_changed(line: u64) -> Violation {
+pub(crate) fn repeats_changed(line: u64) -> Violation {
     Violation::new(
         "repeated_address",
         format!(
@@ -66,7 +66,7 @@ pub fn repeats_changed(line: u64) -> Violation {
 }
 
 /// The rows since the last checkpoint.
-pub struct Window {
+pub(crate) struct Window {
     /// Those that ask for a profile, each address once.
     pub rows: Vec<Row>,
     /// Those that are refused.
@@ -137,7 +137,7 @@ impl Window {
 }
 
 /// Reads a file window by window.
-pub struct Windows<'a> {
+pub(crate) struct Windows<'a> {
     reader: &'a RowReader,
     options: Options,
     file: Opened,
@@ -148,7 +148,7 @@ pub struct Windows<'a> {
 
 impl<'a> Windows<'a> {
     /// The windows of a file that was opened at that byte, which is on that line.
-    pub fn new(
+    pub(crate) fn new(
         reader: &'a RowReader,
         options: Options,
         file: Opened,
@@ -167,7 +167,7 @@ impl<'a> Windows<'a> {
     }
 
     /// First byte that is in no window yet.
-    pub const fn position(&self) -> u64 {
+    pub(crate) const fn position(&self) -> u64 {
         self.records.position()
     }
 
@@ -175,7 +175,7 @@ impl<'a> Windows<'a> {
     ///
     /// # Errors
     /// When S3 does not do its part.
-    pub async fn next(&mut self) -> Result<Option<Window>, Unanswered> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Window>, Unanswered> {
         let mut window = Window::new(self.options);
         loop {
             self.fill(&mut window).await?;
@@ -221,9 +221,9 @@ impl<'a> Windows<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use muster_core::header::Header;
-    use muster_core::ids::ImportId;
-    use muster_core::time::Time;
+    use muster_core::platform::ids::ImportId;
+    use muster_core::platform::time::Time;
+    use muster_imports::csv::header::Header;
 
     fn window(file: &str, on_conflict: OnConflict) -> Window {
         let header = Header::parse([&b"email"[..]]).unwrap();

@@ -17,16 +17,18 @@ use std::ops::Range;
 use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
-use muster_core::aws::SdkConfig;
-use muster_core::batch::{Answer, NamelessRecord, Queues};
-use muster_core::failure::Failure;
-use muster_core::import::{Call, Calling, Counts, FailureReason, ImportItem, Job};
-use muster_core::lanes::Lanes;
-use muster_core::message::ChunkNudge;
-use muster_core::object::s3_client;
-use muster_core::random::Random;
-use muster_core::table::Table;
-use muster_core::time::{Clock, Time};
+use muster_core::platform::aws::SdkConfig;
+use muster_core::platform::batch::{Answer, NamelessRecord, Queues};
+use muster_core::platform::failure::Failure;
+use muster_core::platform::random::Random;
+use muster_core::platform::table::Table;
+use muster_core::platform::time::{Clock, Time};
+use muster_imports::chunk::{Call, Calling, Job};
+use muster_imports::failure_reason::FailureReason;
+use muster_imports::import::{Counts, ImportItem};
+use muster_imports::lanes::Lanes;
+use muster_imports::nudges::ChunkNudge;
+use muster_imports::object::s3_client;
 
 use crate::chunks::{Chunks, Claim, Claimed, Progress, nudge_of};
 use crate::completion::{Attempt, Completion};
@@ -34,9 +36,10 @@ use crate::mails::{IN_HAND_FOR, Mails};
 use crate::report::{Place, Reports};
 use crate::row::RowReader;
 use crate::settings::Settings;
+use crate::task::Task;
 use crate::unanswered::Unanswered;
 use crate::window::{Window, Windows};
-use crate::writer::{Task, Writer};
+use crate::writer::Writer;
 
 /// A window is not started with less time than this: enough for the slowest
 /// that still keeps its lease.
@@ -46,7 +49,7 @@ const TIME_FOR_A_WINDOW: Duration = Duration::from_secs(60);
 const TIME_FOR_A_REPORT: Duration = Duration::from_secs(120);
 /// No transaction is begun so short before the end of a lease: one takes as long
 /// as this at the most.
-const TIME_FOR_A_TRANSACTION: Duration = muster_core::aws::OPERATION_TIMEOUT;
+const TIME_FOR_A_TRANSACTION: Duration = muster_core::platform::aws::OPERATION_TIMEOUT;
 /// Tries of a chunk without a checkpoint that end in a crash, or in what does not
 /// pass. Fewer than the queue's receives, so that the chunk is given up with a
 /// reason, and not its message without one.

@@ -17,26 +17,27 @@
 
 use aws_sdk_dynamodb::types::{CancellationReason, TransactWriteItem};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use muster_core::failure::Failure;
-use muster_core::ids::ProfileId;
-use muster_core::import::{Counts, ImportItem};
-use muster_core::options::OnConflict;
-use muster_core::profile::{
-    LOCK_ACTION, LockItem, Outcome, PROFILE_ACTION, ProfileItem, lock_key, profile_key,
-};
-use muster_core::random::Random;
-use muster_core::table::{
+use muster_core::people::email_lock::{LockItem, lock_key};
+use muster_core::people::new_profile::{LOCK_ACTION, PROFILE_ACTION};
+use muster_core::people::profile::{Outcome, ProfileItem, profile_key};
+use muster_core::people::validation::Violation;
+use muster_core::platform::failure::Failure;
+use muster_core::platform::random::Random;
+use muster_core::platform::table::{
     Condition, MAX_TRANSACTION_ACTIONS, NotCommitted, Table, condition_failed, decode,
 };
-use muster_core::time::{Clock, Time};
-use muster_core::violation::Violation;
+use muster_core::platform::time::Clock;
+use muster_imports::import::{Counts, ImportItem};
+use muster_imports::options::OnConflict;
 
 use crate::corrections::imported_before;
 use crate::first_row::{FirstRows, Plan};
 use crate::patience::Patience;
 use crate::row::BadRow;
+use crate::task::Task;
 use crate::turns::Turns;
 use crate::update::Updates;
+use crate::verdict::Verdict;
 use crate::window::{Row, repeats, repeats_changed};
 
 /// Transactions under way at once. Eight of 100 writes keep a fresh on-demand
@@ -44,7 +45,7 @@ use crate::window::{Row, repeats, repeats_changed};
 const CONCURRENCY: usize = 8;
 
 /// Writes profiles.
-pub struct Writer {
+pub(crate) struct Writer {
     table: Table,
     updates: Updates,
     first_rows: FirstRows,
@@ -55,50 +56,16 @@ pub struct Writer {
 
 /// What became of rows.
 #[derive(Debug, Default)]
-pub struct Written {
+pub(crate) struct Written {
     /// How many of which.
     pub counts: Counts,
     /// Those that were refused, in any order; counted by whoever reports them.
     pub bad: Vec<BadRow>,
 }
 
-/// What became of a row in a transaction that did not commit.
-#[derive(Debug, PartialEq)]
-pub enum Verdict {
-    /// An earlier try committed, and this is what it made of the row.
-    Known(Outcome),
-    /// Another row has the address, and keeps it: an earlier one, or a later one
-    /// whose profile was changed since.
-    Repeated(u64),
-    /// A later row has the address, and left this.
-    First(Box<ProfileItem>),
-    /// A sign-up that is not confirmed has the address.
-    SignedUp(Box<LockItem>),
-    /// Another profile has the address.
-    Taken(ProfileId),
-    /// It breaks a rule together with what is there: of that column, or as a whole.
-    Refused(Violation),
-    /// Nobody knows yet.
-    Again,
-}
-
-/// How the rows of an import are written.
-#[derive(Debug, Clone, Copy)]
-pub struct Task<'a> {
-    /// Of which import.
-    pub import: &'a ImportItem,
-    /// Of which of its chunks.
-    pub chunk: u32,
-    /// The column of the addresses, which is what is wrong with most rows that
-    /// are refused here.
-    pub email: &'a str,
-    /// Until when: the end of the lease, behind which somebody else may be at it.
-    pub until: Time,
-}
-
 impl Writer {
     /// A writer to that table.
-    pub fn new(table: Table, clock: Clock, random: Random) -> Self {
+    pub(crate) fn new(table: Table, clock: Clock, random: Random) -> Self {
         Self {
             updates: Updates::new(table.clone(), clock.clone(), random.clone()),
             first_rows: FirstRows::new(table.clone(), clock.clone()),
@@ -115,7 +82,7 @@ impl Writer {
     /// # Errors
     /// When the table stays out of reach. Some of the rows may be written;
     /// writing them again finds them written.
-    pub async fn write(&self, rows: &[Row], task: Task<'_>) -> Result<Written, Failure> {
+    pub(crate) async fn write(&self, rows: &[Row], task: Task<'_>) -> Result<Written, Failure> {
         stream::iter(rows.chunks(MAX_TRANSACTION_ACTIONS / actions(task.import)))
             .map(|rows| self.write_together(rows.iter().collect(), task))
             .buffer_unordered(CONCURRENCY)
@@ -397,13 +364,16 @@ fn may_pass(reason: &CancellationReason) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use muster_core::email::Email;
-    use muster_core::ids::ImportId;
-    use muster_core::import::ImportItem;
-    use muster_core::options::Options;
-    use muster_core::person::Attributes;
-    use muster_core::profile::{NewProfile, Source};
-    use muster_core::table::{Item, encode};
+    use muster_core::people::email::Email;
+    use muster_core::people::new_profile::NewProfile;
+    use muster_core::people::person::Attributes;
+    use muster_core::people::source::Source;
+    use muster_core::platform::ids::ImportId;
+    use muster_core::platform::ids::ProfileId;
+    use muster_core::platform::table::{Item, encode};
+    use muster_core::platform::time::Time;
+    use muster_imports::import::ImportItem;
+    use muster_imports::options::Options;
 
     fn import(of: &str) -> ImportId {
         ImportId::of_event("b", "k", of)

@@ -13,16 +13,16 @@
 //! wants no more of them.
 
 use askama::Template;
-use muster_core::locale::{Language, Locale};
-use muster_core::mail::{LINK_LIFETIME, MailItem, MailKind};
-use muster_core::person::spoils_a_line;
-use muster_core::time::Time;
+use muster_core::mail::item::{LINK_LIFETIME, MailItem, MailKind};
+use muster_core::people::locale::{Language, Locale};
+use muster_core::people::person::spoils_a_line;
+use muster_core::platform::time::Time;
 
 use crate::letterhead::Letterhead;
 
 /// A mail, ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Letter {
+pub(crate) struct Letter {
     /// One line.
     pub subject: String,
     /// For programs that show no HTML.
@@ -33,7 +33,7 @@ pub struct Letter {
 
 /// The links of a mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Links {
+pub(crate) struct Links {
     /// Confirms the address.
     pub confirm: String,
     /// Removes a sign-up that was somebody else's doing.
@@ -42,7 +42,7 @@ pub struct Links {
 
 /// Who reads a mail, and on what it is written.
 #[derive(Debug, Clone, Copy)]
-pub struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     /// What all mails have.
     pub letterhead: &'a Letterhead,
     /// The language of this one.
@@ -53,7 +53,7 @@ pub struct Reader<'a> {
 
 /// "Please confirm your address."
 #[derive(Debug)]
-pub struct Confirm {
+pub(crate) struct Confirm {
     /// The link.
     pub url: String,
     /// Until when it works.
@@ -64,7 +64,7 @@ pub struct Confirm {
 
 /// "You have not confirmed your address yet."
 #[derive(Debug)]
-pub struct Reminder {
+pub(crate) struct Reminder {
     /// The link.
     pub url: String,
     /// Until when it works.
@@ -75,7 +75,7 @@ pub struct Reminder {
 
 /// "Please confirm your new address."
 #[derive(Debug)]
-pub struct ConfirmChange {
+pub(crate) struct ConfirmChange {
     /// The link.
     pub url: String,
     /// Until when it works.
@@ -84,17 +84,17 @@ pub struct ConfirmChange {
 
 /// "You have a profile already."
 #[derive(Debug)]
-pub struct AlreadyRegistered;
+pub(crate) struct AlreadyRegistered;
 
 /// "Your address was changed": to the old one.
 #[derive(Debug)]
-pub struct AddressChanged;
+pub(crate) struct AddressChanged;
 
 /// Writes a mail in the language of whom it goes to.
 ///
 /// # Errors
 /// None that the templates of this crate can cause.
-pub fn write(
+pub(crate) fn write(
     mail: &MailItem,
     links: Links,
     letterhead: &Letterhead,
@@ -156,7 +156,7 @@ macro_rules! letter {
             ///
             /// # Errors
             /// None that the templates of this crate can cause.
-            pub fn render(&self, reader: &Reader<'_>) -> Result<Letter, askama::Error> {
+            pub(crate) fn render(&self, reader: &Reader<'_>) -> Result<Letter, askama::Error> {
                 let link: fn(&Self) -> Option<&str> = $link;
                 let link = link(self);
                 match reader.language {

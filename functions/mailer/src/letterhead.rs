@@ -4,8 +4,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use muster_core::locale::Language;
-use muster_core::person::spoils_a_line;
+use muster_core::people::locale::Language;
+use muster_core::people::person::spoils_a_line;
 
 /// The longest line, in characters: longer than any company's address.
 const MAX_LINE_CHARS: usize = 300;

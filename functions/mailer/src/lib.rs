@@ -2,13 +2,13 @@
 //!
 //! A message says only which mail *may* have to be sent; the mail's item says
 //! whether. [`mailer`] decides, [`mails`] is the item's side of it (claim,
-//! sent, postponed, abandoned), [`ses`] the sending, [`letter`] the words,
-//! [`letterhead`] what they are written on, [`moment`] the time in them.
+//! sent, postponed, abandoned), `ses` the sending, `letter` the words,
+//! `letterhead` what they are written on, `moment` the time in them.
 
-pub mod letter;
-pub mod letterhead;
+mod letter;
+mod letterhead;
 pub mod mailer;
 pub mod mails;
-pub mod moment;
-pub mod ses;
+mod moment;
+mod ses;
 pub mod settings;

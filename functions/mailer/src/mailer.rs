@@ -14,14 +14,15 @@
 use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
-use muster_core::aws::{OPERATION_TIMEOUT, SdkConfig};
-use muster_core::batch::{Answer, NamelessRecord, Queues, receives};
-use muster_core::failure::Failure;
-use muster_core::message::{MailNudge, NotANudge};
-use muster_core::pace::{Lane, Pace, Turns};
-use muster_core::random::Random;
-use muster_core::table::Table;
-use muster_core::time::{Clock, Time};
+use muster_core::mail::nudge::MailNudge;
+use muster_core::mail::send_rate::{Lane, Pace, Turns};
+use muster_core::platform::aws::{OPERATION_TIMEOUT, SdkConfig};
+use muster_core::platform::batch::{Answer, NamelessRecord, Queues, receives};
+use muster_core::platform::failure::Failure;
+use muster_core::platform::queue::NotANudge;
+use muster_core::platform::random::Random;
+use muster_core::platform::table::Table;
+use muster_core::platform::time::{Clock, Time};
 
 use crate::letter::{self, Letter, Links};
 use crate::mails::{Claim, Claimed, Mails};

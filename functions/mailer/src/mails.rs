@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
-use muster_core::failure::Failure;
-use muster_core::mail::{LINK_LIFETIME, MAX_TOKEN_HASHES, MailItem, MailStatus, mail_key};
-use muster_core::message::MailNudge;
-use muster_core::random::Random;
-use muster_core::table::{
+use muster_core::mail::item::{LINK_LIFETIME, MAX_TOKEN_HASHES, MailItem, MailStatus, mail_key};
+use muster_core::mail::link_token::Token;
+use muster_core::mail::nudge::MailNudge;
+use muster_core::platform::failure::Failure;
+use muster_core::platform::random::Random;
+use muster_core::platform::table::{
     Condition, NotCommitted, Table, Updated, condition_failed, decode, number, run, text,
 };
-use muster_core::time::{Clock, Time};
-use muster_core::token::Token;
+use muster_core::platform::time::{Clock, Time};
 
 /// How long nobody else may send a mail that was claimed: the function's
 /// time-out (30 s) and a margin, so that a lease never ends under somebody

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use muster_core::time::Time;
+use muster_core::platform::time::Time;
 
 const GERMAN_MONTHS: [&str; 12] = [
     "Januar",
@@ -22,12 +22,12 @@ const GERMAN_MONTHS: [&str; 12] = [
 ];
 
 /// 26 November 2026, 08:05 UTC
-pub fn english(time: &Time) -> String {
+pub(crate) fn english(time: &Time) -> String {
     said(time, |utc| utc.strftime("%-d %B %Y, %H:%M UTC").to_string())
 }
 
 /// 26. November 2026, 8:05 Uhr (UTC)
-pub fn german(time: &Time) -> String {
+pub(crate) fn german(time: &Time) -> String {
     said(time, |utc| {
         let month = GERMAN_MONTHS[usize::from(utc.month().unsigned_abs()) - 1];
         let (day, year) = (utc.day(), utc.year());

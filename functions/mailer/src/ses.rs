@@ -12,10 +12,10 @@ use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message, Me
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::error::operation::BuildError;
 use hyper_util::client::legacy;
-use muster_core::aws::{CONNECT_TIMEOUT, SdkConfig};
-use muster_core::causes::chain;
-use muster_core::email::for_server;
-use muster_core::mail::MailItem;
+use muster_core::mail::item::MailItem;
+use muster_core::people::email::for_server;
+use muster_core::platform::aws::{CONNECT_TIMEOUT, SdkConfig};
+use muster_core::platform::causes::chain;
 
 use crate::letter::Letter;
 use crate::settings::Settings;
@@ -25,7 +25,7 @@ use crate::settings::Settings;
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// SES, and who we are there.
-pub struct Ses {
+pub(crate) struct Ses {
     client: Client,
     sender: String,
     configuration_set: String,
@@ -33,7 +33,7 @@ pub struct Ses {
 
 /// A mail that SES did not, or may not have, accepted.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotSent {
+pub(crate) enum NotSent {
     /// Not accepted, and the mail is not to blame: throttled, paused, out of
     /// service. Later.
     #[error("SES does not take mail now: {0}")]
@@ -49,7 +49,7 @@ pub enum NotSent {
 impl Ses {
     /// SES with our sender. The SDK's own retries are off: a repeated
     /// `SendEmail` is a second mail, as SES has no idempotency token.
-    pub fn new(config: &SdkConfig, settings: &Settings) -> Self {
+    pub(crate) fn new(config: &SdkConfig, settings: &Settings) -> Self {
         let config = aws_sdk_sesv2::config::Builder::from(config)
             .retry_config(RetryConfig::disabled())
             .timeout_config(
@@ -71,7 +71,7 @@ impl Ses {
     ///
     /// # Errors
     /// See [`NotSent`].
-    pub async fn send(&self, mail: &MailItem, letter: &Letter) -> Result<String, NotSent> {
+    pub(crate) async fn send(&self, mail: &MailItem, letter: &Letter) -> Result<String, NotSent> {
         let request = self
             .request(mail, letter)
             .map_err(|error| NotSent::Rejected(error.to_string()))?;
@@ -175,13 +175,14 @@ mod tests {
     use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
     use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns};
     use aws_smithy_runtime_api::client::http::SharedHttpClient;
-    use muster_core::email::Email;
-    use muster_core::ids::ProfileId;
-    use muster_core::person::Attributes;
-    use muster_core::profile::{NewProfile, Source};
-    use muster_core::random::Random;
-    use muster_core::settings::Variables;
-    use muster_core::time::Time;
+    use muster_core::people::email::Email;
+    use muster_core::people::new_profile::NewProfile;
+    use muster_core::people::person::Attributes;
+    use muster_core::people::source::Source;
+    use muster_core::platform::ids::ProfileId;
+    use muster_core::platform::random::Random;
+    use muster_core::platform::settings::Variables;
+    use muster_core::platform::time::Time;
     use tokio::io::AsyncReadExt;
     use tokio::net::TcpListener;
     use tokio::time::Instant;
@@ -253,7 +254,7 @@ mod tests {
             text: "text".to_owned(),
             html: "html".to_owned(),
         };
-        (MailItem::confirmation(&profile), letter)
+        (profile.confirmation(), letter)
     }
 
     /// What sending comes to, if SES is there.

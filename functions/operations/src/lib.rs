@@ -6,24 +6,19 @@
 //!
 //! | module | what it holds |
 //! | --- | --- |
-//! | [`router`] | the routes |
+//! | [`router`], [`services`] | the routes; what their handlers work with |
 //! | [`settings`] | the environment, and the queues, one entry each |
-//! | [`queues`] | `GET /queues` |
-//! | [`dead_letters`], [`remedies`] | the routes below: to look, and to do something about it |
-//! | [`letters`], [`clearing`] | dead letters in SQS: looked at, and cleared away |
-//! | [`selection`] | which of them |
-//! | [`reason`] | what the table knows of one |
-//! | [`redaction`] | what is shown of one to whom |
+//! | `queues` | `GET /queues` |
+//! | `dead_letters` | dead letters: listed, read, explained |
+//! | `queue_actions` | dead letters: redriven and purged |
+//! | `problems` | error answers that several handlers share |
 //! | [`openapi`] | the routes described |
 
-pub mod clearing;
-pub mod dead_letters;
-pub mod letters;
+mod dead_letters;
 pub mod openapi;
-pub mod queues;
-pub mod reason;
-pub mod redaction;
-pub mod remedies;
+mod problems;
+mod queue_actions;
+mod queues;
 pub mod router;
-pub mod selection;
+pub mod services;
 pub mod settings;

@@ -2,10 +2,11 @@
 
 use lambda_http::tower::ServiceExt;
 use lambda_http::{Adapter, Error, lambda_runtime, tracing};
-use muster_core::settings::Variables;
-use muster_core::time::Clock;
+use muster_core::platform::settings::Variables;
+use muster_core::platform::time::Clock;
 use muster_http::gateway::readable;
-use muster_operations::router::{Services, router};
+use muster_operations::router::router;
+use muster_operations::services::Services;
 use muster_operations::settings::Settings;
 
 #[tokio::main(flavor = "current_thread")]

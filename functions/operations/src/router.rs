@@ -1,51 +1,13 @@
-//! The routes, and what they work with.
+//! The routes.
 
-use std::sync::Arc;
-
+use crate::dead_letters::handlers as dead_letters;
+use crate::queue_actions::handlers as queue_actions;
+use crate::queues::handlers as queues;
+use crate::services::Services;
 use axum::Router;
 use axum::routing::{get, post};
-use muster_core::aws::SdkConfig;
-use muster_core::table::Table;
-use muster_core::time::Clock;
 use muster_http::frame::framed;
-
-use crate::letters::DeadLetters;
-use crate::settings::{Queue, Settings};
-use crate::{dead_letters, queues, remedies};
-
-/// What the handlers work with.
-pub struct Services {
-    /// The queues there are.
-    pub queues: Vec<Queue>,
-    /// How full they are.
-    pub sqs: aws_sdk_sqs::Client,
-    /// What they gave up.
-    pub letters: DeadLetters,
-    /// What is known of that.
-    pub table: Table,
-    /// The time.
-    pub clock: Clock,
-}
-
-/// What a handler is given.
-pub type Shared = axum::extract::State<Arc<Services>>;
-
-impl Services {
-    /// Services over these clients.
-    pub fn new(settings: &Settings, config: &SdkConfig, clock: Clock) -> Self {
-        let sqs = aws_sdk_sqs::Client::new(config);
-        Self {
-            queues: settings.queues.clone(),
-            letters: DeadLetters::new(sqs.clone(), clock.clone()),
-            sqs,
-            table: Table::new(
-                aws_sdk_dynamodb::Client::new(config),
-                settings.table.clone(),
-            ),
-            clock,
-        }
-    }
-}
+use std::sync::Arc;
 
 /// All routes. Each needs a token, and with which scope is the gateway's
 /// business: `template.yaml` says it.
@@ -56,9 +18,12 @@ pub fn router(services: Services) -> Router {
         .route("/queues/{name}/dead-letters/{id}", get(dead_letters::read))
         .route(
             "/queues/{name}/dead-letters/redrive",
-            post(remedies::redrive),
+            post(queue_actions::redrive),
         )
-        .route("/queues/{name}/dead-letters/purge", post(remedies::purge));
+        .route(
+            "/queues/{name}/dead-letters/purge",
+            post(queue_actions::purge),
+        );
     framed(routes).with_state(Arc::new(services))
 }
 
@@ -70,10 +35,12 @@ mod tests {
     use axum::body::{Body, to_bytes};
     use axum::http::{Request, header};
     use lambda_http::tower::ServiceExt;
-    use muster_core::settings::Variables;
-    use muster_core::time::Time;
+    use muster_core::platform::settings::Variables;
+    use muster_core::platform::time::{Clock, Time};
     use serde_json::Value;
     use utoipa::OpenApi;
+
+    use crate::settings::Settings;
 
     /// The routes over an AWS that nobody runs: whatever answers here was
     /// decided before anything was asked of it.
@@ -135,7 +102,7 @@ mod tests {
             let methods: BTreeSet<_> = allow.to_lowercase().split(',').map(str::to_owned).collect();
             routes.insert(path.to_owned(), methods);
         }
-        let document = serde_json::to_value(crate::openapi::Document::openapi()).unwrap();
+        let document = serde_json::to_value(crate::openapi::document::Document::openapi()).unwrap();
         let mut documented = BTreeMap::new();
         for (path, operations) in document["paths"].as_object().unwrap() {
             let mut methods: BTreeSet<_> =

@@ -1,7 +1,7 @@
 //! What the operations are told by their environment, and which queues there are.
 
-use muster_core::aws::AwsSettings;
-use muster_core::settings::{SettingsError, Variables};
+use muster_core::platform::aws::AwsSettings;
+use muster_core::platform::settings::{SettingsError, Variables};
 
 /// What a queue carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

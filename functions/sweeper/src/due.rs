@@ -6,15 +6,19 @@
 
 use std::time::Duration;
 
-use muster_core::failure::Failure;
-use muster_core::ids::{ImportId, ProfileId};
-use muster_core::import::CHUNK_PREFIX;
-use muster_core::mail::MAIL_PREFIX;
-use muster_core::message::{ChunkNudge, MailNudge};
-use muster_core::profile::profile_key;
-use muster_core::table::{Item, Key, Table, Updated, run, text};
-use muster_core::time::Time;
+use muster_core::mail::item::MAIL_PREFIX;
+use muster_core::mail::nudge::MailNudge;
+use muster_core::people::profile::profile_key;
+use muster_core::platform::failure::Failure;
+use muster_core::platform::ids::{ImportId, ProfileId};
+use muster_core::platform::table::{Item, Key, Table, Updated, run, text};
+use muster_core::platform::time::Time;
+use muster_imports::chunk::CHUNK_PREFIX;
+use muster_imports::nudges::ChunkNudge;
 use serde::Deserialize;
+
+/// Entries moved forward at once.
+pub(crate) const CONCURRENCY: usize = 16;
 
 /// When an item is looked at again if its nudge comes to nothing. Longer than
 /// a queue needs to hand a nudge on, shorter than anybody wants to wait.
@@ -22,7 +26,7 @@ const AGAIN: Duration = Duration::from_secs(15 * 60);
 
 /// An entry of the index.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Entry {
+pub(crate) struct Entry {
     pk: String,
     sk: String,
     due_at: String,
@@ -30,7 +34,7 @@ pub struct Entry {
 
 /// What an entry is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Due {
+pub(crate) enum Due {
     /// A mail to be sent.
     Mail(MailNudge),
     /// A profile to be erased.
@@ -44,7 +48,7 @@ pub enum Due {
 impl Entry {
     /// Reads what it is about off the key; `None` for what a newer version
     /// may have put there.
-    pub fn due(&self) -> Option<Due> {
+    pub(crate) fn due(&self) -> Option<Due> {
         if let Some(id) = self.pk.strip_prefix("PROFILE#") {
             let profile_id: ProfileId = id.parse().ok()?;
             if self.key() == profile_key(profile_id) {
@@ -73,7 +77,7 @@ impl Entry {
 ///
 /// # Errors
 /// When the index cannot be read.
-pub async fn find(
+pub(crate) async fn find(
     table: &Table,
     partition: &str,
     now: Time,
@@ -110,7 +114,7 @@ fn entry(item: Item) -> Result<Entry, Failure> {
 ///
 /// # Errors
 /// When the table cannot be reached.
-pub async fn take(table: &Table, entry: &Entry, now: Time) -> Result<bool, Failure> {
+pub(crate) async fn take(table: &Table, entry: &Entry, now: Time) -> Result<bool, Failure> {
     let update = table
         .update_plain(&entry.key())
         .condition_expression("due_at = :seen")
@@ -123,9 +127,10 @@ pub async fn take(table: &Table, entry: &Entry, now: Time) -> Result<bool, Failu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use muster_core::import::{chunk_key, import_key};
-    use muster_core::mail::mail_key;
-    use muster_core::random::Random;
+    use muster_core::mail::item::mail_key;
+    use muster_core::platform::random::Random;
+    use muster_imports::chunk::chunk_key;
+    use muster_imports::import::import_key;
 
     fn entry(key: Key) -> Entry {
         Entry {

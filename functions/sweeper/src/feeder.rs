@@ -11,18 +11,17 @@
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
-use muster_core::aws::SdkConfig;
-use muster_core::due::Kind;
-use muster_core::failure::Failure;
-use muster_core::message::MailNudge;
-use muster_core::pace::{Feed, Pace, Quota};
-use muster_core::table::Table;
-use muster_core::time::{Clock, Time};
+use muster_core::mail::nudge::MailNudge;
+use muster_core::mail::send_rate::{Feed, Pace, Quota};
+use muster_core::platform::aws::SdkConfig;
+use muster_core::platform::due::Kind;
+use muster_core::platform::failure::Failure;
+use muster_core::platform::table::Table;
+use muster_core::platform::time::{Clock, Time};
 
-use crate::due::{self, Due, Entry};
+use crate::due::{self, CONCURRENCY, Due, Entry};
 use crate::queue::Queue;
 use crate::settings::Settings;
-use crate::sweeper::CONCURRENCY;
 
 /// What SES allows to every account, until it says more of ours.
 const EVERY_ACCOUNT: Quota = Quota {
@@ -32,7 +31,7 @@ const EVERY_ACCOUNT: Quota = Quota {
 };
 
 /// Feeds the mailer.
-pub struct Feeder {
+pub(crate) struct Feeder {
     table: Table,
     pace: Pace,
     ses: aws_sdk_sesv2::Client,
@@ -46,7 +45,7 @@ pub struct Feeder {
 
 impl Feeder {
     /// A feeder over these clients.
-    pub fn new(settings: &Settings, config: &SdkConfig, table: Table, clock: Clock) -> Self {
+    pub(crate) fn new(settings: &Settings, config: &SdkConfig, table: Table, clock: Clock) -> Self {
         let sqs = aws_sdk_sqs::Client::new(config);
         let minute = Duration::from_secs(60).as_micros() as i64;
         Self {
@@ -65,7 +64,7 @@ impl Feeder {
     ///
     /// # Errors
     /// When AWS does not do its part; the next sweep finds the rest.
-    pub async fn feed(&self) -> Result<usize, Failure> {
+    pub(crate) async fn feed(&self) -> Result<usize, Failure> {
         if self.paused {
             return Ok(0);
         }

@@ -11,13 +11,13 @@
 //!
 //! | module | what it holds |
 //! | --- | --- |
-//! | [`due`] | the `due` index, read and moved forward |
+//! | `due` | the `due` index, read and moved forward |
 //! | [`sweeper`] | one sweep |
-//! | [`feeder`] | its mails, as fast as SES takes them |
-//! | [`queue`] | nudges, ten at a time |
+//! | `feeder` | its mails, as fast as SES takes them |
+//! | `queue` | nudges, ten at a time |
 
-pub mod due;
-pub mod feeder;
-pub mod queue;
+mod due;
+mod feeder;
+mod queue;
 pub mod settings;
 pub mod sweeper;

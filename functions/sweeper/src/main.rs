@@ -1,9 +1,9 @@
 //! The sweeper's process: settings, clients, run.
 
 use lambda_runtime::{Error, LambdaEvent, service_fn, tracing};
-use muster_core::random::Random;
-use muster_core::settings::Variables;
-use muster_core::time::{Clock, Time};
+use muster_core::platform::random::Random;
+use muster_core::platform::settings::Variables;
+use muster_core::platform::time::{Clock, Time};
 use muster_sweeper::settings::Settings;
 use muster_sweeper::sweeper::Sweeper;
 

@@ -3,20 +3,20 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
-use muster_core::failure::Failure;
+use muster_core::platform::failure::Failure;
 use serde::Serialize;
 
 const BATCH: usize = 10;
 
 /// A queue that nudges go to.
-pub struct Queue {
+pub(crate) struct Queue {
     sqs: aws_sdk_sqs::Client,
     url: String,
 }
 
 impl Queue {
     /// The queue at that URL.
-    pub const fn new(sqs: aws_sdk_sqs::Client, url: String) -> Self {
+    pub(crate) const fn new(sqs: aws_sdk_sqs::Client, url: String) -> Self {
         Self { sqs, url }
     }
 
@@ -26,7 +26,10 @@ impl Queue {
     ///
     /// # Errors
     /// When the queue cannot be reached; the other batches were sent.
-    pub async fn send<T: Serialize>(&self, nudges: &[(T, Duration)]) -> Result<usize, Failure> {
+    pub(crate) async fn send<T: Serialize>(
+        &self,
+        nudges: &[(T, Duration)],
+    ) -> Result<usize, Failure> {
         let (mut taken, mut failed) = (0, None);
         for batch in nudges.chunks(BATCH) {
             let entries = batch

@@ -1,7 +1,7 @@
 //! What the sweeper is told by its environment.
 
-use muster_core::aws::AwsSettings;
-use muster_core::settings::{SettingsError, Variables};
+use muster_core::platform::aws::AwsSettings;
+use muster_core::platform::settings::{SettingsError, Variables};
 
 /// The sweeper's settings.
 #[derive(Clone)]

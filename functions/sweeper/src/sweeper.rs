@@ -3,22 +3,20 @@
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
-use muster_core::aws::SdkConfig;
-use muster_core::due::Kind;
-use muster_core::erasure;
-use muster_core::failure::Failure;
-use muster_core::message::{ChunkNudge, PlanNudge};
-use muster_core::random::Random;
-use muster_core::table::Table;
-use muster_core::time::{Clock, Time};
+use muster_core::people::erasure;
+use muster_core::platform::aws::SdkConfig;
+use muster_core::platform::due::Kind;
+use muster_core::platform::failure::Failure;
+use muster_core::platform::random::Random;
+use muster_core::platform::table::Table;
+use muster_core::platform::time::{Clock, Time};
+use muster_imports::nudges::{ChunkNudge, PlanNudge};
 
-use crate::due::{self, Due, Entry};
+use crate::due::{self, CONCURRENCY, Due, Entry};
 use crate::feeder::Feeder;
 use crate::queue::Queue;
 use crate::settings::Settings;
 
-/// Entries moved forward at once.
-pub(crate) const CONCURRENCY: usize = 16;
 /// Chunks, imports and erasures that one sweep takes from each partition: each
 /// may be a minute's work for somebody.
 const AT_ONCE: usize = 400;

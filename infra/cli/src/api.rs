@@ -18,8 +18,8 @@ use serde_json::Value;
 use tokio::time::sleep;
 
 use crate::arguments::Access;
+use crate::client_credentials::ClientCredentials;
 use crate::http;
-use crate::machine::Machine;
 use crate::token_cache::{Token, TokenCache, default_directory};
 use crate::trouble::{OrTrouble, Trouble};
 
@@ -36,7 +36,7 @@ pub struct Api {
     http: reqwest::Client,
     address: Url,
     token: Option<String>,
-    client: Option<(Machine, TokenCache)>,
+    client: Option<(ClientCredentials, TokenCache)>,
     /// The first pause before a request is sent again.
     pace: Duration,
 }
@@ -101,13 +101,13 @@ impl Api {
         };
         let client = match (access.token_url, access.client_id, access.client_secret) {
             (Some(token_url), Some(id), Some(secret)) => {
-                let machine = Machine {
+                let credentials = ClientCredentials {
                     token_url,
                     id,
                     secret,
                 };
-                let cache = TokenCache::new(directory.as_deref(), &machine, SCOPES);
-                Some((machine, cache))
+                let cache = TokenCache::new(directory.as_deref(), &credentials, SCOPES);
+                Some((credentials, cache))
             }
             _ => None,
         };
@@ -265,8 +265,8 @@ impl Api {
     async fn token(&mut self) -> Result<Token, Trouble> {
         match (&self.token, &self.client) {
             (Some(token), _) => Ok(Token::known(token.clone())),
-            (None, Some((machine, cache))) => {
-                let token = cache.token(machine, SCOPES).await?;
+            (None, Some((credentials, cache))) => {
+                let token = cache.token(credentials, SCOPES).await?;
                 self.token = Some(token.text.clone());
                 Ok(token)
             }

@@ -1,7 +1,7 @@
 //! What can be typed, and what the environment may say instead.
 
-pub mod imports;
-pub mod sources;
+pub(crate) mod imports;
+pub(crate) mod sources;
 
 use std::ffi::OsString;
 
@@ -39,7 +39,7 @@ pub struct Arguments {
     pub output: Output,
     /// What to do.
     #[command(subcommand)]
-    pub verb: Verb,
+    pub command: Command,
 }
 
 /// Where the API is, and who we are there.
@@ -90,7 +90,7 @@ pub enum Output {
 
 /// What to do.
 #[derive(Subcommand)]
-pub enum Verb {
+pub enum Command {
     /// Show how full the queues are, and how many dead letters each has.
     Queues,
     /// Look at what a queue gave up, try it again, or throw it away.

@@ -9,8 +9,8 @@ use tokio::time::{sleep, timeout};
 use crate::api::{Api, Repeat};
 use crate::console::Console;
 use crate::follow::{is_dry_run, is_over, reason, rows, summary};
-use crate::patience::patiently;
 use crate::progress::Progress;
+use crate::retry::retry;
 use crate::table::text;
 use crate::trouble::Trouble;
 
@@ -19,7 +19,7 @@ use crate::trouble::Trouble;
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Cancels an import, waits for its end, and says in a few lines what was imported.
-pub async fn cancel(id: &str, api: &mut Api, console: &mut Console<'_>) -> String {
+pub(crate) async fn cancel(id: &str, api: &mut Api, console: &mut Console<'_>) -> String {
     let mut last = None;
     let watched = timeout(LIMIT, watch(id, api, console, &mut last)).await;
     match (watched, last) {
@@ -42,10 +42,10 @@ async fn watch(
     let mut progress = Progress::new(0, "{wide_msg}", console);
     let path = ["imports", id, "cancel"];
     let ask = async || api.post(&path, None, Repeat::Never).await;
-    let refusal = patiently(pace, &mut progress, ask).await.err();
+    let refusal = retry(pace, &mut progress, ask).await.err();
     loop {
         let look = async || api.get_once(&["imports", id]).await;
-        let import = last.insert(patiently(pace, &mut progress, look).await?);
+        let import = last.insert(retry(pace, &mut progress, look).await?);
         if is_over(import) {
             return Ok(());
         }
@@ -101,7 +101,7 @@ fn outcome(import: &Value, refusal: Option<&Trouble>) -> String {
 }
 
 /// That the API did not tell, and where to look.
-pub fn unknown(id: &str, why: &str) -> String {
+pub(crate) fn unknown(id: &str, why: &str) -> String {
     format!(
         "Not known: whether import {id} is cancelled, and whether rows were imported ({why}).\n\
          See: muster imports show {id}\n\

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::interruption::Stage;
+use crate::on_interrupt::OnInterrupt;
 use crate::report_path::Streams;
 use crate::trouble::{OrTrouble, Trouble};
 
@@ -28,8 +28,8 @@ pub struct Console<'a> {
     pub output_taken: bool,
     /// How long to wait before what changes is looked at again.
     pub pace: Duration,
-    /// What the command is doing, if it is stopped now.
-    pub stage: Stage,
+    /// What happens if the command is stopped now.
+    pub on_interrupt: OnInterrupt,
 }
 
 impl<'a> Console<'a> {
@@ -43,7 +43,7 @@ impl<'a> Console<'a> {
             streams: Streams::default(),
             output_taken: false,
             pace: PACE,
-            stage: Stage::default(),
+            on_interrupt: OnInterrupt::default(),
         }
     }
 

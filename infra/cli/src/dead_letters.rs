@@ -5,21 +5,21 @@ use serde_json::{Value, json};
 use crate::api::{Api, Repeat};
 use crate::arguments::{DeadLetters, Output, Selection};
 use crate::console::Console;
+use crate::list_view::show_list;
 use crate::table::{Column, age, fields, text};
 use crate::trouble::Trouble;
-use crate::verbs::show_list;
 
 /// Does something about dead letters.
 ///
 /// # Errors
 /// Whatever did not work, and what to do about it.
-pub async fn run(
-    verb: DeadLetters,
+pub(crate) async fn run(
+    command: DeadLetters,
     api: &mut Api,
     output: Output,
     console: &mut Console<'_>,
 ) -> Result<(), Trouble> {
-    match verb {
+    match command {
         DeadLetters::List { queue, limit } => list(&queue, limit, api, output, console).await,
         DeadLetters::Show { queue, id } => show(&queue, &id, api, output, console).await,
         DeadLetters::Redrive(which) => {

@@ -1,4 +1,4 @@
-//! Watching an import until it is over, and what to make of its end.
+//! Watches an import until it is over, and turns its end into an exit status.
 
 use indicatif::HumanCount;
 use serde_json::Value;
@@ -6,10 +6,10 @@ use tokio::time::sleep;
 
 use crate::api::Api;
 use crate::console::Console;
-use crate::ending::Ending;
-use crate::interruption::Stage;
-use crate::patience::patiently;
+use crate::exit_status::ExitStatus;
+use crate::on_interrupt::OnInterrupt;
 use crate::progress::Progress;
+use crate::retry::retry;
 use crate::table::{age, text};
 use crate::trouble::Trouble;
 
@@ -18,14 +18,18 @@ use crate::trouble::Trouble;
 ///
 /// # Errors
 /// When the API does not tell any more.
-pub async fn follow(id: &str, api: &mut Api, console: &mut Console<'_>) -> Result<Value, Trouble> {
+pub(crate) async fn follow(
+    id: &str,
+    api: &mut Api,
+    console: &mut Console<'_>,
+) -> Result<Value, Trouble> {
     let parting = format!("{}\nOr cancel it: muster imports cancel {id}", goes_on(id));
-    console.stage = Stage::Leaving(parting);
+    console.on_interrupt = OnInterrupt::Explain(parting);
     let pace = console.pace;
     let mut progress = Progress::new(100, "{bar:16}  {wide_msg}", console);
     loop {
         let look = async || api.get_once(&["imports", id]).await;
-        let import = patiently(pace, &mut progress, look).await?;
+        let import = retry(pace, &mut progress, look).await?;
         let percent = import["progress"]["percent"].as_f64().unwrap_or_default();
         progress.bar().set_position(percent as u64);
         progress.say(&text(&import["status"]), &summary(&import));
@@ -37,27 +41,27 @@ pub async fn follow(id: &str, api: &mut Api, console: &mut Console<'_>) -> Resul
 }
 
 /// What there is to know when nobody follows an import any more.
-pub fn goes_on(id: &str) -> String {
+pub(crate) fn goes_on(id: &str) -> String {
     format!("The import goes on. Follow it: muster imports show {id} --follow")
 }
 
 /// Whether nothing happens to an import any more by itself.
-pub fn is_over(import: &Value) -> bool {
+pub(crate) fn is_over(import: &Value) -> bool {
     let over = ["completed", "completed_with_errors", "cancelled", "failed"];
     import["status"]
         .as_str()
         .is_some_and(|status| over.contains(&status))
 }
 
-/// What the end of an import means to who asked for it.
+/// The exit status for an import that is over.
 ///
 /// # Errors
 /// When it failed, or was cancelled.
-pub fn ending(import: &Value) -> Result<Ending, Trouble> {
+pub(crate) fn exit_status(import: &Value) -> Result<ExitStatus, Trouble> {
     let id = text(&import["id"]);
     match import["status"].as_str() {
-        Some("completed") => Ok(Ending::Done),
-        Some("completed_with_errors") => Ok(Ending::RowsRefused),
+        Some("completed") => Ok(ExitStatus::Done),
+        Some("completed_with_errors") => Ok(ExitStatus::RowsRefused),
         Some("cancelled") => Err(Trouble::new(
             "the import was cancelled",
             format!("It can go on: muster imports resume {id}"),
@@ -75,18 +79,18 @@ pub fn ending(import: &Value) -> Result<Ending, Trouble> {
 }
 
 /// Whether an import creates and changes nothing, whatever its counts say.
-pub fn is_dry_run(import: &Value) -> bool {
+pub(crate) fn is_dry_run(import: &Value) -> bool {
     import["options"]["dry_run"] == true
 }
 
 /// The status of an import. A dry run is marked, as its counts look like a real one's.
-pub fn status(import: &Value) -> String {
+pub(crate) fn status(import: &Value) -> String {
     let mark = if is_dry_run(import) { " (dry run)" } else { "" };
     format!("{}{mark}", text(&import["status"]))
 }
 
 /// Where an import is, in a line.
-pub fn summary(import: &Value) -> String {
+pub(crate) fn summary(import: &Value) -> String {
     let mut parts = vec![status(import).replace('_', " ")];
     parts.extend(progress(&import["progress"]));
     // Last, as a narrow terminal cuts it off.
@@ -97,7 +101,7 @@ pub fn summary(import: &Value) -> String {
 }
 
 /// `11,000 of 20,000 rows: 10,990 created, 0 updated, 7 skipped, 3 failed`
-pub fn rows(import: &Value) -> String {
+pub(crate) fn rows(import: &Value) -> String {
     let answered = answered(import);
     let of = match import["rows"]["total"].as_u64() {
         Some(total) if total != answered => format!(" of {}", HumanCount(total)),
@@ -116,14 +120,14 @@ fn answered(import: &Value) -> u64 {
 }
 
 /// A count that people can read.
-pub fn count(value: &Value) -> String {
+pub(crate) fn count(value: &Value) -> String {
     value
         .as_u64()
         .map_or_else(|| text(value), |count| HumanCount(count).to_string())
 }
 
 /// How far it is, how fast, and how long it will take.
-pub fn progress(progress: &Value) -> Vec<String> {
+pub(crate) fn progress(progress: &Value) -> Vec<String> {
     let number = |name: &str| progress[name].as_f64();
     let percent = number("percent").map(|percent| format!("{percent:.0}%"));
     let speed =
@@ -134,7 +138,7 @@ pub fn progress(progress: &Value) -> Vec<String> {
 }
 
 /// `code: detail`
-pub fn reason(reason: &Value) -> String {
+pub(crate) fn reason(reason: &Value) -> String {
     match reason {
         Value::Null => "-".to_owned(),
         reason => format!("{}: {}", text(&reason["code"]), text(&reason["detail"])),

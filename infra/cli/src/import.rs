@@ -10,13 +10,13 @@ use crate::arguments::Output;
 use crate::arguments::imports::Import;
 use crate::cancellation::cancel;
 use crate::console::Console;
-use crate::ending::Ending;
-use crate::follow::{ending, follow, goes_on, is_dry_run, summary};
-use crate::interruption::Stage;
-use crate::patience::patiently;
+use crate::exit_status::ExitStatus;
+use crate::follow::{exit_status, follow, goes_on, is_dry_run, summary};
+use crate::on_interrupt::OnInterrupt;
 use crate::progress::Progress;
 use crate::report;
 use crate::report_path::{ReportPath, Streams, is_descriptor};
+use crate::retry::retry;
 use crate::table::{harmless, path_text, text};
 use crate::trouble::{OrTrouble, Trouble};
 use crate::upload::{Destination, Upload};
@@ -29,18 +29,18 @@ const MAX_FILE_NAME_CHARS: usize = 255;
 /// # Errors
 /// Whatever did not work, and what to do about it; also when the import does not
 /// end well.
-pub async fn run(
+pub(crate) async fn run(
     what: &Import,
     api: &mut Api,
     output: Output,
     console: &mut Console<'_>,
-) -> Result<Ending, Trouble> {
+) -> Result<ExitStatus, Trouble> {
     let file = Upload::new(&what.file).await?;
     spare(&file, console.streams)?;
     let (asked, force) = (what.report.path.as_deref(), what.report.force);
     let report = ReportPath::new(asked, force, neighbour(&what.file)).sparing(file.id);
     report::prepare(&report, console)?;
-    console.stage = Stage::Leaving("Nothing was imported.".to_owned());
+    console.on_interrupt = OnInterrupt::Explain("Nothing was imported.".to_owned());
     let mut import = create(what, api, console).await?;
     let destination = import.as_object_mut().and_then(|it| it.remove("upload"));
     let destination: Destination = serde_json::from_value(destination.unwrap_or_default())
@@ -49,13 +49,13 @@ pub async fn run(
             "Check that the API and muster are of the same version.",
         )?;
     let id = text(&import["id"]);
-    console.stage = Stage::Uploading(id.clone());
+    console.on_interrupt = OnInterrupt::CancelImport(id.clone());
     if let Err(trouble) = send(file, destination, console).await {
         return Err(trouble.and(&cancel(&id, api, console).await));
     }
     if what.no_follow {
         leave(&import, output, console)?;
-        return Ok(Ending::Done);
+        return Ok(ExitStatus::Done);
     }
     let import = follow(&id, api, console).await;
     let import = import.map_err(|trouble| trouble.and(&goes_on(&id)))?;
@@ -74,7 +74,7 @@ fn spare(file: &Upload<'_>, streams: Streams) -> Result<(), Trouble> {
 }
 
 /// The file that a report goes beside. A descriptor has no place of its own.
-pub fn neighbour(file: &Path) -> &Path {
+pub(crate) fn neighbour(file: &Path) -> &Path {
     match is_descriptor(file) {
         true => Path::new("import.csv"),
         false => file,
@@ -102,7 +102,7 @@ async fn create(what: &Import, api: &mut Api, console: &mut Console<'_>) -> Resu
     let pace = console.pace;
     let mut progress = Progress::new(0, "{wide_msg}", console);
     let ask = async || api.create(&["imports"], &body, &key).await;
-    patiently(pace, &mut progress, ask).await
+    retry(pace, &mut progress, ask).await
 }
 
 async fn send(file: Upload<'_>, to: Destination, console: &mut Console<'_>) -> Result<(), Trouble> {
@@ -130,22 +130,22 @@ async fn conclude(
     api: &mut Api,
     output: Output,
     console: &mut Console<'_>,
-) -> Result<Ending, Trouble> {
+) -> Result<ExitStatus, Trouble> {
     let id = text(&import["id"]);
     match output {
         Output::Json => console.show_json(import)?,
         Output::Table => console.show(&totals(import))?,
     }
-    let ending = ending(import);
+    let exit_status = exit_status(import);
     if import["report"].is_null() {
-        return ending;
+        return exit_status;
     }
-    console.stage = Stage::Leaving(format!(
+    console.on_interrupt = OnInterrupt::Explain(format!(
         "The import is over. For the refused rows: muster imports errors {id}"
     ));
     match report::download(&id, to, api, console).await {
         // That it failed is worse than that the report is missing.
-        Err(trouble) => return ending.and(Err(trouble)),
+        Err(trouble) => return exit_status.and(Err(trouble)),
         Ok(None) => {}
         Ok(Some(path)) => {
             let text = format!(
@@ -158,7 +158,7 @@ async fn conclude(
             }
         }
     }
-    ending
+    exit_status
 }
 
 /// What became of the rows, and what there is to know besides.

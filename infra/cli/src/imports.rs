@@ -9,26 +9,26 @@ use crate::api::{Api, Repeat};
 use crate::arguments::Output;
 use crate::arguments::imports::Imports;
 use crate::console::Console;
-use crate::ending::Ending;
-use crate::follow::{count, ending, follow, progress, reason, status, summary};
-use crate::interruption::Stage;
+use crate::exit_status::ExitStatus;
+use crate::follow::{count, exit_status, follow, progress, reason, status, summary};
+use crate::list_view::show_list;
+use crate::on_interrupt::OnInterrupt;
 use crate::report;
 use crate::report_path::ReportPath;
 use crate::table::{Column, fields, path_text, text};
 use crate::trouble::Trouble;
-use crate::verbs::show_list;
 
 /// Does something about imports.
 ///
 /// # Errors
 /// Whatever did not work, and what to do about it.
-pub async fn run(
-    verb: Imports,
+pub(crate) async fn run(
+    command: Imports,
     api: &mut Api,
     output: Output,
     console: &mut Console<'_>,
-) -> Result<Ending, Trouble> {
-    match verb {
+) -> Result<ExitStatus, Trouble> {
+    match command {
         Imports::List { limit } => list(limit, api, output, console).await?,
         Imports::Show { id, follow: false } => {
             let import = api.get(&["imports", &id], &[]).await?;
@@ -37,7 +37,7 @@ pub async fn run(
         Imports::Show { id, follow: true } => {
             let import = follow(&id, api, console).await?;
             show(&import, output, console)?;
-            return ending(&import);
+            return exit_status(&import);
         }
         Imports::Start { id } => steer(&id, "start", None, api, output, console).await?,
         Imports::Cancel { id } => steer(&id, "cancel", None, api, output, console).await?,
@@ -52,7 +52,7 @@ pub async fn run(
             errors(&id, &to, api, output, console).await?;
         }
     }
-    Ok(Ending::Done)
+    Ok(ExitStatus::Done)
 }
 
 /// Fetches the rows that an import refused.
@@ -110,7 +110,7 @@ async fn steer(
     output: Output,
     console: &mut Console<'_>,
 ) -> Result<(), Trouble> {
-    console.stage = Stage::Leaving(format!(
+    console.on_interrupt = OnInterrupt::Explain(format!(
         "Not known: whether import {id} has changed. See: muster imports show {id}"
     ));
     // Chunks that run again have not failed any more, so that a second request is refused.

@@ -6,7 +6,8 @@ use tokio::select;
 use crate::api::Api;
 use crate::cancellation::{cancel, unknown};
 use crate::console::Console;
-use crate::ending::Ending;
+use crate::exit_status::ExitStatus;
+use crate::on_interrupt::OnInterrupt;
 
 /// A signal that asks a command to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,24 +19,12 @@ pub enum StopSignal {
 }
 
 impl StopSignal {
-    const fn ending(self) -> Ending {
+    const fn exit_status(self) -> ExitStatus {
         match self {
-            Self::Interrupt => Ending::Interrupted,
-            Self::Terminate => Ending::Terminated,
+            Self::Interrupt => ExitStatus::Interrupted,
+            Self::Terminate => ExitStatus::Terminated,
         }
     }
-}
-
-/// What a command is doing when it is stopped.
-#[derive(Debug, Default)]
-pub enum Stage {
-    /// Nothing that lasts.
-    #[default]
-    Passing,
-    /// Something that ends or goes on by itself, and the text that says which.
-    Leaving(String),
-    /// It uploads the file of the import with this id: the import is cancelled.
-    Uploading(String),
 }
 
 /// The next signal. Waits for ever if there are no signals to wait for.
@@ -53,11 +42,11 @@ pub async fn end(
     api: &mut Api,
     console: &mut Console<'_>,
     signals: &mut (impl Stream<Item = StopSignal> + Unpin),
-) -> Ending {
-    match std::mem::take(&mut console.stage) {
-        Stage::Passing => {}
-        Stage::Leaving(text) => console.remark(&text),
-        Stage::Uploading(id) => {
+) -> ExitStatus {
+    match std::mem::take(&mut console.on_interrupt) {
+        OnInterrupt::Exit => {}
+        OnInterrupt::Explain(text) => console.remark(&text),
+        OnInterrupt::CancelImport(id) => {
             console.remark(&format!(
                 "The upload is stopped. Cancelling import {id}; Ctrl-C again quits at once."
             ));
@@ -65,11 +54,11 @@ pub async fn end(
                 said = cancel(&id, api, console) => said,
                 second = next(signals) => {
                     console.remark(&unknown(&id, "the answer was not waited for"));
-                    return second.ending();
+                    return second.exit_status();
                 }
             };
             console.remark(&said);
         }
     }
-    first.ending()
+    first.exit_status()
 }

@@ -5,43 +5,46 @@
 //! | module | what it holds |
 //! | --- | --- |
 //! | [`arguments`] | what can be typed |
-//! | [`verbs`] | what is done |
-//! | [`dead_letters`] | the same, of dead letters |
-//! | [`import`], [`imports`] | the same, of a file to import, and of imports there are |
-//! | [`sources`] | the same, of the document that says which sources details have |
-//! | [`upload`], [`follow`], [`report`] | a file on its way to S3, its import, the rows it refused |
-//! | [`report_path`], [`sink`] | where those rows go, and that this does no harm |
-//! | [`api`], [`http`] | the API, and the way there |
-//! | [`machine`], [`token_cache`] | a token for it, and where it is kept |
-//! | [`s3`], [`patience`] | what S3 refuses, and what is tried again |
-//! | [`interruption`], [`cancellation`] | Ctrl-C, and what becomes of an upload that breaks off |
-//! | [`console`], [`table`], [`progress`] | what is shown and asked, and what moves meanwhile |
-//! | [`trouble`], [`ending`] | what is complained about, and the exit status |
+//! | [`commands`] | runs the command that was typed |
+//! | `dead_letters` | the same, of dead letters |
+//! | `import`, `imports` | the same, of a file to import, and of imports there are |
+//! | `sources` | the same, of the document that says which sources details have |
+//! | `upload`, `follow`, `report` | a file on its way to S3, its import, the rows it refused |
+//! | [`report_path`], `sink` | where those rows go, and that this does no harm |
+//! | `api`, [`http`] | the API, and the way there |
+//! | [`client_credentials`], `token_cache` | a token for it, and where it is kept |
+//! | `s3`, `retry` | what S3 refuses, and what is tried again |
+//! | [`interruption`], `on_interrupt` | Ctrl-C and SIGTERM, and what they do at the moment |
+//! | `cancellation` | cancels an import whose upload broke off |
+//! | [`console`], `table`, `list_view`, `progress` | what is shown and asked, and what moves meanwhile |
+//! | [`trouble`], [`exit_status`] | what is complained about, and the exit status |
 
-pub mod api;
+mod api;
 pub mod arguments;
-pub mod cancellation;
+mod cancellation;
+pub mod client_credentials;
+pub mod commands;
 pub mod console;
-pub mod dead_letters;
-pub mod ending;
-pub mod follow;
+mod dead_letters;
+pub mod exit_status;
+mod follow;
 pub mod http;
-pub mod import;
-pub mod imports;
+mod import;
+mod imports;
 pub mod interruption;
-pub mod machine;
-pub mod patience;
-pub mod progress;
-pub mod report;
+mod list_view;
+mod on_interrupt;
+mod progress;
+mod report;
 pub mod report_path;
-pub mod s3;
-pub mod sink;
-pub mod sources;
-pub mod table;
-pub mod token_cache;
+mod retry;
+mod s3;
+mod sink;
+mod sources;
+mod table;
+mod token_cache;
 pub mod trouble;
-pub mod upload;
-pub mod verbs;
+mod upload;
 
 #[cfg(test)]
 mod tests;

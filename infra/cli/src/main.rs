@@ -7,19 +7,19 @@ use clap::Parser;
 use futures_util::Stream;
 use futures_util::stream::unfold;
 use muster_cli::arguments::Arguments;
+use muster_cli::commands::run;
 use muster_cli::console::Console;
-use muster_cli::ending::Ending;
+use muster_cli::exit_status::ExitStatus;
 use muster_cli::interruption::StopSignal;
 use muster_cli::report_path::{FileId, Streams};
 use muster_cli::trouble::{OrTrouble, Trouble};
-use muster_cli::verbs::run;
 use tokio::runtime::Builder;
 use tokio::select;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 fn main() -> ExitCode {
     match command(Arguments::parse()) {
-        Ok(ending) => ending.into(),
+        Ok(status) => status.into(),
         Err(trouble) => {
             // Nobody can be told that nobody listens.
             let _ = writeln!(stderr(), "error: {trouble}");
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn command(arguments: Arguments) -> Result<Ending, Trouble> {
+fn command(arguments: Arguments) -> Result<ExitStatus, Trouble> {
     let (mut output, mut aside, mut answers) = (stdout(), stderr(), stdin().lock());
     let watched = stderr().is_terminal();
     let asked = watched && stdin().is_terminal();

@@ -8,7 +8,7 @@ use crate::console::Console;
 
 /// Something that gets on. Its bar is gone when it goes out of scope, whoever
 /// still moves it.
-pub struct Progress<'a> {
+pub(crate) struct Progress<'a> {
     bar: ProgressBar,
     /// Where lines go, if nobody sees the bar.
     lines: Option<&'a mut dyn Write>,
@@ -18,7 +18,7 @@ pub struct Progress<'a> {
 
 impl<'a> Progress<'a> {
     /// Progress up to a length, as the template of `indicatif` has it.
-    pub fn new(length: u64, template: &str, console: &'a mut Console<'_>) -> Self {
+    pub(crate) fn new(length: u64, template: &str, console: &'a mut Console<'_>) -> Self {
         let (target, lines): (_, Option<&mut dyn Write>) = match console.watched {
             true => (ProgressDrawTarget::stderr(), None),
             false => (ProgressDrawTarget::hidden(), Some(&mut *console.aside)),
@@ -33,7 +33,7 @@ impl<'a> Progress<'a> {
     }
 
     /// Says how it gets on. A line is written only if its topic is not the last one's.
-    pub fn say(&mut self, topic: &str, text: &str) {
+    pub(crate) fn say(&mut self, topic: &str, text: &str) {
         if let Some(lines) = &mut self.lines
             && self.topic != topic
         {
@@ -45,7 +45,7 @@ impl<'a> Progress<'a> {
     }
 
     /// The bar, to be moved.
-    pub fn bar(&self) -> ProgressBar {
+    pub(crate) fn bar(&self) -> ProgressBar {
         self.bar.clone()
     }
 }

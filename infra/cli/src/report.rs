@@ -18,7 +18,7 @@ use crate::{http, s3};
 ///
 /// # Errors
 /// When a report must not or cannot go where it is wanted.
-pub fn prepare(to: &ReportPath<'_>, console: &mut Console<'_>) -> Result<(), Trouble> {
+pub(crate) fn prepare(to: &ReportPath<'_>, console: &mut Console<'_>) -> Result<(), Trouble> {
     let target = to.target(console.streams)?;
     if let Target::New(path) | Target::Old(path, _) = &target {
         tempfile::tempfile_in(directory(path)).or_trouble(
@@ -36,7 +36,7 @@ pub fn prepare(to: &ReportPath<'_>, console: &mut Console<'_>) -> Result<(), Tro
 ///
 /// # Errors
 /// When there is none, or it cannot be fetched or written.
-pub async fn download(
+pub(crate) async fn download(
     id: &str,
     to: &ReportPath<'_>,
     api: &mut Api,

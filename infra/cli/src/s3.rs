@@ -19,7 +19,7 @@ struct Refusal {
 ///
 /// # Errors
 /// S3's own words, and what to do about them.
-pub async fn granted(response: Response, what: &str) -> Result<Response, Trouble> {
+pub(crate) async fn granted(response: Response, what: &str) -> Result<Response, Trouble> {
     let status = response.status();
     if status.is_success() {
         return Ok(response);

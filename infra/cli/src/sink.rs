@@ -21,7 +21,7 @@ use crate::report_path::{Target, directory};
 use crate::table::path_text;
 
 /// Something that a report is written to.
-pub enum Sink<'a> {
+pub(crate) enum Sink<'a> {
     /// A standard stream.
     Shown(&'a mut dyn Write),
     /// What is not a regular file.
@@ -35,7 +35,7 @@ impl<'a> Sink<'a> {
     ///
     /// # Errors
     /// When it cannot be written to.
-    pub async fn open(target: Target, console: &'a mut Console<'_>) -> io::Result<Self> {
+    pub(crate) async fn open(target: Target, console: &'a mut Console<'_>) -> io::Result<Self> {
         Ok(match target {
             Target::Output => Self::Shown(&mut *console.output),
             Target::Aside => Self::Shown(&mut *console.aside),
@@ -66,7 +66,7 @@ impl<'a> Sink<'a> {
     ///
     /// # Errors
     /// When it cannot be written; as a broken pipe if nobody reads it any more.
-    pub async fn write(&mut self, piece: &[u8]) -> io::Result<()> {
+    pub(crate) async fn write(&mut self, piece: &[u8]) -> io::Result<()> {
         match self {
             Self::Shown(stream) => stream.write_all(piece),
             Self::Stream(stream, _) => stream.write_all(piece).await,
@@ -79,7 +79,7 @@ impl<'a> Sink<'a> {
     /// # Errors
     /// When it cannot be written; as [`ErrorKind::AlreadyExists`] if there is a file by
     /// now that is not to be replaced.
-    pub async fn finish(self) -> io::Result<Option<PathBuf>> {
+    pub(crate) async fn finish(self) -> io::Result<Option<PathBuf>> {
         match self {
             Self::Shown(stream) => stream.flush().map(|()| None),
             Self::Stream(mut stream, path) => {

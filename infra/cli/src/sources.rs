@@ -6,20 +6,21 @@ use std::io::Read;
 use std::path::Path;
 use std::str;
 
-use muster_core::aws::AwsSettings;
-use muster_core::settings::Variables;
-use muster_core::time::Clock;
-use muster_details::config;
-use muster_details::document::{
-    Document, HeaderSource, InvalidDocument, MAX_DOCUMENT_BYTES, Over, Source,
+use muster_core::platform::aws::AwsSettings;
+use muster_core::platform::settings::Variables;
+use muster_core::platform::time::Clock;
+use muster_details::answer::view::SourceView;
+use muster_details::config::document::{
+    Document, HeaderSource, InvalidDocument, MAX_DOCUMENT_BYTES, Source,
 };
-use muster_details::gather::{Gatherer, Sighting};
-use muster_details::members::Fault;
-use muster_details::secrets::Secrets;
-use muster_details::template::Person;
-use muster_details::transport;
-use muster_details::trouble;
-use muster_details::view::SourceView;
+use muster_details::config::fields::Fault;
+use muster_details::config::reload;
+use muster_details::config::secrets::Secrets;
+use muster_details::config::url_template::Person;
+use muster_details::sources::addresses::Over;
+use muster_details::sources::fan_out::{Gatherer, Sighting};
+use muster_details::sources::source_error;
+use muster_details::sources::transport;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -37,13 +38,13 @@ const FIELDS_SHOWN: usize = 8;
 ///
 /// # Errors
 /// Whatever did not work, and what to do about it.
-pub async fn run(
-    verb: Sources,
+pub(crate) async fn run(
+    command: Sources,
     variables: Variables<'_>,
     output: Output,
     console: &mut Console<'_>,
 ) -> Result<(), Trouble> {
-    match verb {
+    match command {
         Sources::Check(what) => check(&what, variables, output, console).await,
     }
 }
@@ -202,7 +203,7 @@ fn with_outcome(mut planned: Value, sighting: &Sighting) -> Result<Value, Troubl
     planned["kept"] = view.get("data").map_or(Value::Null, names);
     planned["problem"] = view["problem"].clone();
     let trouble = sighting.outcome.trouble();
-    if let Some(cause) = trouble.and_then(trouble::Trouble::cause) {
+    if let Some(cause) = trouble.and_then(source_error::Trouble::cause) {
         planned["problem"]["cause"] = cause.into();
     }
     Ok(planned)
@@ -278,7 +279,7 @@ fn fields(value: &Value) -> String {
 async fn with_secrets(
     document: Document,
     mut variables: Variables<'_>,
-) -> Result<config::Sources, Trouble> {
+) -> Result<reload::Sources, Trouble> {
     let aws = AwsSettings::read(&mut variables);
     let mut headers = document.sources.iter().flat_map(|source| &source.headers);
     if headers.any(|(_, value)| matches!(value, HeaderSource::Secret { .. })) {
@@ -289,7 +290,7 @@ async fn with_secrets(
         )?;
     }
     let secrets = Secrets::new(&aws.sdk_config());
-    Ok(config::Sources::with_secrets(document, &secrets).await)
+    Ok(reload::Sources::with_secrets(document, &secrets).await)
 }
 
 fn all_answered(sightings: &[Sighting]) -> Result<(), Trouble> {
@@ -318,5 +319,5 @@ fn all_answered(sightings: &[Sighting]) -> Result<(), Trouble> {
 
 fn lacks_a_secret(sighting: &Sighting) -> bool {
     let trouble = sighting.outcome.trouble();
-    trouble.is_some_and(|trouble| matches!(trouble, trouble::Trouble::SecretMissing(_)))
+    trouble.is_some_and(|trouble| matches!(trouble, source_error::Trouble::SecretMissing(_)))
 }

@@ -5,10 +5,10 @@ use std::path::Path;
 use serde_json::Value;
 
 /// A column: its title, where its values are, and how they are shown.
-pub struct Column(pub &'static str, pub &'static str, pub fn(&Value) -> String);
+pub(crate) struct Column(pub &'static str, pub &'static str, pub fn(&Value) -> String);
 
 /// Items in columns as wide as they must be, under their titles.
-pub fn table(columns: &[Column], items: &[Value]) -> String {
+pub(crate) fn table(columns: &[Column], items: &[Value]) -> String {
     let titles = columns.iter().map(|Column(title, ..)| (*title).to_owned());
     let mut rows = vec![titles.collect::<Vec<_>>()];
     rows.extend(items.iter().map(|item| {
@@ -34,7 +34,7 @@ pub fn table(columns: &[Column], items: &[Value]) -> String {
 }
 
 /// Values one under another, each after its name.
-pub fn fields(fields: &[(&str, String)]) -> String {
+pub(crate) fn fields(fields: &[(&str, String)]) -> String {
     let widest = fields.iter().map(|(name, _)| width(name)).max();
     let widest = widest.unwrap_or_default();
     let lines = fields
@@ -49,7 +49,7 @@ fn width(text: &str) -> usize {
 
 /// A value in one line, and without what would steer the terminal: letters hold
 /// what anybody may have sent.
-pub fn text(value: &Value) -> String {
+pub(crate) fn text(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => harmless(text),
@@ -58,7 +58,7 @@ pub fn text(value: &Value) -> String {
 }
 
 /// Text without what would steer the terminal.
-pub fn harmless(text: &str) -> String {
+pub(crate) fn harmless(text: &str) -> String {
     let steers = |c: char| {
         c.is_control()
             || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -67,12 +67,12 @@ pub fn harmless(text: &str) -> String {
 }
 
 /// A path, the same way: a file may be called anything.
-pub fn path_text(path: &Path) -> String {
+pub(crate) fn path_text(path: &Path) -> String {
     harmless(&path.display().to_string())
 }
 
 /// Seconds, as far as anybody wants to know.
-pub fn age(value: &Value) -> String {
+pub(crate) fn age(value: &Value) -> String {
     let Some(seconds) = value.as_u64() else {
         return text(value);
     };

@@ -25,12 +25,12 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use crate::arguments::{Access, Arguments};
+use crate::commands::run;
 use crate::console::Console;
-use crate::ending::Ending;
+use crate::exit_status::ExitStatus;
 use crate::interruption::StopSignal;
 use crate::report_path::Streams;
 use crate::trouble::Trouble;
-use crate::verbs::run;
 
 /// What an API was asked, and what it is to answer.
 #[derive(Default)]
@@ -77,7 +77,7 @@ struct Api {
 struct Outcome {
     shown: String,
     aside: String,
-    result: Result<Ending, Trouble>,
+    result: Result<ExitStatus, Trouble>,
 }
 
 impl Outcome {
@@ -275,7 +275,7 @@ impl Write for BrokenPipe {
 }
 
 /// How a command ends of which nobody reads what it shows, or says aside.
-async fn unread(api: &Api, command: &str) -> Result<Ending, Trouble> {
+async fn unread(api: &Api, command: &str) -> Result<ExitStatus, Trouble> {
     let words = ["muster"].into_iter().chain(command.split(' '));
     let mut arguments = Arguments::try_parse_from(words).unwrap();
     arguments.access = api.access();
@@ -291,7 +291,7 @@ async fn unread(api: &Api, command: &str) -> Result<Ending, Trouble> {
 async fn a_reader_that_has_read_enough_ends_nothing() {
     for command in ["queues", "queues --output json"] {
         let api = Api::that_says([(200, queues())]).await;
-        assert_eq!(unread(&api, command).await.unwrap(), Ending::Done);
+        assert_eq!(unread(&api, command).await.unwrap(), ExitStatus::Done);
     }
     let gone = json!({ "purged": 0, "remaining": 0, "not_found": ["a"] });
     let api = Api::that_says([(200, gone)]).await;
@@ -585,7 +585,7 @@ async fn a_token_serves_many_commands_until_it_is_refused() {
     for given in [None, None, None, Some("old")] {
         let access = kept_in(&directory, api.access_of_client(given));
         let outcome = api.run_as(access, "queues", None).await;
-        assert_eq!(outcome.result.unwrap(), Ending::Done);
+        assert_eq!(outcome.result.unwrap(), ExitStatus::Done);
     }
     assert_eq!(
         api.asked(),
@@ -624,7 +624,7 @@ async fn commands_at_the_same_time_fetch_one_token() {
         api.run_as(access, "queues", None).await.result.unwrap()
     };
     let both = tokio::join!(command(), command());
-    assert_eq!(both, (Ending::Done, Ending::Done));
+    assert_eq!(both, (ExitStatus::Done, ExitStatus::Done));
     let fetched = api.asked().into_iter().filter(|asked| asked == CREDENTIALS);
     assert_eq!(fetched.count(), 1);
 }
@@ -638,7 +638,7 @@ async fn a_cache_that_cannot_be_written_is_no_trouble() {
             ..api.access_of_client(None)
         };
         let outcome = api.run_as(access, "queues", None).await;
-        assert_eq!(outcome.result.unwrap(), Ending::Done);
+        assert_eq!(outcome.result.unwrap(), ExitStatus::Done);
         assert_eq!(outcome.aside, "");
     }
 }
@@ -663,7 +663,7 @@ async fn what_there_was_no_room_for_is_sent_again_where_that_is_safe() {
     ] {
         let api = Api::that_says(throttled.iter().cloned().chain([answer])).await;
         let outcome = api.run(command).await;
-        assert_eq!(outcome.result.unwrap(), Ending::Done, "{command}");
+        assert_eq!(outcome.result.unwrap(), ExitStatus::Done, "{command}");
         let asked = api.asked();
         assert_eq!(asked.len(), 4, "{command}");
         assert!(asked.iter().all(|request| *request == asked[0]));

@@ -8,15 +8,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use etcetera::{BaseStrategy, choose_base_strategy};
-use muster_core::hex::hex;
-use muster_core::time::{Clock, Time};
+use muster_core::platform::hex::hex;
+use muster_core::platform::time::{Clock, Time};
 use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 use tokio::time::sleep;
 
-use crate::machine::{Grant, Machine};
+use crate::client_credentials::{ClientCredentials, Grant};
 use crate::trouble::Trouble;
 
 /// A token is not used any more so long before it expires: the request has to arrive.
@@ -30,14 +30,14 @@ const LOOKS: u32 = 350;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The token of one client, with one list of scopes, from one endpoint.
-pub struct TokenCache {
+pub(crate) struct TokenCache {
     /// Its file; `None` if tokens are not kept.
     file: Option<PathBuf>,
     clock: Clock,
 }
 
 /// A token, and whether it was fetched just now.
-pub struct Token {
+pub(crate) struct Token {
     /// The token.
     pub text: String,
     /// Whether it was fetched for this request: another one would be no better.
@@ -46,7 +46,7 @@ pub struct Token {
 
 impl Token {
     /// A token that was fetched before.
-    pub const fn known(text: String) -> Self {
+    pub(crate) const fn known(text: String) -> Self {
         Self { text, fresh: false }
     }
 }
@@ -61,9 +61,13 @@ struct Kept {
 
 impl TokenCache {
     /// The cache in a directory; without one, nothing is kept.
-    pub fn new(directory: Option<&Path>, machine: &Machine, scopes: &str) -> Self {
+    pub(crate) fn new(
+        directory: Option<&Path>,
+        credentials: &ClientCredentials,
+        scopes: &str,
+    ) -> Self {
         // The lengths keep the parts apart.
-        let key = [&machine.token_url, &machine.id, scopes];
+        let key = [&credentials.token_url, &credentials.id, scopes];
         let key = key.map(|part| format!("{}:{part}", part.len())).concat();
         let name = format!("{}.json", hex(&Sha256::digest(key)));
         Self {
@@ -83,7 +87,11 @@ impl TokenCache {
     ///
     /// # Errors
     /// When the token endpoint refuses.
-    pub async fn token(&self, machine: &Machine, scopes: &str) -> Result<Token, Trouble> {
+    pub(crate) async fn token(
+        &self,
+        credentials: &ClientCredentials,
+        scopes: &str,
+    ) -> Result<Token, Trouble> {
         if let Some(kept) = self.read() {
             return Ok(Token::known(kept));
         }
@@ -91,7 +99,7 @@ impl TokenCache {
         if let Some(kept) = self.read() {
             return Ok(Token::known(kept));
         }
-        let grant = machine.grant(scopes).await?;
+        let grant = credentials.grant(scopes).await?;
         self.keep(&grant);
         Ok(Token {
             text: grant.access_token,
@@ -119,7 +127,7 @@ impl TokenCache {
     }
 
     /// Drops a token that was refused, unless another one is kept by now.
-    pub fn forget(&self, token: &str) {
+    pub(crate) fn forget(&self, token: &str) {
         if let Some(file) = &self.file
             && load(file).is_some_and(|kept| kept.access_token == token)
         {
@@ -147,7 +155,7 @@ impl TokenCache {
 }
 
 /// Where the platform keeps caches: `~/.cache` where XDG rules.
-pub fn default_directory() -> Option<PathBuf> {
+pub(crate) fn default_directory() -> Option<PathBuf> {
     let strategy = choose_base_strategy().ok()?;
     Some(strategy.cache_dir().join("muster").join("tokens"))
 }
@@ -196,8 +204,8 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
     use tempfile::TempDir;
 
-    fn machine() -> Machine {
-        Machine {
+    fn credentials() -> ClientCredentials {
+        ClientCredentials {
             token_url: "https://example.com/token".to_owned(),
             id: "id".to_owned(),
             secret: "secret".to_owned(),
@@ -214,7 +222,7 @@ mod tests {
     fn cache(directory: &TempDir) -> (TokenCache, Clock) {
         let clock = Clock::manual(Time::from_millis(1_000_000));
         let directory = directory.path().join("muster/tokens");
-        let cache = TokenCache::new(Some(&directory), &machine(), "");
+        let cache = TokenCache::new(Some(&directory), &credentials(), "");
         (cache.with_clock(clock.clone()), clock)
     }
 
@@ -286,25 +294,25 @@ mod tests {
 
     #[test]
     fn each_client_endpoint_and_scope_has_a_file_of_its_own() {
-        let other = |change: fn(&mut Machine)| {
-            let mut machine = machine();
-            change(&mut machine);
-            TokenCache::new(Some(Path::new("/x")), &machine, "").file
+        let other = |change: fn(&mut ClientCredentials)| {
+            let mut credentials = credentials();
+            change(&mut credentials);
+            TokenCache::new(Some(Path::new("/x")), &credentials, "").file
         };
         let files = [
             other(|_| {}),
-            other(|machine| machine.id = "other".to_owned()),
-            other(|machine| machine.token_url = "https://example.org".to_owned()),
-            other(|machine| {
-                machine.token_url.push_str("id");
-                machine.id.clear();
+            other(|credentials| credentials.id = "other".to_owned()),
+            other(|credentials| credentials.token_url = "https://example.org".to_owned()),
+            other(|credentials| {
+                credentials.token_url.push_str("id");
+                credentials.id.clear();
             }),
-            TokenCache::new(Some(Path::new("/x")), &machine(), "a").file,
+            TokenCache::new(Some(Path::new("/x")), &credentials(), "a").file,
         ];
         for (number, file) in files.iter().enumerate() {
             assert!(!files[..number].contains(file), "{number}");
         }
-        assert_eq!(files[0], other(|machine| machine.secret.clear()));
+        assert_eq!(files[0], other(|credentials| credentials.secret.clear()));
     }
 
     #[test]

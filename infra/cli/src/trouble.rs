@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use muster_core::causes::Causes;
+use muster_core::platform::causes::Causes;
 
 /// A failure that a person reads: never without a next step.
 #[derive(Debug, thiserror::Error)]

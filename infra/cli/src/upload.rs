@@ -24,14 +24,14 @@ const PIECE: usize = 256 * 1024;
 
 /// Where the API wants a file.
 #[derive(Deserialize)]
-pub struct Destination {
+pub(crate) struct Destination {
     url: String,
     fields: BTreeMap<String, String>,
     max_bytes: u64,
 }
 
 /// A file that can be uploaded.
-pub struct Upload<'a> {
+pub(crate) struct Upload<'a> {
     path: &'a Path,
     file: File,
     /// How long it is.
@@ -45,7 +45,7 @@ impl<'a> Upload<'a> {
     ///
     /// # Errors
     /// When there is none, or nothing in it.
-    pub async fn new(path: &'a Path) -> Result<Self, Trouble> {
+    pub(crate) async fn new(path: &'a Path) -> Result<Self, Trouble> {
         let name = path_text(path);
         let unread = format!("{name} cannot be read");
         let remedy = "Check its name and its permissions.";
@@ -77,7 +77,7 @@ impl<'a> Upload<'a> {
     }
 
     /// What is said while it is sent.
-    pub fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         format!(
             "uploading {} ({})",
             path_text(self.path),
@@ -89,7 +89,11 @@ impl<'a> Upload<'a> {
     ///
     /// # Errors
     /// When it is too long, cannot be read, or S3 does not take it.
-    pub async fn send(self, to: Destination, progress: &Progress<'_>) -> Result<(), Trouble> {
+    pub(crate) async fn send(
+        self,
+        to: Destination,
+        progress: &Progress<'_>,
+    ) -> Result<(), Trouble> {
         let name = path_text(self.path);
         if self.size > to.max_bytes {
             let (size, most) = (HumanBytes(self.size), HumanBytes(to.max_bytes));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use muster_core::options::Presets;
+use muster_imports::options::Presets;
 
 use crate::samconfig::Environment;
 use crate::template::Template;

@@ -3,7 +3,7 @@
 
 mod details;
 mod import;
-pub mod people;
+pub(crate) mod people;
 mod signup;
 
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub async fn run(place: &Place, console: &Console) -> Result<(), Trouble> {
     let environment = up::up(place, console).await?;
     let stage = Stage {
         client: Client::new(&environment)?,
-        token: environment.machine()?.token("").await?,
+        token: environment.client_credentials()?.token("").await?,
         console,
         place,
         run: run_name(),
@@ -124,6 +124,6 @@ impl Stage<'_> {
 }
 
 fn run_name() -> String {
-    let now = muster_core::time::Clock::system().now();
+    let now = muster_core::platform::time::Clock::system().now();
     format!("{:x}", now.as_seconds())
 }

@@ -50,7 +50,7 @@ impl Outputs {
 ///
 /// # Errors
 /// When SAM does not succeed; the end of its output is part of the message.
-pub async fn deploy(place: &Place) -> Result<Outputs, Trouble> {
+pub(crate) async fn deploy(place: &Place) -> Result<Outputs, Trouble> {
     let log = place.file("deploy.log");
     let output = sam(place, &["deploy", "--config-env", "local"])?
         .output()

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use muster_cli::machine::Machine;
+use muster_cli::client_credentials::ClientCredentials;
 use muster_cli::trouble::{OrTrouble, Trouble};
 
 use crate::deployment::Outputs;
@@ -50,8 +50,12 @@ impl Environment {
     ///
     /// # Errors
     /// When an output is missing or no token is to be had.
-    pub async fn of(place: &Place, outputs: &Outputs, machine: &Machine) -> Result<Self, Trouble> {
-        let token = machine.token("").await?;
+    pub async fn of(
+        place: &Place,
+        outputs: &Outputs,
+        credentials: &ClientCredentials,
+    ) -> Result<Self, Trouble> {
+        let token = credentials.token("").await?;
         let own = [
             ("AWS_ENDPOINT_URL", place.endpoint()),
             ("AWS_REGION", REGION.to_owned()),
@@ -60,9 +64,9 @@ impl Environment {
             ("AWS_ACCESS_KEY_ID", CREDENTIAL.to_owned()),
             ("AWS_SECRET_ACCESS_KEY", CREDENTIAL.to_owned()),
             ("MUSTER_TOKEN", token),
-            ("MUSTER_TOKEN_URL", machine.token_url.clone()),
-            ("MUSTER_CLIENT_ID", machine.id.clone()),
-            ("MUSTER_CLIENT_SECRET", machine.secret.clone()),
+            ("MUSTER_TOKEN_URL", credentials.token_url.clone()),
+            ("MUSTER_CLIENT_ID", credentials.id.clone()),
+            ("MUSTER_CLIENT_SECRET", credentials.secret.clone()),
         ];
         let mut variables: Vec<_> = own.map(|(name, value)| (name.to_owned(), value)).to_vec();
         for (name, output) in FROM_OUTPUTS {
@@ -109,12 +113,12 @@ impl Environment {
             })
     }
 
-    /// The machine client.
+    /// The credentials of the machine client.
     ///
     /// # Errors
     /// When its variables are not there.
-    pub fn machine(&self) -> Result<Machine, Trouble> {
-        Ok(Machine {
+    pub fn client_credentials(&self) -> Result<ClientCredentials, Trouble> {
+        Ok(ClientCredentials {
             token_url: self.get("MUSTER_TOKEN_URL")?.to_owned(),
             id: self.get("MUSTER_CLIENT_ID")?.to_owned(),
             secret: self.get("MUSTER_CLIENT_SECRET")?.to_owned(),

@@ -17,11 +17,11 @@ use muster_local::{demo, emulator, inbox, up};
 #[command(name = "muster-local", verbatim_doc_comment)]
 struct Arguments {
     #[command(subcommand)]
-    verb: Verb,
+    command: Command,
 }
 
 #[derive(Subcommand)]
-enum Verb {
+enum Command {
     /// Start the local stack and deploy template.yaml to it.
     Up,
     /// Show the mails that were sent, with their links.
@@ -36,7 +36,7 @@ enum Verb {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let console = Console::new();
-    match run(&arguments.verb, &console).await {
+    match run(&arguments.command, &console).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(trouble) => {
             console.trouble(&trouble);
@@ -45,16 +45,16 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(verb: &Verb, console: &Console) -> Result<(), Trouble> {
+async fn run(command: &Command, console: &Console) -> Result<(), Trouble> {
     let place = Place::find()?;
-    match verb {
-        Verb::Up => {
+    match command {
+        Command::Up => {
             let environment = up::up(&place, console).await?;
             up::tell(&environment, &place, console);
             Ok(())
         }
-        Verb::Inbox => inbox::show(&place, console).await,
-        Verb::Down => emulator::stop(&place, console).await,
-        Verb::Demo => demo::run(&place, console).await,
+        Command::Inbox => inbox::show(&place, console).await,
+        Command::Down => emulator::stop(&place, console).await,
+        Command::Demo => demo::run(&place, console).await,
     }
 }

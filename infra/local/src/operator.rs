@@ -1,8 +1,8 @@
 //! Who may ask the operators' routes: the machine client of the template's own
 //! user pool.
 
+use muster_cli::client_credentials::ClientCredentials;
 use muster_cli::http;
-use muster_cli::machine::Machine;
 use muster_cli::trouble::{OrTrouble, Trouble};
 use serde_json::{Value, json};
 
@@ -13,7 +13,10 @@ use crate::place::{Place, REGION};
 ///
 /// # Errors
 /// When the pool does not tell.
-pub async fn machine(place: &Place, outputs: &Outputs) -> Result<Machine, Trouble> {
+pub(crate) async fn client_credentials(
+    place: &Place,
+    outputs: &Outputs,
+) -> Result<ClientCredentials, Trouble> {
     let id = outputs.get("MachineClientId")?.to_owned();
     let question = json!({ "UserPoolId": outputs.get("UserPoolId")?, "ClientId": id });
     let request = http::client(&place.endpoint())?
@@ -46,7 +49,7 @@ pub async fn machine(place: &Place, outputs: &Outputs) -> Result<Machine, Troubl
                 "make down, then try again.",
             )
         })?;
-    Ok(Machine {
+    Ok(ClientCredentials {
         token_url: format!("{}/oauth2/token", place.endpoint()),
         id,
         secret: secret.to_owned(),

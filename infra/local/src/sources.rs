@@ -4,14 +4,15 @@
 use aws_sdk_s3::Client as S3;
 use aws_sdk_ssm::types::ParameterType;
 use muster_cli::trouble::{OrTrouble, Trouble};
-use muster_core::aws::SdkConfig;
-use muster_core::email::Email;
-use muster_core::hex::hex;
-use muster_core::object::s3_client;
+use muster_core::people::email::Email;
+use muster_core::platform::aws::SdkConfig;
+use muster_core::platform::hex::hex;
+use muster_imports::object::s3_client;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::up::{aws_settings, unless_there};
+use crate::already_exists::ok_if_exists;
+use crate::aws_settings::aws_settings;
 
 const DOCUMENT: &str = include_str!("../sources.json");
 /// The emulator that the document names.
@@ -53,7 +54,7 @@ impl Sources {
     /// When one of them cannot be made.
     pub async fn make(&self) -> Result<(), Trouble> {
         let bucket = self.s3.create_bucket().bucket(BUCKET).send().await;
-        unless_there(bucket, "BucketAlreadyOwnedByYou")
+        ok_if_exists(bucket, "BucketAlreadyOwnedByYou")
             .or_trouble("the bucket of the sources cannot be made", REMEDY)?;
         let secret = aws_sdk_secretsmanager::Client::new(&self.config)
             .create_secret()
@@ -61,7 +62,7 @@ impl Sources {
             .secret_string(r#"{"token": "demo"}"#)
             .send()
             .await;
-        unless_there(secret, "ResourceExistsException")
+        ok_if_exists(secret, "ResourceExistsException")
             .or_trouble("the secret of a source cannot be made", REMEDY)?;
         aws_sdk_ssm::Client::new(&self.config)
             .put_parameter()

@@ -1,20 +1,20 @@
 //! Sources, on a thread of their own and behind sockets.
 
 use futures_util::future::join_all;
-use muster_simulation::apart;
+use muster_simulation::bench_server;
 use muster_simulation::sources::{Behaviour, Stub};
 
 /// A source, and where it is.
-pub struct Source {
+pub(crate) struct Source {
     pub stub: Stub,
     pub url: String,
 }
 
 /// Starts sources that do this.
-pub fn start(behaviours: impl IntoIterator<Item = Behaviour>) -> Vec<Source> {
+pub(crate) fn start(behaviours: impl IntoIterator<Item = Behaviour>) -> Vec<Source> {
     let (mut sources, mut listeners) = (Vec::new(), Vec::new());
     for behaviour in behaviours {
-        let (listener, address) = apart::listener();
+        let (listener, address) = bench_server::listener();
         let stub = Stub::default();
         stub.does([behaviour]);
         listeners.push((listener, stub.clone()));
@@ -23,7 +23,7 @@ pub fn start(behaviours: impl IntoIterator<Item = Behaviour>) -> Vec<Source> {
             url: format!("http://{address}/"),
         });
     }
-    apart::serve(async move || {
+    bench_server::serve(async move || {
         let accepting = listeners.into_iter().map(async |(listener, stub)| {
             let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
             accept(listener, stub).await;

@@ -4,29 +4,29 @@ use std::fmt;
 use std::time::Duration;
 
 /// Durations, the shortest first.
-pub struct Times(Vec<Duration>);
+pub(crate) struct Times(Vec<Duration>);
 
 impl Times {
-    pub fn new(mut times: Vec<Duration>) -> Self {
+    pub(crate) fn new(mut times: Vec<Duration>) -> Self {
         times.sort();
         Self(times)
     }
 
     /// The time that so many of a hundred do not exceed.
-    pub fn at(&self, percent: usize) -> Duration {
+    pub(crate) fn at(&self, percent: usize) -> Duration {
         let index = (self.0.len() * percent).div_ceil(100).saturating_sub(1);
         self.0[index]
     }
 
     /// Beside a time that none of them can be shorter than: by what factor they are
     /// longer, and by how much.
-    pub const fn beside(&self, least: Duration) -> Beside<'_> {
+    pub(crate) const fn beside(&self, least: Duration) -> Beside<'_> {
         Beside { times: self, least }
     }
 }
 
 /// Times beside a shorter one.
-pub struct Beside<'a> {
+pub(crate) struct Beside<'a> {
     times: &'a Times,
     least: Duration,
 }

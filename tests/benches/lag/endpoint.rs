@@ -8,33 +8,34 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::State as Shared;
 use axum::http::{Request, Response};
-use muster_core::random::Random;
-use muster_core::settings::Variables;
-use muster_core::time::Clock;
+use muster_core::platform::random::Random;
+use muster_core::platform::settings::Variables;
+use muster_core::platform::time::Clock;
 use muster_import_planner::cutter::ChunkSize;
 use muster_import_planner::planner::Planner;
 use muster_import_worker::worker::Worker;
-use muster_simulation::apart;
-use muster_simulation::crowd::{Crowd, Shape};
-use muster_simulation::endpoint::{Caller, Latency, State, http_client};
+use muster_simulation::bench_server;
+use muster_simulation::deployment::empty_world;
+use muster_simulation::endpoint::{Caller, http_client};
 use muster_simulation::faults::Schedule;
 use muster_simulation::queues::{IMPORT, Message};
-use muster_simulation::run::empty_world;
 use muster_simulation::socket::answer_call;
+use muster_simulation::state::{Latency, State};
+use muster_simulation::synthetic_csv::{Shape, SyntheticCsv};
 use serde_json::json;
 use tokio::sync::Notify;
 
 const TRANSACTION: &str = "DynamoDB_20120810.TransactWriteItems";
 
 /// AWS, and what stands before it.
-pub struct Endpoint {
+pub(crate) struct Endpoint {
     state: State,
     address: String,
 }
 
 impl Endpoint {
     /// Starts it.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let clock = Clock::manual(Clock::system().now());
         let state = empty_world(Schedule::Clean, None, &clock, &Random::seeded(1));
         {
@@ -42,9 +43,9 @@ impl Endpoint {
             state.latency = Latency::Off;
             state.queues.is_punctual = true;
         }
-        let (listener, address) = apart::listener();
+        let (listener, address) = bench_server::listener();
         let router = Router::new().fallback(answer).with_state(state.clone());
-        apart::serve(async move || {
+        bench_server::serve(async move || {
             let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
             axum::serve(listener, router).await.expect("a server");
         });
@@ -53,7 +54,7 @@ impl Endpoint {
     }
 
     /// A worker that calls it.
-    pub fn worker(&self) -> Worker {
+    pub(crate) fn worker(&self) -> Worker {
         let setting = |name: &str| match name {
             "AWS_ENDPOINT_URL" => Some(self.address.clone()),
             _ => self.state.setting(name),
@@ -65,8 +66,8 @@ impl Endpoint {
     }
 
     /// Has a file of so many rows planned; its first chunks are in the queue.
-    pub async fn plan(&self, key: &str, rows: u64) {
-        let crowd = Crowd::new(Shape {
+    pub(crate) async fn plan(&self, key: &str, rows: u64) {
+        let file = SyntheticCsv::new(Shape {
             rows,
             apart: 30_000,
             note: 100,
@@ -75,7 +76,7 @@ impl Endpoint {
         });
         {
             let mut state = self.state.lock();
-            let event = state.s3.make(key, &crowd, 1);
+            let event = state.s3.make(key, &file, 1);
             let now = state.now();
             state.queues.send(IMPORT, &event, Duration::ZERO, now);
         }
@@ -98,14 +99,14 @@ impl Endpoint {
     }
 
     /// A message, if there is one.
-    pub fn receive(&self, queue: &'static str) -> Option<Message> {
+    pub(crate) fn receive(&self, queue: &'static str) -> Option<Message> {
         let mut state = self.state.lock();
         let later = state.now().after(Duration::from_secs(60));
         state.queues.receive(queue, 1, later).pop()
     }
 
     /// It is done.
-    pub fn delete(&self, queue: &str, message: &Message) {
+    pub(crate) fn delete(&self, queue: &str, message: &Message) {
         let mut state = self.state.lock();
         state.queues.delete(queue, message.receipt());
     }

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use aws_lambda_events::sqs::SqsEvent;
 use clap::Parser;
-use muster_core::time::Clock;
+use muster_core::platform::time::Clock;
 use muster_import_worker::worker::Worker;
 use muster_simulation::queues::CHUNK;
 use serde_json::json;

@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 const EVERY: Duration = Duration::from_micros(100);
 
 /// That the last probe is to stop.
-pub static STOP: AtomicBool = AtomicBool::new(false);
+pub(crate) static STOP: AtomicBool = AtomicBool::new(false);
 
 /// How late turns came, the least late first.
-pub struct Lags(Vec<Duration>);
+pub(crate) struct Lags(Vec<Duration>);
 
 /// Wants turns until it is told to stop. Whoever keeps the loop for long keeps
 /// several turns from coming, and each of them counts.
-pub async fn probe() -> Lags {
+pub(crate) async fn probe() -> Lags {
     STOP.store(false, Ordering::Relaxed);
     let mut lags = Vec::with_capacity(1 << 20);
     let mut due = Instant::now() + EVERY;
@@ -33,7 +33,7 @@ pub async fn probe() -> Lags {
 
 impl Lags {
     /// The lag that so many turns of a thousand do not exceed.
-    pub fn at(&self, per_mille: usize) -> Duration {
+    pub(crate) fn at(&self, per_mille: usize) -> Duration {
         let index = (self.0.len() * per_mille).div_ceil(1000).saturating_sub(1);
         self.0[index]
     }

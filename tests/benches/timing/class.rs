@@ -2,14 +2,14 @@
 
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Route {
+pub(crate) enum Route {
     SignUp,
     Resend,
 }
 
 /// What is known of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
+pub(crate) enum Class {
     /// Nothing.
     Unknown,
     /// Nothing either: the control that must look the same.
@@ -26,9 +26,9 @@ pub enum Class {
 }
 
 impl Route {
-    pub const ALL: [Self; 2] = [Self::SignUp, Self::Resend];
+    pub(crate) const ALL: [Self; 2] = [Self::SignUp, Self::Resend];
 
-    pub const fn path(self) -> &'static str {
+    pub(crate) const fn path(self) -> &'static str {
         match self {
             Self::SignUp => "/signup",
             Self::Resend => "/signup/resend",
@@ -38,20 +38,20 @@ impl Route {
 
 impl Class {
     /// The question: each is held against the first.
-    pub const QUESTION: [Self; 4] = [
+    pub(crate) const QUESTION: [Self; 4] = [
         Self::Unknown,
         Self::Confirmed,
         Self::Pending,
         Self::CoolingDown,
     ];
     /// The controls of the instrument: likewise.
-    pub const CONTROLS: [Self; 3] = [Self::Unknown, Self::AlsoUnknown, Self::Planted];
+    pub(crate) const CONTROLS: [Self; 3] = [Self::Unknown, Self::AlsoUnknown, Self::Planted];
 
-    pub const fn has_profile(self) -> bool {
+    pub(crate) const fn has_profile(self) -> bool {
         !matches!(self, Self::Unknown | Self::AlsoUnknown)
     }
 
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Unknown => "unknown",
             Self::AlsoUnknown => "control: unknown",
@@ -62,13 +62,13 @@ impl Class {
         }
     }
 
-    pub const fn is_confirmed(self) -> bool {
+    pub(crate) const fn is_confirmed(self) -> bool {
         matches!(self, Self::Confirmed | Self::Planted)
     }
 
     /// How many mails an address that had `before` has after it was asked
     /// about; `None` if it has no profile.
-    pub const fn mails_after(self, route: Route, before: Option<u64>) -> Option<u64> {
+    pub(crate) const fn mails_after(self, route: Route, before: Option<u64>) -> Option<u64> {
         match (self, before, route) {
             (Self::CoolingDown, ..) => before,
             (_, Some(mails), _) => Some(mails + 1),

@@ -9,7 +9,7 @@ use crate::class::{Class, Route};
 use crate::place::Place;
 
 /// An address, and what the table should hold of it.
-pub struct Person {
+pub(crate) struct Person {
     pub address: String,
     /// Where the mails to it are counted, once there were any.
     rate: Option<String>,
@@ -18,7 +18,7 @@ pub struct Person {
 }
 
 /// Known addresses by class, and the unknown one of the moment.
-pub struct People {
+pub(crate) struct People {
     known: BTreeMap<&'static str, Vec<Person>>,
     unknown: Person,
 }
@@ -26,7 +26,7 @@ pub struct People {
 impl People {
     /// Signs up addresses of each known class, so many as `needed` says, in
     /// turn, so that none is older in the table than the others.
-    pub async fn prepare(place: &mut Place, needed: &[(Class, usize)]) -> Self {
+    pub(crate) async fn prepare(place: &mut Place, needed: &[(Class, usize)]) -> Self {
         let mut order: Vec<Class> = needed
             .iter()
             .filter(|(class, _)| class.has_profile())
@@ -46,7 +46,7 @@ impl People {
 
     /// Lets the cool-down of all be over but of those who are to be in it:
     /// theirs ends tomorrow, however long this takes.
-    pub fn cool_down(&self, place: &Place) {
+    pub(crate) fn cool_down(&self, place: &Place) {
         let now = place.state.lock().now().as_millis();
         let day = 24 * 60 * 60 * 1000;
         for (class, people) in &self.known {
@@ -65,7 +65,7 @@ impl People {
 
     /// Who is asked about in a round: of the known ones each once, of the
     /// unknown ones always another.
-    pub fn of(&mut self, class: Class, round: usize, place: &Place) -> &mut Person {
+    pub(crate) fn of(&mut self, class: Class, round: usize, place: &Place) -> &mut Person {
         match self.known.get_mut(class.name()) {
             Some(people) => &mut people[round],
             None => {
@@ -100,7 +100,7 @@ impl Person {
 
     /// Makes sure that the address was of its class: that asking did to it what
     /// it does to such.
-    pub fn check(&mut self, class: Class, route: Route, place: &Place) {
+    pub(crate) fn check(&mut self, class: Class, route: Route, place: &Place) {
         self.mails = class.mails_after(route, self.mails);
         let found = mails(place, &self.address);
         assert_eq!(found, self.mails, "{class:?} {route:?}");

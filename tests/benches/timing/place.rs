@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use muster_core::random::Random;
-use muster_core::time::Clock;
-use muster_simulation::endpoint::{Latency, State};
+use muster_core::platform::random::Random;
+use muster_core::platform::time::Clock;
+use muster_simulation::deployment::empty_world;
 use muster_simulation::faults::Schedule;
 use muster_simulation::log::Call;
 use muster_simulation::process::{Function, Outcome, Process};
 use muster_simulation::queues::{BULK_MAIL, MAIL};
-use muster_simulation::run::empty_world;
 use muster_simulation::socket::{RealProcess, request};
+use muster_simulation::state::{Latency, State};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
@@ -22,7 +22,7 @@ const VALUE: usize = 1000;
 /// Between two requests: until the process waits for the next event.
 const PAUSE: Duration = Duration::from_micros(300);
 
-pub struct Place {
+pub(crate) struct Place {
     pub state: State,
     clock: Clock,
     random: Random,
@@ -32,7 +32,7 @@ pub struct Place {
 }
 
 impl Place {
-    pub async fn new(seed: u64, attributes: usize) -> Self {
+    pub(crate) async fn new(seed: u64, attributes: usize) -> Self {
         let (clock, random) = (Clock::manual(Clock::system().now()), Random::seeded(seed));
         let state = empty_world(Schedule::Clean, None, &clock, &random);
         state.lock().latency = Latency::Off;
@@ -54,7 +54,7 @@ impl Place {
     }
 
     /// From now on calls take a constant time, or leak what they know.
-    pub fn plant(&self, planted: Duration) {
+    pub(crate) fn plant(&self, planted: Duration) {
         let answer = if self.attributes.is_empty() {
             ANSWER
         } else {
@@ -64,11 +64,11 @@ impl Place {
     }
 
     /// An address that nobody had before, as long as all of them.
-    pub fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         format!("{}@example.com", self.random.name())
     }
 
-    pub fn shuffle<T>(&self, things: &mut [T]) {
+    pub(crate) fn shuffle<T>(&self, things: &mut [T]) {
         for last in (1..things.len()).rev() {
             let draw = u64::from_le_bytes(self.random.bytes());
             things.swap(last, (draw % (last as u64 + 1)) as usize);
@@ -76,12 +76,12 @@ impl Place {
     }
 
     /// How many answers AWS has given too late so far.
-    pub fn late(&self) -> u64 {
+    pub(crate) fn late(&self) -> u64 {
         self.state.lock().late
     }
 
     /// Asks about an address, as a stranger would; says how long it took.
-    pub async fn ask(&mut self, route: Route, address: &str) -> Duration {
+    pub(crate) async fn ask(&mut self, route: Route, address: &str) -> Duration {
         let body = match route {
             Route::SignUp => {
                 json!({ "email": address, "name": "Somebody", "attributes": self.attributes })
@@ -102,7 +102,7 @@ impl Place {
     }
 
     /// Signs an address up; says where its mails are counted.
-    pub async fn sign_up(&mut self, address: &str) -> String {
+    pub(crate) async fn sign_up(&mut self, address: &str) -> String {
         let body = json!({ "email": address, "name": "Somebody" });
         self.calls();
         self.post(Route::SignUp.path(), &body).await;
@@ -116,7 +116,7 @@ impl Place {
     }
 
     /// Confirms an address that was signed up, by the link in its mail.
-    pub async fn confirm(&mut self, address: &str) {
+    pub(crate) async fn confirm(&mut self, address: &str) {
         let owner = self
             .state
             .lock()

@@ -10,7 +10,7 @@ use std::fmt;
 const CROPS: [f64; 6] = [0.5, 0.75, 0.9, 0.95, 0.99, 1.0];
 
 /// Known addresses against unknown ones; times in microseconds.
-pub struct Comparison {
+pub(crate) struct Comparison {
     count: usize,
     known: f64,
     unknown: f64,
@@ -23,7 +23,7 @@ pub struct Comparison {
 }
 
 /// Compares as many samples of either class.
-pub fn compare(known: &[f64], unknown: &[f64]) -> Comparison {
+pub(crate) fn compare(known: &[f64], unknown: &[f64]) -> Comparison {
     let all = sorted([known, unknown].concat());
     let cropped = CROPS.map(|crop| {
         let limit = all[(all.len() as f64 * crop) as usize - 1];
@@ -82,7 +82,7 @@ fn sorted(mut samples: Vec<f64>) -> Vec<f64> {
 }
 
 impl Comparison {
-    pub const HEADER: &str = "route           address           \
+    pub(crate) const HEADER: &str = "route           address           \
          rounds    median   unknown   crop  difference        t";
 }
 

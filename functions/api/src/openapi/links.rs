@@ -3,9 +3,8 @@
 use serde_json::json;
 use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::link::{Link, LinkBuilder};
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::{OpenApi, RefOr};
-
-use super::operation;
 
 /// Parameters of the next request, and where in the answer they are.
 type Parameters<'a> = &'a [(&'a str, &'a str)];
@@ -60,4 +59,20 @@ fn link(next: &str, parameters: Parameters) -> Link {
         })
         .extensions(Some(operation))
         .build()
+}
+
+/// The operation of that id.
+pub fn operation<'a>(document: &'a mut OpenApi, id: &str) -> Option<&'a mut Operation> {
+    let paths = document.paths.paths.values_mut();
+    paths
+        .flat_map(|path| {
+            [
+                &mut path.get,
+                &mut path.post,
+                &mut path.patch,
+                &mut path.delete,
+            ]
+        })
+        .filter_map(Option::as_mut)
+        .find(|operation| operation.operation_id.as_deref() == Some(id))
 }

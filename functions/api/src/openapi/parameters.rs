@@ -1,10 +1,10 @@
 //! The parameters of requests.
 
-use muster_core::profile::ProfileStatus;
-use muster_core::request::LIFETIME;
+use muster_core::people::idempotency::LIFETIME;
+use muster_core::people::profile::LISTED;
+use muster_core::people::profile::ProfileStatus;
 use muster_http::openapi::parameters::{limit, parameter};
 use muster_http::openapi::people::EmailAddress;
-use muster_http::profile::LISTED;
 use serde_json::json;
 use utoipa::ToSchema;
 use utoipa::openapi::Required;
@@ -13,7 +13,7 @@ use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Ref, Type};
 
 use super::values::Id;
 use crate::idempotency;
-use crate::profiles::UNDELIVERABLE;
+use muster_core::people::profile::UNDELIVERABLE;
 
 muster_http::parameters! {
     /// Which profile or import.

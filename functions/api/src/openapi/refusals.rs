@@ -1,14 +1,14 @@
 //! What comes instead of what was asked for, beside what every function says
 //! ([`muster_http::openapi::refusals`]).
 
-use crate::cross_site::of_another_site;
-use crate::edge::went_round;
-use crate::idempotency::reused;
-use crate::import_report::{none_refused, not_over};
-use crate::importing::{absent as no_import, not_failed};
-use crate::mails::nothing_to_confirm;
-use crate::precondition::changed;
-use crate::profiles::taken;
+use crate::problems::changed;
+use crate::problems::nothing_to_confirm;
+use crate::problems::of_another_site;
+use crate::problems::reused;
+use crate::problems::taken;
+use crate::problems::went_round;
+use crate::problems::{no_import, not_failed};
+use crate::problems::{none_refused, not_over};
 use muster_http::openapi::refusals::{
     INVALID, either, invalid_field, problem, retry_after, with_problems,
 };

@@ -2,35 +2,35 @@
 //! muster-core's, which knows nothing of OpenAPI, so they are described here;
 //! the numbers are its own. (Those of other functions too are muster-http's.)
 
-use muster_core::import::{ImportStatus, Start};
-use muster_core::options::{Confirm, OnConflict};
 use muster_http::openapi::people::{FORBIDDEN, attribute_value, attributes};
 pub use muster_http::openapi::values::{Id, Time};
 use muster_http::openapi::values::{choice, string};
+use muster_imports::import::{ImportStatus, Start};
+use muster_imports::options::{Confirm, OnConflict};
 use serde_json::json;
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 
-use crate::captcha::MAX_TOKEN_BYTES;
-use crate::imports::MAX_FILE_NAME_CHARS;
+use crate::signup::captcha::MAX_TOKEN_BYTES;
+use muster_imports::import::MAX_FILE_NAME_CHARS;
 
 muster_http::values! {
     /// What a patch says of them.
     AttributeChanges: attribute_changes(),
-    /// [`crate::captcha::token`]
+    /// [`crate::signup::captcha::token`]
     Captcha: captcha(),
-    /// [`muster_core::mail::MailKind`]
+    /// [`muster_core::mail::item::MailKind`]
     MailKind: mail_kind(),
-    /// [`muster_core::mail::MailStatus`]
+    /// [`muster_core::mail::item::MailStatus`]
     MailStatus: mail_status(),
-    /// [`muster_core::import::ImportStatus`]
+    /// [`muster_imports::import::ImportStatus`]
     ImportState: import_state(),
-    /// [`muster_core::import::Start`]
+    /// [`muster_imports::import::Start`]
     ImportStart: import_start(),
     /// What a file is called.
     ImportFileName: import_file_name(),
-    /// [`muster_core::options::OnConflict`]
+    /// [`muster_imports::options::OnConflict`]
     ImportConflict: import_conflict(),
-    /// [`muster_core::options::Confirm`]
+    /// [`muster_imports::options::Confirm`]
     ImportConfirm: import_confirm(),
 }
 
@@ -68,7 +68,7 @@ fn import_file_name() -> ObjectBuilder {
 }
 
 fn mail_kind() -> ObjectBuilder {
-    use muster_core::mail::MailKind::{
+    use muster_core::mail::item::MailKind::{
         AddressChanged, AlreadyRegistered, Confirm, ConfirmChange, Reminder,
     };
     choice(
@@ -96,7 +96,7 @@ fn mail_kind() -> ObjectBuilder {
 }
 
 fn mail_status() -> ObjectBuilder {
-    use muster_core::mail::MailStatus::{
+    use muster_core::mail::item::MailStatus::{
         Abandoned, Bounced, Delivered, Queued, Scheduled, Sending, Sent,
     };
     choice(

@@ -2,14 +2,14 @@
 //! muster-core's, which knows nothing of OpenAPI, so they are described here;
 //! the numbers are its own.
 
-use muster_core::email::MAX_EMAIL_BYTES;
-use muster_core::locale::MAX_VARIANTS;
-use muster_core::person::{
+use muster_core::people::email::MAX_EMAIL_BYTES;
+use muster_core::people::locale::MAX_VARIANTS;
+use muster_core::people::person::{
     MAX_ATTRIBUTE_NAME_CHARS, MAX_ATTRIBUTE_VALUE_BYTES, MAX_ATTRIBUTES, MAX_ATTRIBUTES_BYTES,
     MAX_NAME_CHARS,
 };
-use muster_core::profile::Source;
-use muster_core::undeliverable::Cause;
+use muster_core::people::source::Source;
+use muster_core::people::undeliverable::Cause;
 use serde_json::json;
 use utoipa::openapi::Schema;
 use utoipa::openapi::schema::{
@@ -17,7 +17,7 @@ use utoipa::openapi::schema::{
 };
 
 use super::values::{choice, string};
-use crate::profile::LISTED;
+use muster_core::people::profile::LISTED;
 
 /// The pattern of a name. The limit is in it, and not beside it, because the
 /// white space around a name does not count. That a name has a letter is said in
@@ -51,19 +51,19 @@ const ATTRIBUTE_VALUE: &str = r"^[^\u0000]*$";
 pub const FORBIDDEN: &str = r"\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069";
 
 crate::values! {
-    /// [`muster_core::email::Email`]
+    /// [`muster_core::people::email::Email`]
     EmailAddress: email_address(),
-    /// [`muster_core::person::Name`]
+    /// [`muster_core::people::person::Name`]
     Name: name(),
-    /// [`muster_core::locale::Locale`]
+    /// [`muster_core::people::locale::Locale`]
     Locale: locale(),
-    /// [`muster_core::person::Attributes`]
+    /// [`muster_core::people::person::Attributes`]
     Attributes: attributes(attribute_value(Type::String)),
-    /// [`muster_core::profile::ProfileStatus`]
+    /// [`muster_core::people::profile::ProfileStatus`]
     ProfileStatus: profile_status(),
-    /// [`muster_core::undeliverable::Cause`]
+    /// [`muster_core::people::undeliverable::Cause`]
     UndeliverableCause: undeliverable_cause(),
-    /// [`muster_core::profile::Source`]
+    /// [`muster_core::people::source::Source`]
     ProfileSource: profile_source(),
 }
 
@@ -142,7 +142,7 @@ pub fn attribute_value(types: impl Into<SchemaType>) -> ObjectBuilder {
 }
 
 fn profile_status() -> ObjectBuilder {
-    use muster_core::profile::ProfileStatus::{Confirmed, Erasing, Pending};
+    use muster_core::people::profile::ProfileStatus::{Confirmed, Erasing, Pending};
     choice(LISTED.map(|status| {
         let meaning = match status {
             Pending => "nobody has shown yet that the address is theirs",
@@ -179,8 +179,8 @@ fn profile_source() -> ObjectBuilder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use muster_core::locale::Locale;
-    use muster_core::person::{Attributes, Name};
+    use muster_core::people::locale::Locale;
+    use muster_core::people::person::{Attributes, Name};
     use regex::Regex;
 
     /// What a pattern and a parser do not agree on, among texts with each

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use muster_core::violation::Violation;
+use muster_core::people::validation::Violation;
 use serde_json::json;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::content::{Content, ContentBuilder};

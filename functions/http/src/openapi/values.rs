@@ -25,9 +25,9 @@ macro_rules! values {
 }
 
 values! {
-    /// [`muster_core::ids`]
+    /// [`muster_core::platform::ids`]
     Id: id(),
-    /// [`muster_core::time::Time`]
+    /// [`muster_core::platform::time::Time`]
     Time: time(),
 }
 

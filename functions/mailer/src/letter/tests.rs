@@ -1,7 +1,7 @@
 use std::path::Path;
 
-use muster_core::ids::ProfileId;
-use muster_core::mail::Recipient;
+use muster_core::mail::item::Recipient;
+use muster_core::platform::ids::ProfileId;
 
 use super::*;
 
@@ -337,7 +337,10 @@ fn every_html_is_one_that_mail_programs_show() {
 fn mail(kind: MailKind, locale: Option<&str>, name: &str) -> MailItem {
     let locale = locale.map(|locale| Locale::parse(locale).unwrap());
     let recipient = Recipient {
-        profile_id: ProfileId::imported(muster_core::ids::ImportId::of_event("b", "k", "1"), "a"),
+        profile_id: ProfileId::imported(
+            muster_core::platform::ids::ImportId::of_event("b", "k", "1"),
+            "a",
+        ),
         to: "ada@example.com",
         email_key: "ada@example.com",
         name: Some(name),

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use muster_core::email::Email;
-use muster_core::ids::ProfileId;
-use muster_core::person::Attributes;
+use muster_core::people::email::Email;
+use muster_core::people::person::Attributes;
+use muster_core::platform::ids::ProfileId;
 
 /// What to do about sources.
 #[derive(Subcommand)]

@@ -8,13 +8,13 @@ use tempfile::TempDir;
 
 use super::s3::S3;
 use super::{Api, BROKEN, Outcome, SILENT};
-use crate::ending::Ending;
-use crate::patience::TRIES;
+use crate::exit_status::ExitStatus;
+use crate::retry::TRIES;
 
 const PEOPLE: &str = "email\nada@example.com\n";
 
 /// An import with so many rows created and failed.
-pub fn import(status: &str, created: u64, failed: u64) -> Value {
+pub(super) fn import(status: &str, created: u64, failed: u64) -> Value {
     json!({
         "id": "i",
         "status": status,
@@ -38,29 +38,29 @@ pub fn import(status: &str, created: u64, failed: u64) -> Value {
 }
 
 /// The same, and one thing about it is different.
-pub fn with(mut import: Value, name: &str, value: Value) -> Value {
+pub(super) fn with(mut import: Value, name: &str, value: Value) -> Value {
     import[name] = value;
     import
 }
 
-pub fn created(s3: &S3) -> (u16, Value) {
+pub(super) fn created(s3: &S3) -> (u16, Value) {
     let import = import("awaiting_upload", 0, 0);
     (201, with(import, "upload", s3.destination()))
 }
 
-pub fn refused_some() -> Value {
+pub(super) fn refused_some() -> Value {
     let report = json!({ "bucket": "uploads", "key": "reports/i/errors.csv" });
     with(import("completed_with_errors", 1997, 3), "report", report)
 }
 
 /// A directory with people.csv.
-pub fn people() -> TempDir {
+pub(super) fn people() -> TempDir {
     let directory = TempDir::new().unwrap();
     write(directory.path().join("people.csv"), PEOPLE).unwrap();
     directory
 }
 
-pub fn names(directory: &TempDir) -> Vec<String> {
+pub(super) fn names(directory: &TempDir) -> Vec<String> {
     let entries = read_dir(directory.path()).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<_> = names.collect();
@@ -69,7 +69,7 @@ pub fn names(directory: &TempDir) -> Vec<String> {
 }
 
 /// Imports people.csv.
-pub async fn run(api: &Api, directory: &TempDir, options: &str) -> Outcome {
+pub(super) async fn run(api: &Api, directory: &TempDir, options: &str) -> Outcome {
     let path = directory.path().join("people.csv");
     let command = format!("import {} {options}", path.display());
     api.run(command.trim_end()).await
@@ -89,7 +89,7 @@ async fn a_file_is_uploaded_and_its_import_followed_to_the_end() {
     .await;
     let directory = people();
     let outcome = run(&api, &directory, "").await;
-    assert_eq!(outcome.result.unwrap(), Ending::Done);
+    assert_eq!(outcome.result.unwrap(), ExitStatus::Done);
     assert_eq!(
         outcome.shown,
         "completed  2,000 rows: 2,000 created, 0 updated, 0 skipped, 0 failed\n"
@@ -185,7 +185,7 @@ async fn refused_rows_are_fetched_and_overwrite_nothing() {
         let answers = [created(&s3), (200, refused_some()), (200, s3.report())];
         let api = Api::that_says(answers).await;
         let outcome = run(&api, &directory, "").await;
-        assert_eq!(outcome.result.unwrap(), Ending::RowsRefused);
+        assert_eq!(outcome.result.unwrap(), ExitStatus::RowsRefused);
         let path = directory.path().join(name);
         let expected = format!(
             "completed with errors  2,000 rows: 1,997 created, 0 updated, 0 skipped, 3 failed\n\
@@ -252,7 +252,7 @@ async fn json_is_the_import_and_nothing_else() {
     let api = Api::that_says(answers).await;
     let directory = people();
     let outcome = run(&api, &directory, "--output json").await;
-    assert_eq!(outcome.result.unwrap(), Ending::RowsRefused);
+    assert_eq!(outcome.result.unwrap(), ExitStatus::RowsRefused);
     let shown: Value = serde_json::from_str(&outcome.shown).unwrap();
     assert_eq!(shown, refused_some());
     assert!(
@@ -281,7 +281,7 @@ async fn who_does_not_wait_is_told_how_to_follow() {
         outcome.shown,
         "The file is uploaded. Follow its import: muster imports show i --follow\n"
     );
-    assert_eq!(outcome.result.unwrap(), Ending::Done);
+    assert_eq!(outcome.result.unwrap(), ExitStatus::Done);
 }
 
 #[tokio::test]
@@ -479,7 +479,7 @@ async fn the_api_may_be_away_for_a_while() {
     ])
     .await;
     let outcome = run(&api, &people(), "").await;
-    assert_eq!(outcome.result.unwrap(), Ending::Done);
+    assert_eq!(outcome.result.unwrap(), ExitStatus::Done);
     let lines: Vec<_> = outcome.aside.lines().collect();
     let away = "the API says 503 Service Unavailable: not now; trying again";
     assert!(lines[0].starts_with("the API does not answer"), "{lines:?}");
@@ -507,7 +507,7 @@ async fn so_may_whoever_gives_tokens() {
     let path = directory.path().join("people.csv");
     let command = format!("import {} --no-follow", path.display());
     let outcome = api.run_as(api.access_of_client(None), &command, None).await;
-    assert_eq!(outcome.result.unwrap(), Ending::Done);
+    assert_eq!(outcome.result.unwrap(), ExitStatus::Done);
 }
 
 #[tokio::test]
@@ -555,7 +555,7 @@ async fn who_stops_following_is_told_that_the_import_goes_on() {
     let outcome = api
         .run_until(api.is_asked(3), api.access(), &command, None)
         .await;
-    assert_eq!(outcome.result.unwrap(), Ending::Interrupted);
+    assert_eq!(outcome.result.unwrap(), ExitStatus::Interrupted);
     let expected = "queued\n\
                     The import goes on. Follow it: muster imports show i --follow\n\
                     Or cancel it: muster imports cancel i\n";
@@ -564,12 +564,12 @@ async fn who_stops_following_is_told_that_the_import_goes_on() {
 }
 
 #[test]
-fn programs_tell_the_endings_apart() {
-    let endings = [
-        Ending::Done,
-        Ending::RowsRefused,
-        Ending::Interrupted,
-        Ending::Terminated,
+fn each_exit_status_has_its_own_code() {
+    let statuses = [
+        ExitStatus::Done,
+        ExitStatus::RowsRefused,
+        ExitStatus::Interrupted,
+        ExitStatus::Terminated,
     ];
-    assert_eq!(endings.map(Ending::status), [0, 3, 130, 143]);
+    assert_eq!(statuses.map(ExitStatus::code), [0, 3, 130, 143]);
 }

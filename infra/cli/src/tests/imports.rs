@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::Api;
 use super::import::{import, with};
 use super::s3::S3;
-use crate::ending::Ending;
+use crate::exit_status::ExitStatus;
 
 fn running() -> Value {
     let progress = json!({ "percent": 25.4, "rows_per_second": 1500.5, "seconds_left": 61 });
@@ -116,10 +116,10 @@ failed chunk  7, from line 120001: gave_up: it failed five times\u{fffd}[31m
 async fn an_import_is_followed_by_its_id() {
     let reason = json!({ "code": "not_text", "detail": "no UTF-8" });
     for (last, expected) in [
-        (import("completed", 2000, 0), Ok(Ending::Done)),
+        (import("completed", 2000, 0), Ok(ExitStatus::Done)),
         (
             import("completed_with_errors", 1997, 3),
-            Ok(Ending::RowsRefused),
+            Ok(ExitStatus::RowsRefused),
         ),
         (
             with(import("failed", 0, 0), "reason", reason),
@@ -132,7 +132,7 @@ async fn an_import_is_followed_by_its_id() {
         assert!(outcome.shown.contains(&status), "{}", outcome.shown);
         assert!(outcome.aside.starts_with("running  25%  "));
         match expected {
-            Ok(ending) => assert_eq!(outcome.result.unwrap(), ending),
+            Ok(status) => assert_eq!(outcome.result.unwrap(), status),
             Err(text) => assert!(outcome.trouble().starts_with(text)),
         }
     }
@@ -154,7 +154,7 @@ async fn imports_are_started_cancelled_and_resumed() {
         let api = Api::that_says([answer.clone(), answer]).await;
         let outcome = api.run(&format!("imports {command}")).await;
         assert_eq!(outcome.shown, format!("{status}\n"));
-        assert_eq!(outcome.result.unwrap(), Ending::Done);
+        assert_eq!(outcome.result.unwrap(), ExitStatus::Done);
         let outcome = api.run(&format!("imports {command} --output json")).await;
         let shown: Value = serde_json::from_str(&outcome.shown).unwrap();
         assert_eq!(shown, import(status, 0, 0));

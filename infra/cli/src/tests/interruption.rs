@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use super::import::{created, import, people, with};
 use super::s3::S3;
 use super::{Api, Outcome, SILENT};
-use crate::ending::Ending;
+use crate::exit_status::ExitStatus;
 use crate::interruption::StopSignal;
 
 type Answer = (u16, Value);
@@ -48,7 +48,7 @@ async fn stopped_too_late(answers: impl IntoIterator<Item = Answer>, options: &s
     let api = Api::that_says(answers).await;
     let signals = at(s3.is_asked(), StopSignal::Interrupt);
     let outcome = import_until(signals, &api, &people(), options).await;
-    assert_eq!(outcome.result.unwrap(), Ending::Interrupted);
+    assert_eq!(outcome.result.unwrap(), ExitStatus::Interrupted);
     assert_eq!(outcome.shown, "");
     let asked = api.asked();
     assert_eq!(asked[1], "POST /imports/i/cancel t ");
@@ -66,7 +66,7 @@ async fn before_the_form_is_there_nothing_is_imported() {
     let api = Api::that_says([(SILENT, Value::Null)]).await;
     let signals = at(api.is_asked(1), StopSignal::Interrupt);
     let outcome = import_until(signals, &api, &people(), "").await;
-    assert_eq!(outcome.result.unwrap(), Ending::Interrupted);
+    assert_eq!(outcome.result.unwrap(), ExitStatus::Interrupted);
     assert_eq!(outcome.aside, "Nothing was imported.\n");
 }
 
@@ -87,7 +87,7 @@ async fn half_an_upload_is_cancelled_and_imports_nothing() {
     let accepted = async { taken = Some(bucket.accept().await.unwrap()) };
     let signals = at(accepted, StopSignal::Terminate);
     let outcome = import_until(signals, &api, &directory, "").await;
-    assert_eq!(outcome.result.unwrap(), Ending::Terminated);
+    assert_eq!(outcome.result.unwrap(), ExitStatus::Terminated);
     let expected = "Nothing was imported. Import i is cancelled.\n";
     assert!(outcome.aside.ends_with(expected), "{}", outcome.aside);
     let asked = api.asked();
@@ -181,7 +181,7 @@ async fn a_second_signal_quits_at_once_and_says_what_is_not_known() {
     let first = at(s3.is_asked(), StopSignal::Terminate);
     let second = at(api.is_asked(2), StopSignal::Interrupt);
     let outcome = import_until(first.chain(second), &api, &people(), "").await;
-    assert_eq!(outcome.result.unwrap(), Ending::Interrupted);
+    assert_eq!(outcome.result.unwrap(), ExitStatus::Interrupted);
     let expected = "Not known: whether import i is cancelled, and whether rows were imported (the \
                     answer was not waited for).\n\
                     See: muster imports show i\n\
@@ -201,7 +201,7 @@ async fn an_api_that_says_nothing_is_not_waited_for_for_ever() {
     };
     let signals = at(moment, StopSignal::Interrupt);
     let outcome = import_until(signals, &api, &people(), "").await;
-    assert_eq!(outcome.result.unwrap(), Ending::Interrupted);
+    assert_eq!(outcome.result.unwrap(), ExitStatus::Interrupted);
     assert!(outcome.aside.contains("Not known"), "{}", outcome.aside);
 }
 
@@ -235,7 +235,7 @@ async fn who_does_not_wait_for_an_answer_does_not_know_it() {
     let signals = at(api.is_asked(1), StopSignal::Interrupt);
     let command = "imports cancel i";
     let outcome = api.run_with(signals, api.access(), command, None).await;
-    assert_eq!(outcome.result.unwrap(), Ending::Interrupted);
+    assert_eq!(outcome.result.unwrap(), ExitStatus::Interrupted);
     let expected = "Not known: whether import i has changed. See: muster imports show i\n";
     assert_eq!(outcome.aside, expected);
 }

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use super::import::{created, names, people, refused_some, run};
 use super::s3::S3;
 use super::{Api, BROKEN, Outcome, unread};
-use crate::ending::Ending;
+use crate::exit_status::ExitStatus;
 use crate::report_path::{FileId, Streams};
 
 const ROWS: &str = "email,error_line\nnobody,2\n";
@@ -68,7 +68,7 @@ async fn a_file_that_exists_is_replaced_only_by_force() {
     assert_eq!(read_to_string(&path).unwrap(), "old");
 
     let outcome = import_to(&directory, &path, "--force").await;
-    assert_eq!(outcome.result.unwrap(), Ending::RowsRefused);
+    assert_eq!(outcome.result.unwrap(), ExitStatus::RowsRefused);
     assert_eq!(read_to_string(&path).unwrap(), ROWS);
     assert_eq!(mode(&path), 0o640, "it is shown to the same people");
     assert_eq!(names(&directory), ["old.csv", "people.csv"]);
@@ -122,7 +122,7 @@ async fn links_stay_and_what_they_lead_to_is_replaced() {
         write(at("in/old.csv"), "old").unwrap();
         symlink(target, at(link)).unwrap();
         let outcome = import_to(&directory, &at(link), "--force").await;
-        assert_eq!(outcome.result.unwrap(), Ending::RowsRefused);
+        assert_eq!(outcome.result.unwrap(), ExitStatus::RowsRefused);
         assert_eq!(std::fs::read_link(at(link)).unwrap(), Path::new(target));
         assert_eq!(read_to_string(at(target)).unwrap(), ROWS);
     }
@@ -144,7 +144,7 @@ async fn a_report_for_the_standard_output_has_it_for_itself() {
     ] {
         let options = format!("--report {path} {options}");
         let outcome = import(&directory, options.trim_end(), streams).await;
-        assert_eq!(outcome.result.unwrap(), Ending::RowsRefused);
+        assert_eq!(outcome.result.unwrap(), ExitStatus::RowsRefused);
         assert_eq!(outcome.shown, ROWS);
         assert!(outcome.aside.contains(totals) || outcome.aside.contains("\"rows\""));
         assert_eq!(names(&directory), ["1", "people.csv"], "no file called -");
@@ -152,7 +152,7 @@ async fn a_report_for_the_standard_output_has_it_for_itself() {
     let s3 = S3::that_says([(200, ROWS)]).await;
     let api = Api::that_says([(200, s3.report())]).await;
     let outcome = api.run("imports errors i --report -").await;
-    assert_eq!(outcome.result.unwrap(), Ending::Done);
+    assert_eq!(outcome.result.unwrap(), ExitStatus::Done);
     assert_eq!((outcome.shown.as_str(), outcome.aside.as_str()), (ROWS, ""));
 }
 
@@ -166,7 +166,7 @@ async fn a_report_may_go_to_the_standard_error() {
     };
     let options = format!("--report {}", aside.display());
     let outcome = import(&directory, &options, streams).await;
-    assert_eq!(outcome.result.unwrap(), Ending::RowsRefused);
+    assert_eq!(outcome.result.unwrap(), ExitStatus::RowsRefused);
     assert!(outcome.aside.ends_with(ROWS), "{}", outcome.aside);
 }
 
@@ -177,7 +177,7 @@ async fn a_fifo_gets_the_rows_once_it_has_a_reader() {
     let reader = path.clone();
     let reader = thread::spawn(move || read_to_string(reader).unwrap());
     let outcome = import_to(&directory, &path, "--force").await;
-    assert_eq!(outcome.result.unwrap(), Ending::RowsRefused);
+    assert_eq!(outcome.result.unwrap(), ExitStatus::RowsRefused);
     assert_eq!(reader.join().unwrap(), ROWS);
     assert!(metadata(&path).unwrap().file_type().is_fifo());
 }
@@ -192,7 +192,7 @@ async fn who_waits_for_a_reader_can_stop() {
     let outcome = api
         .run_until(api.is_asked(1), api.access(), &command, None)
         .await;
-    assert_eq!(outcome.result.unwrap(), Ending::Interrupted);
+    assert_eq!(outcome.result.unwrap(), ExitStatus::Interrupted);
 }
 
 #[tokio::test]
@@ -200,7 +200,7 @@ async fn a_reader_of_a_report_may_have_read_enough() {
     let s3 = S3::that_says([(200, ROWS)]).await;
     let api = Api::that_says([(200, s3.report())]).await;
     let command = "imports errors i --report -";
-    assert_eq!(unread(&api, command).await.unwrap(), Ending::Done);
+    assert_eq!(unread(&api, command).await.unwrap(), ExitStatus::Done);
 
     // The import comes to its end, and its report too.
     let directory = people();
@@ -208,7 +208,10 @@ async fn a_reader_of_a_report_may_have_read_enough() {
     let answers = [created(&s3), (200, refused_some()), (200, s3.report())];
     let api = Api::that_says(answers).await;
     let command = format!("import {}", directory.path().join("people.csv").display());
-    assert_eq!(unread(&api, &command).await.unwrap(), Ending::RowsRefused);
+    assert_eq!(
+        unread(&api, &command).await.unwrap(),
+        ExitStatus::RowsRefused
+    );
     assert_eq!(names(&directory), ["people.csv", "people.errors.csv"]);
 }
 
@@ -224,7 +227,7 @@ async fn a_socket_gets_the_rows() {
         rows
     });
     let outcome = import_to(&directory, &path, "").await;
-    assert_eq!(outcome.result.unwrap(), Ending::RowsRefused);
+    assert_eq!(outcome.result.unwrap(), ExitStatus::RowsRefused);
     assert_eq!(reader.join().unwrap(), ROWS);
     assert!(metadata(&path).unwrap().file_type().is_socket());
 }
@@ -238,7 +241,7 @@ async fn what_is_behind_a_descriptor_is_written_to_and_not_replaced() {
     let inode = metadata(&path).unwrap().ino();
     let descriptor = PathBuf::from(format!("/dev/fd/{}", file.as_raw_fd()));
     let outcome = import_to(&directory, &descriptor, "").await;
-    assert_eq!(outcome.result.unwrap(), Ending::RowsRefused);
+    assert_eq!(outcome.result.unwrap(), ExitStatus::RowsRefused);
     assert_eq!(read_to_string(&path).unwrap(), format!("before\n{ROWS}"));
     assert_eq!(metadata(&path).unwrap().ino(), inode);
 }
@@ -300,7 +303,7 @@ async fn a_file_that_came_by_a_descriptor_has_its_report_here() {
     let outcome = api
         .run(&format!("import {} --no-follow", path.display()))
         .await;
-    assert_eq!(outcome.result.unwrap(), Ending::Done);
+    assert_eq!(outcome.result.unwrap(), ExitStatus::Done);
     let sent = s3.got().remove(0);
     assert_eq!(sent.parts.last().unwrap().1, b"email\nada@example.com\n");
 }

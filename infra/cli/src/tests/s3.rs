@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use super::respond;
 
 /// What S3 was asked.
-pub struct Got {
+pub(super) struct Got {
     /// `POST /path?query`
     pub asked: String,
     pub headers: HeaderMap,
@@ -28,7 +28,7 @@ struct Script {
 }
 
 /// An S3 on a port of its own.
-pub struct S3 {
+pub(super) struct S3 {
     url: String,
     script: Arc<Mutex<Script>>,
 }
@@ -57,7 +57,7 @@ async fn answer(State(script): State<Arc<Mutex<Script>>>, request: Request) -> R
 }
 
 impl S3 {
-    pub async fn that_says(answers: impl IntoIterator<Item = (u16, &str)>) -> Self {
+    pub(super) async fn that_says(answers: impl IntoIterator<Item = (u16, &str)>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let answers = answers.into_iter();
@@ -75,7 +75,7 @@ impl S3 {
     }
 
     /// Where an import's file goes, as the API says it.
-    pub fn destination(&self) -> Value {
+    pub(super) fn destination(&self) -> Value {
         json!({
             "url": format!("{}/bucket", self.url),
             "fields": { "policy": "eyJ9==", "key": "uploads/_/i.csv", "x-amz-signature": "s" },
@@ -85,19 +85,19 @@ impl S3 {
     }
 
     /// Where a report is, as the API says it.
-    pub fn report(&self) -> Value {
+    pub(super) fn report(&self) -> Value {
         json!({
             "url": format!("{}/bucket/reports/i/errors.csv?X-Amz-Signature=secret", self.url),
             "expires_at": "2026-11-24T09:00:00.000Z",
         })
     }
 
-    pub fn got(&self) -> Vec<Got> {
+    pub(super) fn got(&self) -> Vec<Got> {
         std::mem::take(&mut self.script.lock().unwrap().got)
     }
 
     /// Returns once it was asked something.
-    pub async fn is_asked(&self) {
+    pub(super) async fn is_asked(&self) {
         while self.script.lock().unwrap().got.is_empty() {
             tokio::task::yield_now().await;
         }

@@ -3,14 +3,14 @@
 use std::fs::write;
 
 use clap::Parser;
-use muster_core::settings::Variables;
+use muster_core::platform::settings::Variables;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
 use super::{Api, BROKEN, Outcome, SILENT};
-use crate::arguments::{Access, Arguments, Verb};
+use crate::arguments::{Access, Arguments, Command};
 use crate::console::Console;
-use crate::ending::Ending;
+use crate::exit_status::ExitStatus;
 use crate::sources;
 
 /// Checks a document, given as it is or as JSON. The environment has neither an API
@@ -31,8 +31,8 @@ async fn check_with(
     let words = ["muster", "sources", "check", path.to_str().unwrap()];
     let words = words.into_iter().chain(options.split_whitespace());
     let arguments = Arguments::try_parse_from(words).unwrap();
-    let Verb::Sources(verb) = arguments.verb else {
-        panic!("another verb");
+    let Command::Sources(command) = arguments.command else {
+        panic!("another command");
     };
     let variables = Variables::from_fn(|name| {
         let found = environment.iter().find(|(known, _)| *known == name);
@@ -40,11 +40,11 @@ async fn check_with(
     });
     let (mut output, mut aside) = (Vec::new(), Vec::new());
     let mut console = Console::new(&mut output, &mut aside);
-    let result = sources::run(verb, variables, arguments.output, &mut console).await;
+    let result = sources::run(command, variables, arguments.output, &mut console).await;
     Outcome {
         shown: String::from_utf8(output).unwrap(),
         aside: String::from_utf8(aside).unwrap(),
-        result: result.map(|()| Ending::Done),
+        result: result.map(|()| ExitStatus::Done),
     }
 }
 
@@ -125,7 +125,7 @@ async fn a_document_that_cannot_be_read_is_said_to_be_so() {
     assert!(outcome.shown.ends_with(expected), "{}", outcome.shown);
 }
 
-/// As `muster` is run: the verb comes to it without an API.
+/// As `muster` is run: the command comes to it without an API.
 #[tokio::test]
 async fn neither_a_file_nor_an_api_is_taken_for_granted() {
     let api = Api::that_says([]).await;
@@ -153,7 +153,7 @@ async fn what_the_document_says_is_shown_and_nobody_asked_if_that_is_all() {
     } });
     let document = document.to_string();
     let outcome = check(&document, "--local --no-try").await;
-    assert_eq!(outcome.result.unwrap(), Ending::Done);
+    assert_eq!(outcome.result.unwrap(), ExitStatus::Done);
     let expected = "\
 The document is valid: 2 sources, all asked at once, within 900 ms.
 SOURCE   TIMEOUT  REQUIRED
@@ -190,7 +190,7 @@ async fn each_source_is_asked_about_the_sample_person_and_only_names_are_shown()
         ("billing", url(&billing, "/{email_sha256}"), 10_000),
     ]);
     let outcome = check(&document, "--local --attribute team=r=d").await;
-    assert_eq!(outcome.result.unwrap(), Ending::Done);
+    assert_eq!(outcome.result.unwrap(), ExitStatus::Done);
     let lines: Vec<_> = outcome.shown.lines().collect();
     assert!(lines[0].starts_with("The document is valid: 2 sources"));
     let cells = |line: &str| {
@@ -309,7 +309,7 @@ async fn secrets_come_from_secrets_manager_and_are_sent_but_never_shown() {
         ("AWS_ENDPOINT_URL", aws.url.as_str()),
     ];
     let outcome = check_with(&document, "--local", &environment).await;
-    assert_eq!(outcome.result.unwrap(), Ending::Done);
+    assert_eq!(outcome.result.unwrap(), ExitStatus::Done);
     assert!(!outcome.shown.contains("s3cret"), "{}", outcome.shown);
     assert_eq!(crm.asked(), ["GET / s3cret "]);
     assert!(aws.asked()[0].ends_with(r#"{"SecretId":"muster/crm"}"#));

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use muster_cli::trouble::Trouble;
-use muster_core::email::Email;
+use muster_core::people::email::Email;
 use serde_json::{Value, json};
 
 use super::Stage;

@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_s3::Client as S3;
 use muster_cli::trouble::{OrTrouble, Trouble};
-use muster_core::object::s3_client;
+use muster_imports::object::s3_client;
 use serde_json::{Value, json};
 
 use super::Stage;
 use super::people::People;
+use crate::aws_settings::aws_settings;
 use crate::environment::Environment;
-use crate::up::aws_settings;
 
 const ROWS: usize = 20_000;
 const START_LIMIT: Duration = Duration::from_secs(60);

@@ -72,7 +72,7 @@ const REPEATED_EVERY: usize = 800;
 
 /// A CSV, and what is to become of its rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct People {
+pub(crate) struct People {
     /// The file.
     pub csv: Vec<u8>,
     /// Rows in it, the header not counted.
@@ -87,12 +87,12 @@ pub struct People {
 
 impl People {
     /// The rows that become profiles.
-    pub const fn good(&self) -> u64 {
+    pub(crate) const fn good(&self) -> u64 {
         self.rows - self.repeated - self.bad
     }
 
     /// A file of `rows` rows.
-    pub fn generate(rows: usize, run: &str) -> Self {
+    pub(crate) fn generate(rows: usize, run: &str) -> Self {
         let mut people = Self {
             csv: b"email,name,team,city,phone\n".to_vec(),
             rows: rows as u64,

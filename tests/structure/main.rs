@@ -1,0 +1,48 @@
+//! Rules of the source tree: the files of a crate import each other in one direction.
+
+#![allow(clippy::unwrap_used)]
+
+mod imports;
+
+use std::path::{Path, PathBuf};
+
+use imports::circles;
+
+/// The roots of all crates: the folders that their modules are in.
+fn crates() -> Vec<PathBuf> {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut roots = vec![repository.join("tests/simulation")];
+    for folder in ["functions", "infra"] {
+        let entries = std::fs::read_dir(repository.join(folder)).unwrap();
+        let sources = entries.map(|entry| entry.unwrap().path().join("src"));
+        roots.extend(sources.filter(|source| source.join("lib.rs").is_file()));
+    }
+    roots
+}
+
+#[test]
+fn no_files_of_a_crate_import_each_other_in_a_circle() {
+    let roots = crates();
+    assert!(roots.len() > 10, "{roots:?}");
+    let found: Vec<_> = roots.iter().flat_map(|root| circles(root)).collect();
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn a_circle_is_found_through_every_kind_of_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write("lib.rs", "mod a; mod b; mod c; mod d;");
+    write("a.rs", "use crate::{b::two::Two, d};\nfn f() {}");
+    write("b.rs", "pub mod two;");
+    write("b/two.rs", "pub struct Two(super::super::c::Three);");
+    write("c.rs", "pub struct Three;\nfn g() { crate::a::f(); }");
+    write("d.rs", "#[cfg(test)]\nmod tests { use crate::a::f; }");
+    let found = circles(folder.path());
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0], ["a.rs", "b/two.rs", "c.rs"]);
+}
