@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.venv/sam/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
 FUNCTIONS := api mailer import-planner import-worker sweeper feedback operations details
-LOCAL := cargo run --quiet --package muster-local --
+LOCAL := cargo run --quiet --bin muster-local --
 
 .PHONY: up demo inbox down deploy test test-long simulate bench audit build tools
 
@@ -25,7 +25,7 @@ STACK ?=
 REGION ?=
 SENDER ?=
 PARAMETERS ?=
-DEPLOY = cargo run --quiet --package muster-deploy -- --environment $(ENV) $(STACK:%=--stack %) $(REGION:%=--region %) $(SENDER:%=SenderAddress=%) $(PARAMETERS)
+DEPLOY = cargo run --quiet --bin muster-deploy -- --environment $(ENV) $(STACK:%=--stack %) $(REGION:%=--region %) $(SENDER:%=SenderAddress=%) $(PARAMETERS)
 
 deploy: tools ## deploy to AWS: SENDER=<address> REGION=<region> [ENV=prod STACK=<name> PARAMETERS="Key=Value …"]
 	@$(DEPLOY) --check
@@ -38,19 +38,20 @@ test: tools ## everything that gates a change
 FROM ?= 0
 COUNT ?= 300
 STORY ?= people
-SIMULATE := cargo run --quiet --package muster-tests --bin simulate --
+SIMULATE := cargo run --quiet --bin simulate --
+PROVE := cargo run --quiet --profile proof --bin simulate --
 
 simulate: ## seeded schedules of faults: FROM=<seed> COUNT=<n> [STORY=people|import|plain-import|repeats] [TIMELINE=1 | BUDGET=1]
 	@$(SIMULATE) --story $(STORY) --from $(FROM) --count $(COUNT) $(if $(TIMELINE),--timeline) $(if $(BUDGET),--budget)
 
 test-long: build ## the long proofs: 10,000 schedules, 1,000 of imports, 100,000 mails due at once, 1,000,000 rows, 100 kills
-	@$(SIMULATE) --count 10000
-	@$(SIMULATE) --story import --count 1000
-	@$(SIMULATE) --story plain-import --count 100
-	@$(SIMULATE) --story repeats --count 1000
-	@$(SIMULATE) --flood 100000 --rate 50
-	@$(SIMULATE) --rows 1000000 --per-mille 300
-	@$(SIMULATE) --kills 100
+	@$(PROVE) --count 10000
+	@$(PROVE) --story import --count 1000
+	@$(PROVE) --story plain-import --count 100
+	@$(PROVE) --story repeats --count 1000
+	@$(PROVE) --flood 100000 --rate 50
+	@$(PROVE) --rows 1000000 --per-mille 300
+	@$(PROVE) --kills 100
 
 PAIRS ?= 500
 

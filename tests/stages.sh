@@ -9,7 +9,7 @@ export MUSTER_LOCAL_PORT=${MUSTER_TEST_PORT:-4577}
 export MUSTER_LOCAL_DIR=.local/test
 export MUSTER_ENV_FILE=$PWD/.local/test/env
 unset AWS_ENDPOINT_URL AWS_PROFILE
-local="cargo run --quiet --package muster-local --"
+local="cargo run --quiet --bin muster-local --"
 times=""
 
 stage() {
@@ -38,23 +38,25 @@ documentation() {
     RUSTDOCFLAGS="-D warnings" cargo doc --quiet --workspace --no-deps
 }
 
+# Each command selects the whole workspace: another selection has other features, and
+# compiles the AWS SDK once more.
 stage format cargo fmt --check
 stage lints cargo clippy --quiet --workspace --all-targets -- -D warnings
 stage docs documentation
-stage units cargo test --workspace --exclude muster-tests
-stage simulation cargo test --package muster-tests --lib --test simulation --test api
+stage units cargo test --workspace --lib --bins
+stage simulation cargo test --workspace --test simulation --test api
 stage template env AWS_DEFAULT_REGION=us-east-1 sam validate --lint
-stage rules cargo test --package muster-tests --test template
+stage rules cargo test --workspace --test template --test structure
 stage functions make --no-print-directory build
-stage bootstraps cargo test --package muster-tests --test bootstraps
-stage kills cargo test --package muster-tests --test kill
+stage bootstraps cargo test --workspace --test bootstraps
+stage kills cargo test --workspace --test kill
 stage stack stack
 # Before the system tests, whose imports make the emulator's lists slow.
 stage contract tests/schemathesis.sh
-stage system cargo test --package muster-tests --test system -- --skip outage --skip hundred_thousand
+stage system cargo test --workspace --test system -- --skip outage --skip hundred_thousand
 # By itself: meanwhile nobody is sent a mail.
-stage outage cargo test --package muster-tests --test system outage
+stage outage cargo test --workspace --test system outage
 # Last: so many profiles make the emulator's lists slow.
-stage import cargo test --package muster-tests --test system hundred_thousand
+stage import cargo test --workspace --test system hundred_thousand
 
 printf '\n%s' "$times"
