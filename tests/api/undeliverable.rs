@@ -422,3 +422,38 @@ async fn another_address_is_another_matter() {
     let item: ProfileItem = place.table().get(&key).await.unwrap().unwrap();
     assert_eq!((item.undeliverable, item.reachable_since), (None, None));
 }
+
+/// SES heeds its list whatever the case of the letters, and takes off it only what is
+/// spelled like the entry.
+#[tokio::test(start_paused = true)]
+async fn each_spelling_is_taken_off_the_list_of_ses() {
+    for by_link in [false, true] {
+        let (place, sent) = confirmed(ADA).await;
+        place.pass(COOL_DOWN).await;
+        place.sign_up("aDa@example.com").await;
+        place.deliver_mails().await;
+        let told = newest(&place, "aDa@example.com");
+        place.report(&told.report(COMPLAINT)).await;
+        assert_eq!(on_ses_list(&place), ["aDa@example.com"]);
+        assert_eq!(cause(&place, ADA).await, "complained");
+        match by_link {
+            true => assert_eq!(post(&place, &sent.token).await.status(), 200),
+            false => assert_eq!(reactivate(&place, &sent.profile_id).await.status(), 204),
+        }
+        is_reachable(&place, ADA).await;
+    }
+}
+
+/// What SES refuses for good keeps nobody from confirming.
+#[tokio::test(start_paused = true)]
+async fn an_address_that_ses_keeps_on_its_list_can_be_confirmed() {
+    let address = "a/b@example.com";
+    let (place, sent) = signed_up(address).await;
+    place.report(&sent.report(BOUNCE)).await;
+    assert_eq!(post(&place, &sent.token).await.status(), 200);
+    assert_eq!(profile(&place, address).await["status"], "confirmed");
+    assert_eq!(cause(&place, address).await, Value::Null);
+    place.report(&sent.report(COMPLAINT)).await;
+    assert_eq!(reactivate(&place, &sent.profile_id).await.status(), 204);
+    assert_eq!(cause(&place, address).await, Value::Null);
+}

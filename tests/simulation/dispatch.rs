@@ -27,10 +27,7 @@ impl Shared {
                 Answer::json(200, self.ses.account())
             }
             Service::Ses if asked.operation() == "DeleteSuppressedDestination" => {
-                match self.ses.unsuppress(&asked.path) {
-                    true => Answer::json(200, "{}"),
-                    false => ses_error(404, "NotFoundException", "on purpose"),
-                }
+                self.ses.unsuppress(&asked.path)
             }
             Service::Ses if !self.ses.admits(now) => refusal(asked, Fault::Throttle),
             Service::Ses => {

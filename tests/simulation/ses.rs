@@ -12,6 +12,7 @@ use muster_core::platform::time::Time;
 use serde_json::{Value, json};
 
 use crate::addresses::{BOUNCES, COMPLAINS};
+use crate::answer::{Answer, ses_error};
 
 /// A mail that SES accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,7 +157,7 @@ impl Ses {
         self.accepted.push(Accepted {
             profile_id: tag("profile_id"),
             mail: tag("mail"),
-            suppressed: self.suppressed.contains_key(&to),
+            suppressed: self.why_suppressed(&to).is_some(),
             to,
             subject: text_of(&request["Content"]["Simple"]["Subject"]["Data"]),
             text: text.to_owned(),
@@ -208,7 +209,7 @@ impl Ses {
         let Some(mail) = self.accepted.last().filter(|_| !self.is_silent) else {
             return Vec::new();
         };
-        let why = self.suppressed.get(&mail.to).filter(|_| mail.suppressed);
+        let why = self.why_suppressed(&mail.to).filter(|_| mail.suppressed);
         let fate: &[&str] = match (why, &*mail.to) {
             (Some(Why::Bounced), _) => &[SEND, BOUNCE_SUPPRESSED],
             (Some(Why::Complained), _) => &[SEND, COMPLAINT_SUPPRESSED],
@@ -241,10 +242,28 @@ impl Ses {
         }
     }
 
-    /// Answers a `DeleteSuppressedDestination`: whether the address was there.
-    pub fn unsuppress(&mut self, path: &str) -> bool {
+    /// Why it does not deliver to an address. It heeds its list whatever the case
+    /// of the letters, and keeps each spelling as an entry of its own (Amazon SES
+    /// Developer Guide, "Using the account-level suppression list").
+    fn why_suppressed(&self, to: &str) -> Option<Why> {
+        let mut entries = self.suppressed.iter();
+        entries
+            .find(|(address, _)| address.eq_ignore_ascii_case(to))
+            .map(|(_, why)| *why)
+    }
+
+    /// Answers a `DeleteSuppressedDestination`: it takes no address with a slash
+    /// (aws/aws-sdk#158).
+    pub fn unsuppress(&mut self, path: &str) -> Answer {
         let (_, address) = path.rsplit_once('/').expect("an address");
-        self.suppressed.remove(&decoded(address)).is_some()
+        let address = decoded(address);
+        if address.contains('/') {
+            return ses_error(400, "BadRequestException", "Invalid email address");
+        }
+        match self.suppressed.remove(&address) {
+            Some(_) => Answer::json(200, "{}"),
+            None => ses_error(404, "NotFoundException", "on purpose"),
+        }
     }
 
     /// Something went wrong in a process: whatever it had accepted and not yet

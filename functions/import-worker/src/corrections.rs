@@ -10,13 +10,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use muster_core::people::profile::{Outcome, ROW_LIFETIME};
+use muster_core::people::profile::Outcome;
 use muster_core::platform::failure::Failure;
 use muster_core::platform::ids::ImportId;
 use muster_core::platform::table::{Condition, Key, Table, decode};
 use muster_core::platform::time::{Clock, Time};
 use muster_imports::chunk::ChunkItem;
-use muster_imports::import::{ImportItem, import_key};
+use muster_imports::import::{ImportItem, import_expiry, import_key};
 use muster_imports::options::OnConflict;
 use serde::{Deserialize, Serialize};
 
@@ -37,8 +37,8 @@ pub(crate) struct Correction {
     pub first: u64,
     /// What its chunk counts it as.
     pub was: Outcome,
-    /// When it is forgotten, in seconds since 1970: an import can be resumed until
-    /// then.
+    /// When it is forgotten, in seconds since 1970. Later than its import: a cancel
+    /// counts all rows again.
     pub expires_at: i64,
 }
 
@@ -49,7 +49,7 @@ impl Correction {
             line,
             first,
             was,
-            expires_at: now.after(ROW_LIFETIME).as_seconds(),
+            expires_at: import_expiry(now),
         }
     }
 

@@ -155,11 +155,13 @@ impl FirstRows {
         let Some(now) = now.filter(|now| now.is_present(self.clock.now())) else {
             return Ok(stays);
         };
-        let is_undone = found.outcome == Some(Outcome::Updated) && !task.import.options.dry_run;
+        let dry_run = task.import.options.dry_run;
+        let is_undone = found.outcome == Some(Outcome::Updated) && !dry_run;
         let before = match is_undone {
             true => before_row(&now, (task.import.id, later)),
-            // The later row changed nothing; whoever did since is not to be overruled.
-            false => (now.updated_at <= found.updated_at).then(|| now.clone()),
+            // The later row changed nothing. A change since then stays; a dry run
+            // overwrites none.
+            false => (dry_run || now.updated_at <= found.updated_at).then(|| now.clone()),
         };
         let Some(before) = before.filter(|before| before.email_key == profile.email.key()) else {
             return Ok(stays);
@@ -173,7 +175,7 @@ impl FirstRows {
         if found.outcome == Some(Outcome::Updated) {
             actions.push(self.correction(row, later, Outcome::Updated, task)?);
         }
-        if !task.import.options.dry_run && (is_undone || outcome == Outcome::Updated) {
+        if !dry_run && (is_undone || outcome == Outcome::Updated) {
             let update = Update {
                 stored: &now,
                 before: &before,

@@ -167,12 +167,16 @@ impl Confirmations {
             let Look { standing, dossier } = self.look(token).await?;
             let (actions, outcome) = match (standing, &dossier.profile) {
                 (Standing::Fresh, Some(profile)) => {
-                    self.reactivations.unsuppress(profile).await?;
+                    self.reactivations
+                        .unsuppress(profile, &dossier.mails)
+                        .await?;
                     let signup = dossier.signup_of(token.mail);
                     (self.actions(profile, &dossier, signup)?, Outcome::Confirmed)
                 }
                 (Standing::Unreachable { .. }, Some(profile)) => {
-                    self.reactivations.unsuppress(profile).await?;
+                    self.reactivations
+                        .unsuppress(profile, &dossier.mails)
+                        .await?;
                     let confirmed = profile.status == ProfileStatus::Confirmed;
                     let actions = self.reactivations.actions(profile, OWNER)?;
                     (actions, Outcome::Resumed { confirmed })

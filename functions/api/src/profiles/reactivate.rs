@@ -9,11 +9,15 @@
 //! was sent to the address ([`crate::confirmation::service`]). That somebody types the
 //! address into a form is no word of its owner's.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use aws_sdk_sesv2::operation::delete_suppressed_destination::DeleteSuppressedDestinationError;
+use muster_core::mail::item::MailItem;
 use muster_core::people::email::for_server;
 use muster_core::people::email_lock::lock_key;
 use muster_core::people::profile::{ProfileItem, list, profile_key};
+use muster_core::people::profile_with_mails::Dossier;
 use muster_core::platform::failure::Failure;
 use muster_core::platform::ids::ProfileId;
 use muster_core::platform::random::Random;
@@ -33,7 +37,7 @@ pub struct Reactivations {
 
 /// An address that stays where it is.
 #[derive(Debug, thiserror::Error)]
-pub enum NotReactivated {
+pub(crate) enum NotReactivated {
     /// There is no such profile.
     #[error("there is no such profile")]
     Absent,
@@ -63,18 +67,21 @@ impl Reactivations {
     ///
     /// # Errors
     /// See [`NotReactivated`].
-    pub async fn reactivate(&self, id: ProfileId, operator: &str) -> Result<(), NotReactivated> {
+    pub(crate) async fn reactivate(
+        &self,
+        id: ProfileId,
+        operator: &str,
+    ) -> Result<(), NotReactivated> {
         let mut cancelled = Vec::new();
         for _ in 0..TRIES {
-            let profile: Option<ProfileItem> = self.table.get(&profile_key(id)).await?;
-            let now = self.clock.now();
-            let profile = profile.filter(|profile| profile.is_present(now));
+            let dossier = Dossier::read(&self.table, id).await?;
+            let profile = dossier.present(self.clock.now());
             let profile = profile.ok_or(NotReactivated::Absent)?;
             if profile.undeliverable.is_none() {
                 return Ok(());
             }
-            self.unsuppress(&profile).await?;
-            let actions = self.actions(&profile, operator)?;
+            self.unsuppress(profile, &dossier.mails).await?;
+            let actions = self.actions(profile, operator)?;
             match self.table.transact(actions, &self.random.name()).await {
                 Ok(()) => return Ok(()),
                 Err(NotCommitted::Failed(failure)) => return Err(failure.into()),
@@ -87,26 +94,33 @@ impl Reactivations {
         ))
     }
 
-    /// Takes the address of a profile off SES's list, if it may be there: as it
-    /// was sent to, and as SES may spell it.
+    /// Takes the address of a profile off SES's list, if it may be there: in each
+    /// spelling that a mail was sent to, as SES's list tells capitals apart. What
+    /// SES refuses for good (it takes no address with a slash) is left to people:
+    /// an owner's confirmation does not depend on it.
     ///
     /// # Errors
     /// When SES cannot be reached.
-    pub async fn unsuppress(&self, profile: &ProfileItem) -> Result<(), Failure> {
+    pub(crate) async fn unsuppress(
+        &self,
+        profile: &ProfileItem,
+        mails: &[MailItem],
+    ) -> Result<(), Failure> {
         if profile.undeliverable.is_none() {
             return Ok(());
         }
-        let mut addresses = vec![
-            for_server(&profile.email, &profile.email_key),
-            profile.email_key.clone(),
-        ];
-        addresses.dedup();
-        for address in addresses {
+        for address in spellings(profile, mails) {
             let delete = self.ses.delete_suppressed_destination();
             match delete.email_address(address).send().await {
                 Ok(_) => {}
                 Err(error) if error.as_service_error().is_some_and(is_not_there) => {}
-                Err(error) => return Err(Failure::of("DeleteSuppressedDestination", error)),
+                Err(error) => {
+                    let failure = Failure::of("DeleteSuppressedDestination", error);
+                    if failure.is_transient() {
+                        return Err(failure);
+                    }
+                    tracing::error!(profile_id = %profile.id, error = %failure, "SES keeps the address on its suppression list");
+                }
             }
         }
         Ok(())
@@ -141,6 +155,16 @@ impl Reactivations {
             table.change(&lock_key(&profile.email_key), "REMOVE undeliverable", &ours)?,
         ])
     }
+}
+
+/// The address of a profile as mails were sent to it, and as it is compared.
+fn spellings(profile: &ProfileItem, mails: &[MailItem]) -> BTreeSet<String> {
+    let key = &profile.email_key;
+    let sent = mails.iter().filter(|mail| mail.email_key == *key);
+    sent.map(|mail| &mail.to)
+        .chain([&profile.email, key])
+        .map(|typed| for_server(typed, key))
+        .collect()
 }
 
 fn is_not_there(error: &DeleteSuppressedDestinationError) -> bool {
