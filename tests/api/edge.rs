@@ -46,7 +46,13 @@ async fn sign_up(place: &Place, secret: Option<&str>, viewer: Option<&str>) -> A
 async fn people_are_told_apart_by_what_the_edge_says_of_them() {
     let secret = "s".repeat(32);
     let place = place(&secret);
-    for viewer in ["198.51.100.1:1", "198.51.100.2:2", "2001:db8:1::1:3"] {
+    for viewer in [
+        "198.51.100.1:1",
+        "198.51.100.2:2",
+        "2001:db8:1::1:3",
+        "2001:db8:2:1:2:3:4:5:443",
+        "2001:db8:3:1:2:3:4:5:443",
+    ] {
         for status in [202, 202, 429] {
             let answer = sign_up(&place, Some(&secret), Some(viewer)).await;
             assert_eq!(answer.status(), status, "{viewer}");

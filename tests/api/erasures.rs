@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use futures_util::future::join;
+use muster_core::mail::item::{MailItem, mail_key};
+use muster_core::people::email_lock::{LockItem, lock_key};
 use muster_core::people::erasure::{self, Begun, PATIENCE};
 use muster_core::platform::random::Random;
 use muster_core::platform::time::Clock;
@@ -147,6 +149,38 @@ async fn a_mail_that_is_written_meanwhile_does_not_go() {
         written > 0 && refused > 0,
         "{written} written, {refused} refused"
     );
+}
+
+/// Profile, lock and request record need room in the last transaction.
+#[tokio::test(start_paused = true)]
+async fn more_mails_than_one_transaction_takes_are_erased() {
+    for count in [97, 98, 100, 250] {
+        let (place, id) = made().await;
+        place.deliver_mails().await;
+        let profile = id.parse().unwrap();
+        let table = place.table();
+        let first: MailItem = table.get(&mail_key(profile, 1)).await.unwrap().unwrap();
+        for number in 2..count {
+            let mail = MailItem {
+                number,
+                ..first.clone()
+            };
+            place.store(&mail.key(), &mail).await;
+        }
+        let lock = lock_key(ADA);
+        let counted = LockItem {
+            mails: count - 1,
+            ..table.get(&lock).await.unwrap().unwrap()
+        };
+        place.store(&lock, &counted).await;
+        // The reminder is one, too.
+        assert_eq!(mails(&place).len(), count as usize);
+        let erased = place
+            .ask("DELETE", &format!("/profiles/{id}"), Value::Null)
+            .await;
+        assert_eq!(erased.status(), 204, "{count} mails: {erased:?}");
+        assert_eq!(left(&place), [""; 0], "{count} mails");
+    }
 }
 
 #[tokio::test(start_paused = true)]

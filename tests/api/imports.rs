@@ -183,6 +183,73 @@ async fn what_is_asked_for_is_done() {
     assert_eq!(place.profile("new@example.com").await, None);
 }
 
+/// Names of files may be personal.
+#[tokio::test(start_paused = true)]
+async fn an_import_is_forgotten_after_ninety_days() {
+    let place = Place::new();
+    let made = place.make(json!({})).await;
+    place.deliver(&made, CSV).await;
+    place.work().await;
+    let path = format!("/imports/{}", made["id"].as_str().unwrap());
+    let seen = async || {
+        let list = place.get("/imports").await;
+        let listed = list.body()["items"].as_array().unwrap().len();
+        let errors = place.errors_of(&made).await.status();
+        (place.get(&path).await.status(), errors, listed)
+    };
+    let (minute, day) = (Duration::from_secs(60), Duration::from_secs(24 * 60 * 60));
+    place.pass(90 * day - minute).await;
+    assert_eq!(seen().await, (200, 200, 1));
+    place.pass(minute).await;
+    assert_eq!(seen().await, (404, 404, 0));
+    assert_eq!(place.act(&made, "cancel", "".into()).await.status(), 404);
+}
+
+/// Rows are known by what they left, which is kept for thirty days.
+#[tokio::test(start_paused = true)]
+async fn an_import_is_resumed_within_thirty_days_or_not_at_all() {
+    let (minute, day) = (Duration::from_secs(60), Duration::from_secs(24 * 60 * 60));
+    for (age, status) in [(30 * day - minute, 202), (30 * day + minute, 409)] {
+        let place = Place::new();
+        let made = place.make(json!({ "confirm": "send" })).await;
+        place.deliver(&made, CSV).await;
+        place.do_to(&made, "cancel").await;
+        place.work().await;
+        place.pass(age).await;
+        let answer = place.act(&made, "resume", "".into()).await;
+        assert_eq!(answer.status(), status, "{answer:?}");
+    }
+}
+
+/// Between the planner's look at it and the worker's.
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_lost_on_the_way_fails_its_import() {
+    for code in ["object_missing", "object_replaced"] {
+        let place = Place::new();
+        let made = place.make(json!({})).await;
+        place.deliver(&made, CSV).await;
+        {
+            let s3 = &place.state.lock().s3;
+            let key = made["object"]["key"].as_str().unwrap();
+            match code {
+                "object_missing" => std::fs::remove_file(s3.path(key)).unwrap(),
+                _ => drop(s3.upload(key, "email\neve@example.com\n".into(), 2)),
+            }
+        }
+        place.work().await;
+        let over = place.look(&made).await;
+        assert_eq!(
+            (&over["status"], &over["reason"]["code"]),
+            (&json!("failed"), &json!(code))
+        );
+        assert_eq!(place.profile("eve@example.com").await, None);
+        // Nothing of it is tried again.
+        place.pass(Duration::from_secs(60 * 60)).await;
+        place.sweep().await;
+        assert!(!place.told());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_import_waits_to_be_started() {
     let place = Place::new();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use muster_simulation::faults::{Fault, Schedule};
 use serde_json::json;
 
 use crate::place::{Answer, Place};
@@ -77,6 +78,61 @@ async fn resend(place: &Place, address: &str) -> u64 {
     place.ask("POST", "/signup/resend", body).await.status()
 }
 
+/// DynamoDB may remove an item as soon as it has expired.
+#[tokio::test(start_paused = true)]
+async fn what_counts_does_not_expire_while_it_counts() {
+    for (setting, time, status) in [
+        (
+            "MUSTER_SIGNUPS_PER_ADDRESS",
+            Duration::from_secs(9 * 60),
+            429,
+        ),
+        (
+            "MUSTER_SIGNUP_MAILS_PER_HOUR",
+            Duration::from_secs(59 * 60),
+            503,
+        ),
+        (
+            "MUSTER_SIGNUP_MAILS_PER_DOMAIN",
+            Duration::from_secs(23 * 3600),
+            202,
+        ),
+    ] {
+        let place = Place::with(&[(setting, "1")]);
+        place.sign_up("a@example.com").await;
+        place.pass(time).await;
+        place.expired().iter().for_each(|key| place.remove(key));
+        assert_eq!(place.sign_up("b@example.com").await.status(), status);
+        assert!(place.profile("b@example.com").await.is_none(), "{setting}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mailbox_gets_five_mails_a_day_whatever_expires() {
+    let place = Place::new();
+    for minutes in [10, 10, 10, 10, 10, 21 * 60, 30] {
+        place.sign_up("a@example.com").await;
+        place.pass(Duration::from_secs(minutes * 60)).await;
+        place.expired().iter().for_each(|key| place.remove(key));
+        place.deliver_mails().await;
+    }
+    assert_eq!(place.mails_to("a@example.com").len(), 5);
+}
+
+/// The owner, whose address a stranger asks for again and again.
+#[tokio::test(start_paused = true)]
+async fn asking_alone_does_not_put_off_the_next_mail() {
+    let place = Place::new();
+    place.sign_up("a@example.com").await;
+    place.deliver_mails().await;
+    for mails in [1, 1, 2] {
+        place.pass(Duration::from_secs(61)).await;
+        assert_eq!(resend(&place, "a@example.com").await, 202);
+        place.deliver_mails().await;
+        assert_eq!(place.mails_to("a@example.com").len(), mails);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn requests_without_a_mail_leave_the_hour_alone() {
     let place = Place::with(&[("MUSTER_SIGNUP_MAILS_PER_HOUR", "3")]);
@@ -110,6 +166,18 @@ async fn a_mail_counts_once_whatever_came_in_between() {
     assert_eq!(place.mails_to("a@example.com").len(), 1);
     assert_eq!(place.sign_up("b@example.com").await.status(), 202);
     assert_eq!(place.sign_up("c@example.com").await.status(), 503);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mail_that_was_not_written_does_not_count() {
+    let place = Place::with(&[("MUSTER_SIGNUP_MAILS_PER_HOUR", "1")]);
+    let (name, fault) = ("DynamoDb.TransactWriteItems", Fault::Conflict);
+    place.state.lock().schedule = Schedule::Operation { name, fault };
+    assert_eq!(place.sign_up("a@example.com").await.status(), 503);
+    place.state.lock().schedule = Schedule::Clean;
+    assert!(place.profile("a@example.com").await.is_none());
+    assert_eq!(place.sign_up("b@example.com").await.status(), 202);
+    assert_eq!(place.sign_up("c@example.com").await.status(), 503, "one");
 }
 
 #[tokio::test(start_paused = true)]

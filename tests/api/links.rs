@@ -75,6 +75,24 @@ async fn a_new_address_of_a_sign_up_does_not_remove_it_either() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_said_not_me_hears_no_more_that_day_whatever_expires() {
+    let (place, sent) = signed_up().await;
+    assert_eq!(post(&place, "/not-me", &sent.token).await.status(), 200);
+    for hours in [13, 10] {
+        place.pass(Duration::from_secs(hours * 60 * 60)).await;
+        place.expired().iter().for_each(|key| place.remove(key));
+        place.sign_up(ADA).await;
+        place.deliver_mails().await;
+    }
+    assert_eq!(place.mails_to(ADA).len(), 1);
+    // A new sign-up is kept until the next day, and its mail goes then.
+    place.pass(Duration::from_secs(2 * 60 * 60)).await;
+    place.sweep().await;
+    place.deliver_mails().await;
+    assert_eq!(place.mails_to(ADA).len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_expired_link_removes_nothing() {
     let (place, sent) = signed_up().await;
     place.pass(LINK_LIFETIME).await;
@@ -87,6 +105,17 @@ async fn an_expired_link_removes_nothing() {
     let page = post(&place, "/not-me", &newest(&place, ADA).token).await;
     assert_eq!(page.status(), 200, "{}", page.text());
     assert!(place.profile(ADA).await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_works_for_three_days() {
+    let (place, sent) = signed_up().await;
+    let link = format!("/confirm?token={}", sent.token);
+    let (minute, day) = (Duration::from_secs(60), Duration::from_secs(24 * 60 * 60));
+    place.pass(3 * day - minute).await;
+    assert_eq!(place.get(&link).await.status(), 200);
+    place.pass(minute).await;
+    assert_eq!(place.get(&link).await.status(), 410);
 }
 
 #[tokio::test(start_paused = true)]
@@ -189,6 +218,34 @@ async fn a_link_leads_to_its_page_however_it_is_written() {
         let wrong = place.get(&format!("/{page}?token={token}x.")).await;
         assert_eq!(wrong.status(), 404, "{}", wrong.text());
     }
+}
+
+/// Where the form of a page leads; none, if it has no form.
+fn form(page: &Answer) -> Option<String> {
+    let (_, rest) = page.text().split_once("action=\"")?;
+    Some(rest.split_once('"')?.0.to_owned())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_page_of_an_expired_link_has_a_new_mail_sent() {
+    let (place, sent) = signed_up().await;
+    place.pass(LINK_LIFETIME).await;
+    let link = format!("/confirm?token={}", sent.token);
+    let to = followed(&link, &form(&place.get(&link).await).unwrap());
+    let fields = ("content-type", "application/x-www-form-urlencoded");
+    // The form is there again where its address was mistyped.
+    let typo = place
+        .ask_with("POST", &to, fields, json!("email=ada"))
+        .await;
+    assert_eq!(typo.status(), 422);
+    let to = followed(&to, &form(&typo).unwrap());
+    let body = json!(format!("email={ADA}"));
+    let page = place.ask_with("POST", &to, fields, body).await;
+    assert_eq!((page.status(), form(&page)), (202, None), "{}", page.text());
+    place.deliver_mails().await;
+    assert_eq!(newest(&place, ADA).mail, "2");
+    let page = post(&place, "/confirm", &newest(&place, ADA).token).await;
+    assert_eq!((page.status(), form(&page)), (200, None), "{}", page.text());
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use muster_core::mail::item::mail_key;
+use muster_core::platform::aws::OPERATION_TIMEOUT;
 use muster_core::platform::table::{Condition, text};
 use muster_simulation::faults::{Fault, Schedule};
+use muster_simulation::invariants::text as text_of;
+use muster_simulation::process::{Function, Outcome};
 use serde_json::{Value, json};
 
 use crate::place::Place;
@@ -72,6 +75,21 @@ async fn an_operator_sees_every_mail_and_what_became_of_it() {
     );
     let reason = items[1]["reason"].as_str().unwrap();
     assert!(reason.contains("user unknown"), "{reason}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_click_calls_off_what_waits_and_leaves_what_went() {
+    let (place, path) = signed_up().await;
+    resend(&place, &path).await;
+    let click = json!({ "token": place.mails_to(ADA).pop().unwrap().token });
+    assert_eq!(place.ask("POST", "/confirm", click).await.status(), 200);
+    let items = mails(&place, &path).await;
+    assert_eq!(
+        seen(&items),
+        [(2, "confirm", "abandoned"), (1, "confirm", "sent")]
+    );
+    let reason = "the address was confirmed before it went";
+    assert_eq!(items[0]["reason"], reason);
 }
 
 #[tokio::test(start_paused = true)]
@@ -173,5 +191,59 @@ async fn a_mail_that_found_no_connection_was_not_sent() {
         let sent = place.mails_to(ADA).len();
         let doubled = usize::from(fault == Fault::DroppedReply);
         assert_eq!(sent, 1 + doubled, "{fault}");
+    }
+}
+
+/// The API nudges the mailer while it writes the mail.
+#[tokio::test(start_paused = true)]
+async fn a_nudge_that_is_faster_than_its_mail_comes_back() {
+    let (place, path) = signed_up().await;
+    let id = path.trim_start_matches("/profiles/");
+    let sent_at = place.now().as_millis().to_string();
+    let comes_back = async || {
+        let record = json!({
+            "messageId": "m",
+            "receiptHandle": "r",
+            "body": json!({ "profile_id": id, "mail": 7 }).to_string(),
+            "attributes": { "ApproximateReceiveCount": "1", "SentTimestamp": sent_at },
+            "eventSource": "aws:sqs",
+        });
+        let event = json!({ "Records": [record] });
+        match place.outcome(Function::Mailer, event).await {
+            Outcome::Answered(answer) => answer["batchItemFailures"] != json!([]),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(comes_back().await);
+    // The transaction is over, and wrote none.
+    place.pass(OPERATION_TIMEOUT).await;
+    assert!(!comes_back().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mail_that_waits_for_long_is_tried_less_often() {
+    let place = Place::new();
+    place.sign_up(ADA).await;
+    place.state.lock().schedule = Schedule::Operation {
+        name: "Ses.SendEmail",
+        fault: Fault::Throttle,
+    };
+    let due = || {
+        let items = place.items();
+        let mail = items.iter().find(|item| text_of(item, "sk") == "MAIL#1");
+        text_of(mail.unwrap(), "due_at")
+    };
+    let minute = Duration::from_secs(60);
+    for (age, at_least, at_most) in [
+        (Duration::ZERO, minute / 4, minute / 2),
+        (20 * minute, 5 * minute, 10 * minute),
+        (5 * 60 * minute, 7 * minute, 15 * minute),
+    ] {
+        place.pass(age).await;
+        place.sweep().await;
+        place.deliver_mails().await;
+        let (now, due) = (place.now(), due());
+        let between = now.after(at_least).to_string()..=now.after(at_most).to_string();
+        assert!(between.contains(&due), "{age:?}: {due} not in {between:?}");
     }
 }

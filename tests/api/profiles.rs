@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use muster_core::mail::item::{MailItem, MailStatus, mail_key};
+use muster_core::people::email_lock::{LockItem, lock_key};
+use muster_simulation::faults::{Fault, Schedule};
 use muster_simulation::invariants::text;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::place::{Answer, Place};
 
@@ -279,6 +283,78 @@ async fn what_was_to_be_sent_to_the_old_address_is_not() {
     let old = place.mails_to("ada@example.com");
     assert_eq!(old.len(), 1, "only that it was changed");
     assert!(old[0].subject.contains("was changed"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_address_moves_a_profile_to_the_pending_ones() {
+    let place = Place::new();
+    let profile = place.confirmed("ada@example.com").await;
+    let listed = async |status: &str| {
+        let answer = place.get(&format!("/profiles?status={status}")).await;
+        let items = answer.body()["items"].as_array().unwrap().iter();
+        items.map(|item| item["id"].clone()).collect::<Vec<_>>()
+    };
+    let id = vec![profile["id"].clone()];
+    assert_eq!(
+        (listed("confirmed").await, listed("pending").await),
+        (id.clone(), vec![])
+    );
+    let answer = patch(&place, &profile, "*", json!({ "email": "new@example.com" })).await;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(
+        (listed("confirmed").await, listed("pending").await),
+        (vec![], id)
+    );
+}
+
+/// More than one transaction changes.
+#[tokio::test(start_paused = true)]
+async fn a_profile_of_many_mails_gets_another_address() {
+    let place = Place::new();
+    let profile = create(&place, "ada@example.com").await;
+    place.deliver_mails().await;
+    let id = profile["id"].as_str().unwrap().parse().unwrap();
+    let sent: MailItem = place.table().get(&mail_key(id, 1)).await.unwrap().unwrap();
+    let waits = 60;
+    for number in 2..=120 {
+        let status = match number == waits {
+            true => MailStatus::Queued,
+            false => MailStatus::Sent,
+        };
+        let mail = MailItem {
+            number,
+            status,
+            ..sent.clone()
+        };
+        place.store(&mail.key(), &mail).await;
+    }
+    let lock = lock_key("ada@example.com");
+    let counted = LockItem {
+        mails: 120,
+        ..place.table().get(&lock).await.unwrap().unwrap()
+    };
+    place.store(&lock, &counted).await;
+    let answer = patch(&place, &profile, "*", json!({ "email": "new@example.com" })).await;
+    assert_eq!(answer.status(), 200, "{answer:?}");
+    let mail: MailItem = place
+        .table()
+        .get(&mail_key(id, waits))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(mail.status, MailStatus::Abandoned);
+}
+
+/// Others are at work on it without an end.
+#[tokio::test(start_paused = true)]
+async fn a_change_that_is_always_disturbed_says_so() {
+    let place = Place::new();
+    let profile = create(&place, "ada@example.com").await;
+    let (name, fault) = ("DynamoDb.TransactWriteItems", Fault::Conflict);
+    place.state.lock().schedule = Schedule::Operation { name, fault };
+    let change = patch(&place, &profile, "*", json!({ "email": "new@example.com" }));
+    let answer = timeout(Duration::from_secs(30), change).await.unwrap();
+    assert_eq!((answer.status(), answer.problem()), (503, "unavailable"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,8 +1,10 @@
 //! The one mail that goes without anybody asking for it: a reminder.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use muster_simulation::invariants::text;
+use muster_simulation::queues::{BULK_MAIL, MAIL};
 use muster_simulation::ses::Accepted;
 use serde_json::json;
 
@@ -59,6 +61,88 @@ async fn who_confirms_is_not_reminded_and_nothing_stays_of_it() {
     assert_eq!(reminders(&place), 0);
     a_day_later(&place).await;
     assert_eq!(place.mails_to(ADA).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reminders_link_says_so_when_it_has_confirmed() {
+    let place = Place::new();
+    signed_up(&place).await;
+    a_day_later(&place).await;
+    let reminder = place.mails_to(ADA).pop().unwrap();
+    assert_eq!(reminder.mail, "0");
+    for status in ["confirmed", "already_confirmed"] {
+        let click = json!({ "token": reminder.token });
+        let answer = place.ask("POST", "/confirm", click).await;
+        assert_eq!(
+            (answer.status(), &answer.body()["status"]),
+            (200, &json!(status))
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_a_profile_is_not_reminded_of_it() {
+    let place = Place::new();
+    place.confirmed(ADA).await;
+    place.pass(Duration::from_secs(300)).await;
+    place.sign_up(ADA).await;
+    place.deliver_mails().await;
+    assert_eq!(place.mails_to(ADA).len(), 2, "that there is a profile");
+    a_day_later(&place).await;
+    assert_eq!(place.mails_to(ADA).len(), 2);
+}
+
+/// Whose profile had no mail before.
+#[tokio::test(start_paused = true)]
+async fn a_new_address_is_not_reminded_of_its_change() {
+    let place = Place::new();
+    place.import("email\nada@example.com\n").await;
+    let profile = place.profile(ADA).await.unwrap();
+    let path = format!("/profiles/{}", profile["id"].as_str().unwrap());
+    let patch = json!({ "email": "king@example.com" });
+    let changed = place
+        .ask_with("PATCH", &path, ("if-match", "*"), patch)
+        .await;
+    assert_eq!(changed.status(), 200, "{changed:?}");
+    place.deliver_mails().await;
+    a_day_later(&place).await;
+    assert_eq!(place.mails_to("king@example.com").len(), 1);
+}
+
+/// What nobody waits for waits for those who do.
+#[tokio::test(start_paused = true)]
+async fn reminders_and_mails_of_imports_go_behind_others() {
+    let place = Place::new();
+    let waiting = |queue| {
+        let mut state = place.state.lock();
+        let messages = state.queues.queue(queue).messages.iter();
+        let bodies: BTreeSet<_> = messages.map(|message| message.body.clone()).collect();
+        bodies.len()
+    };
+    signed_up(&place).await;
+    place.pass(DAY).await;
+    place.sweep().await;
+    assert_eq!((waiting(MAIL), waiting(BULK_MAIL)), (0, 1));
+    place.deliver_mails().await;
+    assert_eq!(place.mails_to(ADA).len(), 2);
+
+    let import = json!({ "confirm": "send" });
+    let made = place.ask("POST", "/imports", import).await;
+    let key = made.body()["object"]["key"].as_str().unwrap();
+    place
+        .upload(key, "email\nb@example.com\nc@example.com\n")
+        .await;
+    place.work().await;
+    place.pass(Duration::from_secs(60)).await;
+    place.sweep().await;
+    assert_eq!((waiting(MAIL), waiting(BULK_MAIL)), (0, 2));
+
+    // A sign-up whose nudge was lost is one that somebody waits for.
+    place.sign_up("d@example.com").await;
+    place.state.lock().queues.queue(MAIL).messages.clear();
+    place.pass(Duration::from_secs(120)).await;
+    place.sweep().await;
+    assert_eq!(waiting(MAIL), 1);
 }
 
 #[tokio::test(start_paused = true)]

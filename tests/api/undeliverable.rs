@@ -245,6 +245,25 @@ async fn an_operator_has_mail_go_again() {
     assert_eq!(reactivate(&place, &sent.profile_id).await.status(), 404);
 }
 
+/// So that who looked at it before does not change it unseen.
+#[tokio::test(start_paused = true)]
+async fn a_profile_with_mail_again_is_another_version() {
+    let (place, sent) = signed_up(ADA).await;
+    place.report(&sent.report(BOUNCE)).await;
+    let path = format!("/profiles/{}", sent.profile_id);
+    let etag = async || place.get(&path).await.header("etag").unwrap().to_owned();
+    let before = etag().await;
+    assert_eq!(reactivate(&place, &sent.profile_id).await.status(), 204);
+    let version = |etag: &str| etag.trim_matches('"').parse::<u64>().unwrap();
+    assert_eq!(version(&etag().await), version(&before) + 1);
+    let name = json!({ "name": "Ada" });
+    let stale = ("if-match", &*before);
+    assert_eq!(
+        place.ask_with("PATCH", &path, stale, name).await.status(),
+        412
+    );
+}
+
 /// What was sent before the way was clear again tells nothing about it.
 #[tokio::test(start_paused = true)]
 async fn old_news_do_not_close_the_way_again() {

@@ -424,3 +424,32 @@ pub fn due_shard(import: ImportId) -> String {
 /// How long the nudge for a chunk, or the end of an import that runs, is waited
 /// for before somebody looks. A chunk may stand in the queue behind others.
 pub const OVERDUE_AFTER: Duration = Duration::from_secs(15 * 60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_add_up_each_by_itself() {
+        let some = Counts {
+            created: 1,
+            updated: 20,
+            skipped: 300,
+            failed: 4000,
+        };
+        let others = Counts {
+            created: 5,
+            updated: 50,
+            skipped: 500,
+            failed: 5000,
+        };
+        let sum = Counts {
+            created: 6,
+            updated: 70,
+            skipped: 800,
+            failed: 9000,
+        };
+        assert_eq!(some + others, sum);
+        assert_eq!((some.rows(), sum.rows()), (4321, 9876));
+    }
+}

@@ -477,6 +477,27 @@ mod tests {
     }
 
     #[test]
+    fn an_account_that_may_send_nothing_sends_nothing() {
+        let paused = allowance(14.0, 0.0, 0.0);
+        for lane in [Lane::Bulk, Lane::Interactive] {
+            assert_eq!(paused.room(10, lane, NOW), 0);
+        }
+        assert_eq!(
+            (paused.bulk(NOON, 1).count, paused.urgent(NOON).count),
+            (0, 0)
+        );
+    }
+
+    #[test]
+    fn what_was_fed_and_has_not_gone_is_not_fed_again() {
+        let mut nearly = allowance(10.0, 1000.0, 800.0);
+        assert_eq!(nearly.bulk(NOON, 1).count, 100);
+        nearly.fed_until = NOON.after(Duration::from_secs(6));
+        // Some sixty are under way.
+        assert_eq!(nearly.bulk(NOON, 1).count, 41);
+    }
+
+    #[test]
     fn turns_are_used_once_each() {
         let turns = allowance(10.0, 1e6, 0.0).turns(NOW + 500_000, 2, Lane::Bulk);
         assert_eq!(turns.next(NOON), Some(Duration::from_millis(500)));

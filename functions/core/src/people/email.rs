@@ -143,6 +143,7 @@ mod tests {
             "ada@example..com",
             "a b@example.com",
             "\"a b\"@example.com",
+            "\"ab\"@example.com",
             "Ada <ada@example.com>",
             "ada@[127.0.0.1]",
             "ada@example.com\r\nBcc: all@example.com",
@@ -158,6 +159,28 @@ mod tests {
         ] {
             assert_eq!(code(text), "email_not_ascii", "{text:?}");
         }
+    }
+
+    #[test]
+    fn the_longest_address_is_one() {
+        let label = "b".repeat(63);
+        let longest = |last: usize| {
+            let (local, last) = ("a".repeat(64), "b".repeat(last));
+            format!("{local}@{label}.{label}.{last}.example")
+        };
+        assert_eq!(longest(53).len(), MAX_EMAIL_BYTES);
+        assert!(Email::parse(&longest(53)).is_ok());
+        let code = Email::parse(&longest(54)).unwrap_err().code;
+        assert_eq!(code, "email_too_long");
+    }
+
+    #[test]
+    fn a_mail_server_gets_the_domain_in_ascii() {
+        let email = Email::parse("Joern.B@Bücher.example").unwrap();
+        assert_eq!(
+            for_server(email.as_str(), email.key()),
+            "Joern.B@xn--bcher-kva.example"
+        );
     }
 
     #[test]

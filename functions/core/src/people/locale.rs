@@ -201,6 +201,8 @@ mod tests {
             "dé",
             "\u{ff44}\u{ff45}",
             "<b>",
+            "de-<script",
+            "de-1<b>",
             "de-toolonger",
             "de-variant1-variant2-variant3-variant4",
             &"de-".repeat(10_000),

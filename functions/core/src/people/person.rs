@@ -226,6 +226,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_as_long_as_it_may_be_is_taken() {
+        let (name, value) = ("n".repeat(64), "v".repeat(1024));
+        let longest = Attributes::parse([(name.clone(), value.clone())]).unwrap();
+        assert_eq!(longest.as_map()[&name], value);
+        let longer = Attributes::parse([(format!("{name}n"), value)]).unwrap_err();
+        assert_eq!(longer[0].1.code, "invalid_attribute_name");
+        // Sixteen names of 24 bytes with 1,000 bytes each: 16 KB.
+        let fill = |last: usize| {
+            let lengths = (0..16).map(|n| if n == 15 { last } else { 1000 });
+            let lengths = lengths.enumerate();
+            Attributes::parse(lengths.map(|(n, len)| (format!("{n:024}"), "v".repeat(len))))
+        };
+        assert!(fill(1000).is_ok());
+        assert_eq!(fill(1001).unwrap_err()[0].1.code, "attributes_too_long");
+    }
+
+    #[test]
     fn attributes_have_a_limit_together() {
         let many = |count: usize, len: usize| {
             Attributes::parse((0..count).map(|n| (format!("a{n}"), "x".repeat(len))))

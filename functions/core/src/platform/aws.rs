@@ -152,6 +152,20 @@ mod tests {
         settings
     }
 
+    /// A root that is not understood is left out without a word.
+    #[test]
+    fn every_root_can_be_read_as_pem() {
+        for certificate in webpki_root_certs::TLS_SERVER_ROOT_CERTS {
+            let pem = String::from_utf8(pem(certificate)).unwrap();
+            let (begin, rest) = pem.split_once('\n').unwrap();
+            let (base64, end) = rest.trim_end().rsplit_once('\n').unwrap();
+            assert_eq!(begin, "-----BEGIN CERTIFICATE-----");
+            assert_eq!(end, "-----END CERTIFICATE-----");
+            let der = STANDARD.decode(base64.replace('\n', "")).unwrap();
+            assert_eq!(der, certificate.as_ref());
+        }
+    }
+
     #[test]
     fn the_environment_becomes_a_configuration() {
         let settings = at("http://127.0.0.1:4566");

@@ -102,6 +102,8 @@ impl ImportId {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -126,6 +128,24 @@ mod tests {
                 ImportId::of_event("b", "uploads/x.csv", "02"),
                 "ada@example.com"
             )
+        );
+    }
+
+    #[test]
+    fn ids_spread_over_all_shards() {
+        let (random, now) = (Random::seeded(1), Time::from_millis(0));
+        let import = ImportId::new(now, &random);
+        let spread = |shard: &dyn Fn(u32) -> u8| (0..200).map(shard).collect::<BTreeSet<_>>();
+        let all = BTreeSet::from([0, 1, 2, 3]);
+        assert_eq!(spread(&|_| ProfileId::new(now, &random).shard(4)), all);
+        assert_eq!(
+            spread(&|n| ProfileId::imported(import, &format!("{n}@example.com")).shard(4)),
+            all
+        );
+        assert_eq!(spread(&|_| ImportId::new(now, &random).shard(4)), all);
+        assert_eq!(
+            spread(&|n| ImportId::of_event("b", "uploads/x.csv", &n.to_string()).shard(4)),
+            all
         );
     }
 

@@ -205,6 +205,15 @@ mod tests {
     }
 
     #[test]
+    fn a_file_may_have_as_many_columns_as_a_profile_attributes() {
+        let attributes: Vec<String> = (0..MAX_ATTRIBUTES).map(|n| format!("a{n}")).collect();
+        let names = ["email", "name", "locale"].into_iter();
+        let names: Vec<&str> = names.chain(attributes.iter().map(String::as_str)).collect();
+        let most = header(&names).unwrap();
+        assert_eq!(most.attributes().count(), MAX_ATTRIBUTES);
+    }
+
+    #[test]
     fn a_header_that_cannot_be_used_says_why() {
         let many: Vec<String> = (0..=MAX_ATTRIBUTES).map(|n| format!("a{n}")).collect();
         let many: Vec<&str> = ["email"]

@@ -367,7 +367,7 @@ mod tests {
     /// Files made of the bytes that matter, so that they meet often.
     fn hostile_file(seed: u64) -> Vec<u8> {
         let random = Random::seeded(seed);
-        let pieces: [&[u8]; 12] = [
+        let pieces: [&[u8]; 14] = [
             b"a",
             b"b",
             b",",
@@ -379,6 +379,8 @@ mod tests {
             b"\0",
             b"\xff",
             b"\xef\xbb\xbf",
+            b"\xef\xbba",
+            b"\xefa",
             b"\xc3\xbc",
         ];
         let length = usize::from(random.bytes::<1>()[0] % 60);
