@@ -183,6 +183,37 @@ async fn what_is_asked_for_is_done() {
     assert_eq!(place.profile("new@example.com").await, None);
 }
 
+/// So that who looked at a profile before does not change it unseen.
+#[tokio::test(start_paused = true)]
+async fn a_profile_that_a_row_changed_is_another_version() {
+    let place = Place::new();
+    let before = place.confirmed("ada@example.com").await;
+    let path = format!("/profiles/{}", before["id"].as_str().unwrap());
+    let etag = async || place.get(&path).await.header("etag").unwrap().to_owned();
+    let stale = etag().await;
+    place.pass(Duration::from_secs(300)).await;
+    let made = place.make(json!({ "on_conflict": "update" })).await;
+    let csv = "email,name,locale\nada@example.com,Augusta,de\n";
+    place.deliver(&made, csv).await;
+    place.work().await;
+    let after = place.profile("ada@example.com").await.unwrap();
+    assert_eq!(after["name"], "Augusta");
+    assert_eq!(after["updated_by"], "import");
+    assert!(after["updated_at"].as_str() > before["updated_at"].as_str());
+    let version = |etag: &str| etag.trim_matches('"').parse::<u64>().unwrap();
+    assert_eq!(version(&etag().await), version(&stale) + 1);
+    let name = json!({ "name": "Ada" });
+    let answer = place.ask_with("PATCH", &path, ("if-match", &stale), name);
+    assert_eq!(answer.await.status(), 412);
+
+    // From now on she is written to in her language.
+    place.sign_up("ada@example.com").await;
+    place.deliver_mails().await;
+    let mails = place.mails_to("ada@example.com");
+    assert_eq!(mails.len(), 2);
+    assert!(mails[1].text.contains("Profil"), "{}", mails[1].text);
+}
+
 /// Names of files may be personal.
 #[tokio::test(start_paused = true)]
 async fn an_import_is_forgotten_after_ninety_days() {
