@@ -19,6 +19,14 @@ pub(crate) fn changed() -> Problem {
     )
 }
 
+/// `If-Match` is not a list of ETags.
+pub(crate) fn malformed_if_match() -> Problem {
+    Problem::new(
+        Kind::Malformed,
+        "If-Match must be an ETag in its quotes, several with commas between, or *",
+    )
+}
+
 /// The address is confirmed.
 pub(crate) fn nothing_to_confirm() -> Problem {
     Problem::new(Kind::Conflict, "the profile's address is confirmed already")

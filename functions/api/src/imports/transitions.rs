@@ -46,8 +46,7 @@ use muster_imports::s3_event::key_of;
 
 use crate::idempotency::RequestKey;
 use crate::imports::upload_form::{LIFETIME, Upload, Uploads};
-use crate::problems::reused;
-use crate::problems::{no_import, not_failed};
+use crate::problems::{no_import, not_failed, reused};
 use crate::queue::Nudges;
 
 /// How often a request looks again when something else came in between.

@@ -1,29 +1,20 @@
 //! What comes instead of what was asked for, beside what every function says
 //! ([`muster_http::openapi::refusals`]).
 
-use crate::problems::changed;
-use crate::problems::nothing_to_confirm;
-use crate::problems::of_another_site;
-use crate::problems::reused;
-use crate::problems::taken;
-use crate::problems::went_round;
-use crate::problems::{no_import, not_failed};
-use crate::problems::{none_refused, not_over};
 use muster_http::openapi::refusals::{
     INVALID, either, invalid_field, problem, retry_after, with_problems,
 };
 use muster_http::problem::{Kind, Problem};
 use muster_http::profile::absent;
 
+use crate::problems::{
+    changed, malformed_if_match, no_import, none_refused, not_failed, not_over, nothing_to_confirm,
+    of_another_site, reused, taken, went_round,
+};
+
 muster_http::refusals! {
     /// 400, without a body
-    BadHeader: problem(
-        &Problem::new(
-            Kind::Malformed,
-            "If-Match must be an ETag in its quotes, several with commas between, or *",
-        ),
-        "A header makes no sense.",
-    ),
+    BadHeader: problem(&malformed_if_match(), "A header makes no sense."),
     /// 404
     NotFound: problem(&absent(), "There is no such thing, or no longer."),
     /// 403, where no token is needed

@@ -4,6 +4,8 @@
 use axum::http::{HeaderMap, header};
 use muster_http::problem::{Kind, Problem};
 
+use crate::problems::malformed_if_match;
+
 /// The entity tag of a version.
 pub(crate) fn etag(version: u64) -> String {
     format!("\"{version}\"")
@@ -50,7 +52,7 @@ impl IfMatch {
         if !tags.is_empty() && tags.iter().all(|tag| is_tag(tag)) {
             Ok(Some(Self::Tags(tags)))
         } else {
-            Err(malformed())
+            Err(malformed_if_match())
         }
     }
 
@@ -84,13 +86,6 @@ fn is_tag(text: &str) -> bool {
         .is_some_and(|tag| tag.chars().all(|c| c > ' ' && !matches!(c, '"' | '\x7f')))
 }
 
-fn malformed() -> Problem {
-    Problem::new(
-        Kind::Malformed,
-        "If-Match must be an ETag in its quotes, several with commas between, or *",
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_tag_is_malformed() {
+    fn what_is_no_tag_is_malformed_if_match() {
         for text in [
             "3",
             "\"3",

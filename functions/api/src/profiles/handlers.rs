@@ -34,8 +34,7 @@ use crate::openapi::refusals::{
     BadHeader, Conflict, InvalidOrReused, NotFound, PreconditionFailed, PreconditionRequired,
 };
 use crate::pagination::{Found, Page};
-use crate::problems::reused;
-use crate::problems::{changed, taken};
+use crate::problems::{changed, reused, taken};
 use crate::profiles::create::NotStored;
 use crate::profiles::etag::{IfMatch, etag};
 use crate::profiles::update::{NotChanged, Patch};
